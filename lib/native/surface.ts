@@ -1,0 +1,172 @@
+/**
+ * The one description of what the addon offers. Everything above `lib/native` talks to libtorch through these
+ * interfaces and nothing else; `native/binding` implements them one to one.
+ *
+ * Methods that return a promise run on the process's single compute thread, in the order in which they were called.
+ * They keep what they use alive, so disposing an object while a job runs on it is safe. Errors carry a `code`
+ * (see `lib/native/errors.ts`). A cancelled job rejects with code `CANCELLED`.
+ */
+
+/** Arithmetic of a forward pass. `bfloat16` reads float32 master weights and multiplies in bfloat16. */
+export type ComputeDtype = "float32" | "float64" | "bfloat16";
+/** Element type of stored tensors. */
+export type StorageDtype = "float32" | "float64" | "bfloat16" | "float16" | "int64";
+
+export type Activation = "gelu" | "gelu_tanh" | "relu" | "tanh";
+
+/** How a model is put together; the counterpart of `native/core`'s descriptions. Field names follow Hugging Face where it has one. */
+export type NativeModelDescription =
+  | {
+      kind: "mlp";
+      layerSizes: number[];
+      activation: Activation;
+      loss: "mse" | "cross_entropy";
+    }
+  | {
+      kind: "gpt2";
+      vocabularySize: number;
+      contextLength: number;
+      width: number;
+      layers: number;
+      heads: number;
+      innerWidth: number;
+      activation: Activation;
+      normEpsilon: number;
+      tied: boolean;
+    };
+
+export type Initialization = "gpt2" | "pytorch" | "he" | "zeros";
+
+/** A tensor's bytes within a file: row-major, little-endian, `byteOffset` from the start of the file. */
+export interface FileTensor {
+  path: string;
+  byteOffset: number;
+  dtype: StorageDtype;
+}
+
+export interface NativeParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** Set to stop the job that it was given to, at the next micro-batch or layer. */
+export interface NativeCancelToken {
+  cancel(): void;
+}
+
+export interface NativeDisposable {
+  readonly disposed: boolean;
+  dispose(): void;
+}
+
+export interface NativeBatch extends NativeDisposable {
+  readonly kind: "tokens" | "examples";
+  /** [batch, sequence] or [n]. */
+  readonly shape: readonly number[];
+  /** Rows or tokens that count towards the loss. */
+  readonly count: number;
+}
+
+/** θ − η·Δ in place of θ. */
+export interface NativePerturbation {
+  direction: NativeVector;
+  learningRate: number;
+  /** `view`: combined where a weight is read. `in-place`: in the weight's own storage, put back exactly afterwards. */
+  mode: "view" | "in-place";
+}
+
+export interface NativePassOptions {
+  /** Rows or sequences per micro-batch; 0 = all at once. */
+  microBatch: number;
+  cancel?: NativeCancelToken;
+}
+
+export interface NativeModel extends NativeDisposable {
+  readonly parameters: readonly NativeParameter[];
+  readonly parameterDtype: "float32" | "float64";
+  readonly computeDtype: ComputeDtype;
+  /** Number of times the weights were changed since the model was made. */
+  readonly version: number;
+  /** Fills every parameter from a generator seeded with `seed`; the same seed gives the same bits. */
+  initialize(scheme: Initialization, seed: number): Promise<void>;
+  /** Takes the parameters (all of them, in order) from files: memory-mapped copy-on-write where the dtype is the model's own. */
+  load(tensors: readonly FileTensor[]): Promise<void>;
+  /** `length` bytes of parameter `index` from `byteOffset`, little-endian; fewer at its end. */
+  read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
+  /** Mean loss in float64 and the version of the weights that it was computed with. */
+  loss(batch: NativeBatch, perturbation: NativePerturbation | null, options: NativePassOptions): Promise<{ loss: number; version: number }>;
+  gradient(batch: NativeBatch, options: NativePassOptions): Promise<{ loss: number; version: number; gradient: NativeVector }>;
+}
+
+/** One tensor (or none, meaning zeros) for each parameter of a model: a gradient, a direction, a preconditioner's diagonal. */
+export interface NativeVector extends NativeDisposable {
+  readonly byteLength: number;
+  dot(other: NativeVector): Promise<number>;
+  norm(): Promise<number>;
+  /** A new vector, k times this one. */
+  scale(k: number): Promise<NativeVector>;
+  /** A new vector that shares the kept parameters' tensors and is zero elsewhere. */
+  mask(keep: readonly boolean[]): NativeVector;
+  has(index: number): boolean;
+  /** As `NativeModel.read`. A parameter without a tensor reads as zeros. */
+  read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
+}
+
+export interface NativeOptimizerGroup {
+  /** Per parameter: this parameter's learning rate over the optimizer's. */
+  learningRateRatio: readonly number[];
+  /** Per parameter: decoupled decay γ. */
+  weightDecay: readonly number[];
+}
+
+export interface NativeOptimizer extends NativeDisposable {
+  /** Gradients accumulated so far. */
+  readonly steps: number;
+  accumulate(gradient: NativeVector): Promise<void>;
+  direction(options: { weightDecay: boolean }): Promise<NativeVector>;
+  preconditioner(): Promise<NativeVector>;
+  step(learningRate: number): Promise<void>;
+  /** State tensors by role (`momentum`; `exp_avg`, `exp_avg_sq`), each a snapshot shared with nothing. */
+  state(): Promise<Record<string, NativeVector>>;
+  restore(steps: number, state: Record<string, NativeVector>): Promise<void>;
+}
+
+export interface NativeInfo {
+  libtorchVersion: string;
+  builtFor: string;
+  cpuCapability: string;
+  threads: number;
+  cuda: { built: boolean; devices: string[] };
+  /** Whether scaled_dot_product_attention takes its flash kernel on this CPU. */
+  flashAttention: boolean;
+  bfloat16: "amx" | "avx512_bf16" | "emulated";
+  parallel: string;
+}
+
+export interface NativeAddon {
+  createModel(description: NativeModelDescription, computeDtype: ComputeDtype): NativeModel;
+  createTokenBatch(inputIds: BigInt64Array, labels: BigInt64Array, shape: readonly [number, number]): NativeBatch;
+  createExampleBatch(
+    inputs: Float32Array | Float64Array,
+    inputShape: readonly [number, number],
+    targets: Float32Array | Float64Array | BigInt64Array,
+    targetShape: readonly number[],
+  ): NativeBatch;
+  /** A vector for `model` whose tensors come from files; null = zeros. */
+  loadVector(model: NativeModel, tensors: readonly (FileTensor | null)[]): Promise<NativeVector>;
+  /** θ_model − θ_other, so that θ_model − 1·Δ = θ_other. */
+  difference(model: NativeModel, other: NativeModel): Promise<NativeVector>;
+  createSgd(model: NativeModel, groups: NativeOptimizerGroup, options: { momentum: number; nesterov: boolean }): NativeOptimizer;
+  createAdamW(
+    model: NativeModel,
+    groups: NativeOptimizerGroup,
+    options: { beta1: number; beta2: number; epsilon: number },
+  ): NativeOptimizer;
+  createCancelToken(): NativeCancelToken;
+  setThreads(threads: number): Promise<void>;
+  info(): Promise<NativeInfo>;
+  /** Bytes of tensors that live handles hold, and how many handles there are. */
+  memory(): { handles: number; bytes: number };
+  /** Cancels the running job, refuses new ones and joins the compute thread. */
+  shutdown(): void;
+}
