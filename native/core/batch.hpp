@@ -1,0 +1,40 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+namespace critical_sharpness {
+
+/// Fixed input of one loss. Immutable; made by the factories, which check everything that needs no model.
+class Batch {
+ public:
+  enum class Kind { tokens, examples };
+  /// Label of a token that does not count.
+  static constexpr int64_t ignored = -100;
+
+  /// inputs, labels: int64 [batch, sequence]; labels[b, t] follows inputs[b, t].
+  static std::shared_ptr<const Batch> tokens(at::Tensor inputs, at::Tensor labels);
+  /// inputs: float [n, features]; targets: float [n, out] or int64 [n].
+  static std::shared_ptr<const Batch> examples(at::Tensor inputs, at::Tensor targets);
+
+  Kind kind() const { return kind_; }
+  const at::Tensor& inputs() const { return inputs_; }
+  const at::Tensor& targets() const { return targets_; }
+  int64_t rows() const { return inputs_.size(0); }
+  /// Rows, or tokens whose label is not ignored.
+  int64_t count() const { return count_; }
+  /// Largest id among inputs (tokens) and among targets that count (class labels); −1 if none.
+  int64_t largest_input() const { return largest_input_; }
+  int64_t largest_target() const { return largest_target_; }
+  /// Rows [start, start + length) without copying. Its count is not computed (0).
+  Batch slice(int64_t start, int64_t length) const;
+  int64_t byte_length() const;
+
+ private:
+  Batch() = default;
+  Kind kind_ = Kind::tokens;
+  at::Tensor inputs_, targets_;
+  int64_t count_ = 0, largest_input_ = -1, largest_target_ = -1;
+};
+
+}  // namespace critical_sharpness

@@ -1,0 +1,23 @@
+#pragma once
+#include <string>
+#include <vector>
+
+namespace critical_sharpness {
+
+/// What libtorch can do on this machine; see NativeInfo in lib/native/surface.ts.
+struct Info {
+  std::string libtorch_version;  // of the library that is loaded
+  std::string built_for;         // of the headers
+  std::string cpu_capability;
+  int threads = 0;
+  bool cuda_built = false;
+  std::vector<std::string> cuda_devices;
+  bool flash_attention = false;
+  std::string bfloat16;  // "amx", "avx512_bf16" or "emulated"
+  std::string parallel;
+};
+
+Info info();
+void set_threads(int threads);
+
+}  // namespace critical_sharpness

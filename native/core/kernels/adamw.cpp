@@ -1,0 +1,106 @@
+#include <cmath>
+
+#include "operands.hpp"
+#include "optimize.hpp"
+
+namespace critical_sharpness::kernels {
+namespace {
+
+template <class T>
+struct Constants {
+  T c1, inverse_sqrt_c2, epsilon, ratio, decay;
+  Constants(const AdamWConstants& c, const GroupConstants& groups, size_t parameter)
+      : c1(static_cast<T>(c.bias_correction1)),
+        inverse_sqrt_c2(static_cast<T>(1 / std::sqrt(c.bias_correction2))),
+        epsilon(static_cast<T>(c.epsilon)),
+        ratio(static_cast<T>(groups.learning_rate_ratio[parameter])),
+        decay(static_cast<T>(groups.weight_decay[parameter])) {}
+};
+
+template <class T>
+CS_INLINE T diagonal(T v, const Constants<T>& c) {
+  return c.c1 * (std::sqrt(v) * c.inverse_sqrt_c2 + c.epsilon);
+}
+/// The one expression of Δ: written out, or subtracted at once.
+template <class T>
+CS_INLINE T delta(T weight, T m, T v, const Constants<T>& c) {
+  return c.ratio * (m / diagonal(v, c) + c.decay * weight);
+}
+
+template <class T>
+CS_INLINE void accumulate(T* m, T* v, const T* g, T b1, T b2, int64_t n) {
+  const T a1 = 1 - b1, a2 = 1 - b2;
+  for (int64_t i = 0; i < n; i++) {
+    m[i] = b1 * m[i] + a1 * g[i];
+    v[i] = b2 * v[i] + a2 * (g[i] * g[i]);
+  }
+}
+template <class T>
+CS_INLINE void direct(T* out, const T* w, const T* m, const T* v, const Constants<T>& c, int64_t n) {
+  for (int64_t i = 0; i < n; i++) out[i] = delta(w[i], m[i], v[i], c);
+}
+template <class T>
+CS_INLINE void take_step(T* w, const T* m, const T* v, const Constants<T>& c, T eta, int64_t n) {
+  for (int64_t i = 0; i < n; i++) w[i] = w[i] - eta * delta(w[i], m[i], v[i], c);
+}
+template <class T>
+CS_INLINE void precondition(T* out, const T* v, const Constants<T>& c, int64_t n) {
+  for (int64_t i = 0; i < n; i++) out[i] = diagonal(v[i], c) / c.ratio;
+}
+
+// target_clones takes no templates, hence one plain function a type.
+#define CS_ADAMW_LOOPS(T)                                                                                            \
+  CS_SIMD void accumulate_loop(T* m, T* v, const T* g, T b1, T b2, int64_t n) { accumulate(m, v, g, b1, b2, n); }    \
+  CS_SIMD void direct_loop(T* o, const T* w, const T* m, const T* v, const Constants<T>& c, int64_t n) { direct(o, w, m, v, c, n); } \
+  CS_SIMD void step_loop(T* w, const T* m, const T* v, const Constants<T>& c, T eta, int64_t n) { take_step(w, m, v, c, eta, n); } \
+  CS_SIMD void precondition_loop(T* o, const T* v, const Constants<T>& c, int64_t n) { precondition(o, v, c, n); }
+CS_ADAMW_LOOPS(float)
+CS_ADAMW_LOOPS(double)
+#undef CS_ADAMW_LOOPS
+
+}  // namespace
+
+void adamw_accumulate(const TensorList& m, const TensorList& v, const TensorList& gradient, double beta1, double beta2) {
+  with_element_type(m, [&](auto type) {
+    using T = decltype(type);
+    for_each_chunk(chunks_of(m), [&](const Chunk& c, size_t) {
+      accumulate_loop(write<T>(m[c.tensor], c), write<T>(v[c.tensor], c), read<T>(gradient[c.tensor], c),
+                      static_cast<T>(beta1), static_cast<T>(beta2), c.length);
+    });
+  });
+}
+
+void adamw_direction(const TensorList& out, const TensorList& weights, const TensorList& m, const TensorList& v,
+                     const AdamWConstants& constants, const GroupConstants& groups) {
+  with_element_type(m, [&](auto type) {
+    using T = decltype(type);
+    for_each_chunk(chunks_of(out), [&](const Chunk& c, size_t) {
+      direct_loop(write<T>(out[c.tensor], c), read<T>(weights[c.tensor], c), read<T>(m[c.tensor], c),
+                  read<T>(v[c.tensor], c), Constants<T>(constants, groups, c.tensor), c.length);
+    });
+  });
+}
+
+void adamw_step(const TensorList& weights, const TensorList& m, const TensorList& v, const AdamWConstants& constants,
+                const GroupConstants& groups, double learning_rate) {
+  with_element_type(m, [&](auto type) {
+    using T = decltype(type);
+    for_each_chunk(chunks_of(weights), [&](const Chunk& c, size_t) {
+      step_loop(write<T>(weights[c.tensor], c), read<T>(m[c.tensor], c), read<T>(v[c.tensor], c),
+                Constants<T>(constants, groups, c.tensor), static_cast<T>(learning_rate), c.length);
+    });
+  });
+}
+
+void adamw_preconditioner(const TensorList& out, const TensorList& v, const AdamWConstants& constants,
+                          const GroupConstants& groups) {
+  with_element_type(v, [&](auto type) {
+    using T = decltype(type);
+    for_each_chunk(chunks_of(out), [&](const Chunk& c, size_t) {
+      precondition_loop(write<T>(out[c.tensor], c), read<T>(v[c.tensor], c), Constants<T>(constants, groups, c.tensor),
+                        c.length);
+    });
+  });
+}
+
+}  // namespace critical_sharpness::kernels

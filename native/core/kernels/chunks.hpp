@@ -1,0 +1,50 @@
+#pragma once
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <vector>
+
+// Compiles a loop for several instruction sets and picks one when the library is loaded. Contraction to fused
+// multiply-add is off for the whole project, so that every variant gives the same bits.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define CS_SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CS_SIMD
+#endif
+#define CS_INLINE inline __attribute__((always_inline))
+
+namespace critical_sharpness::kernels {
+
+/// A stretch of one tensor of a list. Lists are worked off in chunks over all their tensors at once, so that many
+/// small parameters are one parallel loop; chunks have a fixed size, so results do not depend on the thread count.
+struct Chunk {
+  size_t tensor;
+  int64_t start, length;
+  int64_t offset;  // of its first value, were all defined tensors one after the other
+};
+inline constexpr int64_t chunk_length = 1 << 14;  // 64 KiB of float32: a few operands fit in a core's L2
+
+inline std::vector<Chunk> chunks_of(const std::vector<at::Tensor>& tensors) {
+  std::vector<Chunk> chunks;
+  int64_t offset = 0;
+  for (size_t i = 0; i < tensors.size(); i++) {
+    if (!tensors[i].defined()) continue;
+    for (int64_t start = 0; start < tensors[i].numel(); start += chunk_length) {
+      const int64_t length = std::min(chunk_length, tensors[i].numel() - start);
+      chunks.push_back({i, start, length, offset});
+      offset += length;
+    }
+  }
+  return chunks;
+}
+
+/// Calls body(chunk, its number) for every chunk, in parallel.
+template <class Body>
+void for_each_chunk(const std::vector<Chunk>& chunks, const Body& body) {
+  at::parallel_for(0, static_cast<int64_t>(chunks.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; k++) body(chunks[k], static_cast<size_t>(k));
+  });
+}
+
+}  // namespace critical_sharpness::kernels

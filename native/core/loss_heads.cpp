@@ -1,0 +1,37 @@
+#include "loss_heads.hpp"
+
+#include <ATen/ops/_log_softmax.h>
+#include <ATen/ops/nll_loss.h>
+#include <ATen/ops/sub.h>
+#include <ATen/core/Reduction.h>
+
+#include "batch.hpp"
+
+namespace critical_sharpness {
+
+double cross_entropy_sum(const at::Tensor& logits, const at::Tensor& targets, double scale, at::Tensor* gradient) {
+  const at::Tensor wide = logits.scalar_type() == at::kBFloat16 ? logits.to(at::kFloat) : logits;
+  at::Tensor log_probabilities = at::_log_softmax(wide, 1, false);
+  const at::Tensor terms = at::nll_loss(log_probabilities, targets, {}, at::Reduction::None, Batch::ignored);
+  const double sum = terms.sum(at::kDouble).item<double>();
+  if (gradient) {
+    const at::Tensor counts = targets.ne(Batch::ignored).unsqueeze(1);
+    const at::Tensor hit = targets.clamp_min(0).unsqueeze(1);
+    at::Tensor d = log_probabilities.exp_();
+    d.scatter_add_(1, hit, counts.to(d.scalar_type()).neg_());
+    d.mul_(counts.to(d.scalar_type()).mul_(scale));
+    *gradient = std::move(d);
+  }
+  return sum;
+}
+
+double squared_error_sum(const at::Tensor& outputs, const at::Tensor& targets, double scale, at::Tensor* gradient) {
+  const at::Tensor wide = outputs.scalar_type() == at::kBFloat16 ? outputs.to(at::kFloat) : outputs;
+  at::Tensor difference = at::sub(wide, targets.to(wide.scalar_type()));
+  // A row's terms are added up in its own precision, the rows in float64.
+  const double sum = difference.square().sum(at::IntArrayRef{1}).sum(at::kDouble).item<double>();
+  if (gradient) *gradient = difference.mul_(2 * scale);
+  return sum;
+}
+
+}  // namespace critical_sharpness

@@ -1,0 +1,13 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+namespace critical_sharpness {
+
+/// Sum over rows of −log softmax(logits)[target], in float64 from float32 (or float64) terms. Rows whose target is
+/// `Batch::ignored` count nothing. With `gradient`, that tensor becomes scale·(softmax − onehot).
+double cross_entropy_sum(const at::Tensor& logits, const at::Tensor& targets, double scale, at::Tensor* gradient);
+
+/// Sum over all elements of (output − target)²; `gradient` becomes scale·2(output − target).
+double squared_error_sum(const at::Tensor& outputs, const at::Tensor& targets, double scale, at::Tensor* gradient);
+
+}  // namespace critical_sharpness

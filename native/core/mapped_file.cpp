@@ -1,0 +1,69 @@
+#include "mapped_file.hpp"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/util/accumulate.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "errors.hpp"
+#include "model.hpp"
+
+namespace critical_sharpness {
+namespace {
+
+[[noreturn]] void reject_file(const std::string& message) {
+  throw InputError(InputError::Kind::state, "ERR_MODEL_FILE", message);
+}
+
+}  // namespace
+
+struct FileReader::Mapping {
+  char* data = nullptr;
+  int64_t length = 0;
+  ~Mapping() {
+    if (data) munmap(data, static_cast<size_t>(length));
+  }
+};
+
+std::shared_ptr<FileReader::Mapping> FileReader::open(const std::string& path) {
+  auto& mapping = files_[path];
+  if (mapping) return mapping;
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) reject_file("Expected a readable file for \"" + path + "\" but received: " + std::strerror(errno));
+  struct stat info {};
+  const bool usable = fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0;
+  void* data = usable ? mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0) : MAP_FAILED;
+  const int error = errno;
+  close(file);
+  if (!usable) reject_file("Expected a regular file with content for \"" + path + "\" but received another kind of file or an empty one");
+  if (data == MAP_FAILED) reject_file("Expected a file that can be mapped for \"" + path + "\" but received: " + std::strerror(error));
+  mapping = std::make_shared<Mapping>();
+  mapping->data = static_cast<char*>(data);
+  mapping->length = info.st_size;
+  return mapping;
+}
+
+at::Tensor FileReader::read(const FileTensor& tensor, const ParameterSpec& spec, at::ScalarType dtype) {
+  const auto mapping = open(tensor.path);
+  const auto element = static_cast<int64_t>(c10::elementSize(tensor.dtype));
+  const int64_t bytes = c10::multiply_integers(spec.shape) * element;
+  if (tensor.byte_offset < 0 || tensor.byte_offset > mapping->length || bytes > mapping->length - tensor.byte_offset)
+    reject_file("Expected " + std::to_string(bytes) + " bytes at " + std::to_string(tensor.byte_offset) + " of \"" + tensor.path +
+                "\" for \"" + spec.name + "\" but received a file of " + std::to_string(mapping->length) + " bytes");
+  char* data = mapping->data + tensor.byte_offset;
+  if (tensor.byte_offset % element != 0) {
+    at::Tensor copy = at::empty(spec.shape, tensor.dtype);
+    std::memcpy(copy.mutable_data_ptr(), data, static_cast<size_t>(bytes));
+    return copy.to(dtype);
+  }
+  // The deleter's capture is what keeps the mapping.
+  const at::Tensor mapped = at::from_blob(data, spec.shape, [mapping](void*) {}, at::TensorOptions(tensor.dtype));
+  return mapped.to(dtype);
+}
+
+}  // namespace critical_sharpness

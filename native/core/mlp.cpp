@@ -1,0 +1,106 @@
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/tanh.h>
+
+#include <cmath>
+
+#include "architecture.hpp"
+#include "errors.hpp"
+#include "loss_heads.hpp"
+
+namespace critical_sharpness {
+
+at::Tensor activate(const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::gelu: return at::gelu(x, "none");
+    case Activation::gelu_tanh: return at::gelu(x, "tanh");
+    case Activation::relu: return at::relu(x);
+    case Activation::tanh: return at::tanh(x);
+  }
+  TORCH_INTERNAL_ASSERT(false);
+}
+
+namespace {
+
+/// Fully connected layers with an activation between them. Parameters 2n and 2n + 1 are layer n's weight and bias.
+class Mlp final : public Architecture {
+ public:
+  explicit Mlp(MlpDescription description) : d_(std::move(description)) {}
+
+  std::vector<ParameterSpec> parameters() const override {
+    std::vector<ParameterSpec> specs;
+    for (size_t n = 0; n < layers(); n++) {
+      const std::string name = "layers." + std::to_string(n);
+      specs.push_back({name + ".weight", {d_.layer_sizes[n + 1], d_.layer_sizes[n]}});
+      specs.push_back({name + ".bias", {d_.layer_sizes[n + 1]}});
+    }
+    return specs;
+  }
+
+  /// "pytorch": torch.nn.Linear's U(±1/√in) for weight and bias. "he": N(0, 2/in) (He et al. 2015), bias 0.
+  InitialValue initial_value(size_t parameter, const std::string& scheme) const override {
+    using Kind = InitialValue::Kind;
+    const double inputs = static_cast<double>(d_.layer_sizes[parameter / 2]);
+    if (scheme == "pytorch") return {Kind::uniform, 1 / std::sqrt(inputs)};
+    if (scheme == "he") return parameter % 2 == 0 ? InitialValue{Kind::normal, std::sqrt(2 / inputs)} : InitialValue{};
+    reject_range("Expected initialization \"pytorch\", \"he\" or \"zeros\" for a model of type mlp but received \"" + scheme + "\"");
+  }
+
+  void check(const Batch& batch) const override {
+    if (batch.kind() != Batch::Kind::examples)
+      reject_type("Expected a batch of examples for a model of type mlp but received a batch of tokens");
+    if (batch.inputs().size(1) != d_.layer_sizes.front())
+      reject_range("Expected " + std::to_string(d_.layer_sizes.front()) + " features for the batch's inputs but received " +
+                   std::to_string(batch.inputs().size(1)));
+    const at::Tensor& targets = batch.targets();
+    const int64_t outputs = d_.layer_sizes.back();
+    if (d_.loss == Loss::cross_entropy) {
+      if (targets.scalar_type() != at::kLong || targets.dim() != 1)
+        reject_type("Expected class labels, int64 [n], for the batch's targets but received numbers for a regression");
+      if (batch.largest_target() >= outputs)
+        reject_range("Expected class labels below " + std::to_string(outputs) + " for the batch's targets but received " +
+                     std::to_string(batch.largest_target()));
+    } else if (!targets.is_floating_point() || targets.dim() != 2) {
+      reject_type("Expected floating-point numbers [n, out] for the batch's targets but received class labels");
+    } else if (targets.size(1) != outputs) {
+      reject_range("Expected " + std::to_string(outputs) + " numbers a row for the batch's targets but received " +
+                   std::to_string(targets.size(1)));
+    }
+  }
+
+  double normalizer(const Batch& batch) const override {
+    return static_cast<double>(d_.loss == Loss::mse ? batch.targets().numel() : batch.rows());
+  }
+
+  at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
+    at::Tensor x = batch.inputs();
+    for (size_t n = 0; n < layers(); n++) {
+      cancel.check();
+      x = view.linear(x, 2 * n, 2 * n + 1);
+      if (n + 1 < layers()) x = activate(x, d_.activation);
+    }
+    return x;
+  }
+
+  double head(ParameterView&, const at::Tensor& outputs, const Batch& batch, HeadGradient* gradient,
+              const Cancellation&) const override {
+    const double scale = gradient ? gradient->scale : 0;
+    at::Tensor* d = gradient ? &gradient->features : nullptr;
+    const double sum = d_.loss == Loss::mse ? squared_error_sum(outputs, batch.targets(), scale, d)
+                                            : cross_entropy_sum(outputs, batch.targets(), scale, d);
+    if (d) *d = d->to(outputs.scalar_type());
+    return sum;
+  }
+
+ private:
+  size_t layers() const { return d_.layer_sizes.size() - 1; }
+  MlpDescription d_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Architecture> make_mlp(MlpDescription description) {
+  return std::make_unique<Mlp>(std::move(description));
+}
+
+}  // namespace critical_sharpness

@@ -1,0 +1,173 @@
+#include "model.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/sub.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/util/accumulate.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "errors.hpp"
+#include "mapped_file.hpp"
+
+namespace critical_sharpness {
+namespace {
+
+const char* name_of(Initialization scheme) {
+  switch (scheme) {
+    case Initialization::gpt2: return "gpt2";
+    case Initialization::pytorch: return "pytorch";
+    case Initialization::he: return "he";
+    case Initialization::zeros: return "zeros";
+  }
+  return "";
+}
+
+std::shared_ptr<const Layout> layout_of(const Architecture& architecture, at::ScalarType dtype) {
+  auto layout = std::make_shared<Layout>();
+  layout->parameters = architecture.parameters();
+  layout->dtype = dtype;
+  return layout;
+}
+
+/// Calls body(part) for every micro-batch.
+template <class Body>
+void for_each_micro_batch(const Batch& batch, const PassOptions& options, const Body& body) {
+  const int64_t rows = batch.rows(), size = options.micro_batch > 0 ? std::min(options.micro_batch, rows) : rows;
+  for (int64_t start = 0; start < rows; start += size) {
+    options.cancel.check();
+    body(batch.slice(start, std::min(size, rows - start)));
+  }
+}
+
+}  // namespace
+
+Model::Model(std::unique_ptr<const Architecture> architecture, at::ScalarType parameter_dtype, at::ScalarType compute_dtype)
+    : architecture_(std::move(architecture)),
+      layout_(layout_of(*architecture_, parameter_dtype)),
+      compute_dtype_(compute_dtype) {}
+
+int64_t Model::byte_length() const {
+  int64_t bytes = 0;
+  for (const auto& p : layout_->parameters)
+    bytes += c10::multiply_integers(p.shape) * static_cast<int64_t>(c10::elementSize(layout_->dtype));
+  return bytes;
+}
+
+void Model::initialize(Initialization scheme, uint64_t seed) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  std::vector<at::Tensor> weights;
+  for (size_t i = 0; i < layout_->size(); i++) {
+    const InitialValue start = scheme == Initialization::zeros ? InitialValue{} : architecture_->initial_value(i, name_of(scheme));
+    // Drawn in float32 whatever the dtype, so that a seed means the same weights in float32 and float64.
+    at::Tensor drawn = at::empty(layout_->parameters[i].shape, at::kFloat);
+    switch (start.kind) {
+      case InitialValue::Kind::constant: drawn.fill_(start.value); break;
+      case InitialValue::Kind::normal: drawn.normal_(0, start.value, generator); break;
+      case InitialValue::Kind::uniform: drawn.uniform_(-start.value, start.value, generator); break;
+    }
+    weights.push_back(drawn.to(layout_->dtype));
+  }
+  weights_ = std::move(weights);
+  version_++;
+}
+
+void Model::load(const std::vector<FileTensor>& tensors) {
+  FileReader reader;
+  std::vector<at::Tensor> weights;
+  for (size_t i = 0; i < layout_->size(); i++) weights.push_back(reader.read(tensors.at(i), layout_->parameters[i], layout_->dtype));
+  weights_ = std::move(weights);
+  version_++;
+}
+
+void Model::require_weights() const {
+  if (weights_.empty())
+    throw InputError(InputError::Kind::state, "ERR_NO_WEIGHTS", "Expected a model with weights but received one that was neither initialised nor loaded");
+}
+
+const at::Tensor& Model::parameter(size_t index) const {
+  require_weights();
+  return weights_.at(index);
+}
+
+std::vector<at::Tensor>& Model::weights_to_change() {
+  require_weights();
+  version_++;
+  return weights_;
+}
+
+double Model::mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const {
+  double sum = 0;
+  for_each_micro_batch(batch, options, [&](const Batch& part) {
+    const at::Tensor features = architecture_->features(view, part, options.cancel);
+    sum += architecture_->head(view, features, part, nullptr, options.cancel);
+  });
+  return sum / architecture_->normalizer(batch);
+}
+
+LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options) {
+  require_weights();
+  check(batch);
+  const c10::InferenceMode no_autograd;
+  if (!perturbation) {
+    PlainView view(weights_, compute_dtype_, scratch_);
+    return {mean_loss(view, batch, options), version()};
+  }
+  const ParameterVector& direction = *perturbation->direction;
+  require_same_layout(*layout_, *direction.layout(), "the direction");
+  if (perturbation->mode == PerturbationMode::view) {
+    PerturbedView view(weights_, direction, perturbation->learning_rate, compute_dtype_, scratch_);
+    return {mean_loss(view, batch, options), version()};
+  }
+  const InPlacePerturbation moved(weights_, direction, perturbation->learning_rate, in_place_);
+  PlainView view(weights_, compute_dtype_, scratch_);
+  return {mean_loss(view, batch, options), version()};
+}
+
+GradientResult Model::gradient(const Batch& batch, const PassOptions& options) {
+  require_weights();
+  check(batch);
+  std::vector<at::Tensor> leaves;
+  for (const auto& w : weights_) leaves.push_back(w.detach().requires_grad_(true));
+  DifferentiableView differentiable(leaves, compute_dtype_);
+  PlainView plain(weights_, compute_dtype_, scratch_);
+
+  HeadGradient head;
+  head.scale = 1 / architecture_->normalizer(batch);
+  head.add = [&](size_t index, const at::Tensor& gradient) {
+    at::Tensor& sum = leaves[index].mutable_grad();
+    if (sum.defined()) sum.add_(gradient);
+    else sum = gradient.to(layout_->dtype);
+  };
+  double sum = 0;
+  for_each_micro_batch(batch, options, [&](const Batch& part) {
+    const at::Tensor features = architecture_->features(differentiable, part, options.cancel);
+    {
+      const at::NoGradGuard closed_form;
+      sum += architecture_->head(plain, features.detach(), part, &head, options.cancel);
+    }
+    options.cancel.check();
+    torch::autograd::backward({features}, {head.features});
+  });
+
+  std::vector<at::Tensor> gradients;
+  for (auto& leaf : leaves) gradients.push_back(leaf.grad().defined() ? leaf.grad().contiguous() : at::Tensor());
+  return {sum * head.scale, version(), std::make_shared<ParameterVector>(layout_, std::move(gradients))};
+}
+
+std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout, const std::vector<FileTensor>& tensors) {
+  FileReader reader;
+  std::vector<at::Tensor> parts;
+  for (size_t i = 0; i < layout->size(); i++)
+    parts.push_back(tensors.at(i).path.empty() ? at::Tensor() : reader.read(tensors[i], layout->parameters[i], layout->dtype));
+  return std::make_shared<ParameterVector>(std::move(layout), std::move(parts));
+}
+
+std::shared_ptr<const ParameterVector> difference(const Model& a, const Model& b) {
+  require_same_layout(*a.layout(), *b.layout(), "the other model");
+  std::vector<at::Tensor> parts;
+  for (size_t i = 0; i < a.layout()->size(); i++) parts.push_back(at::sub(a.parameter(i), b.parameter(i)));
+  return std::make_shared<ParameterVector>(a.layout(), std::move(parts));
+}
+
+}  // namespace critical_sharpness

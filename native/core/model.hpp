@@ -1,0 +1,93 @@
+#pragma once
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "architecture.hpp"
+#include "batch.hpp"
+#include "cancellation.hpp"
+#include "in_place.hpp"
+#include "parameter_vector.hpp"
+#include "scratch.hpp"
+
+namespace critical_sharpness {
+
+enum class Initialization { gpt2, pytorch, he, zeros };
+
+/// A tensor's bytes within a file, little-endian and row-major.
+struct FileTensor {
+  std::string path;
+  int64_t byte_offset = 0;
+  at::ScalarType dtype = at::kFloat;
+};
+
+enum class PerturbationMode { view, in_place };
+
+/// θ − ηΔ in place of θ.
+struct Perturbation {
+  std::shared_ptr<const ParameterVector> direction;
+  double learning_rate = 0;
+  PerturbationMode mode = PerturbationMode::view;
+};
+
+struct PassOptions {
+  int64_t micro_batch = 0;  // rows at a time; 0 = all
+  Cancellation cancel;
+};
+
+struct LossResult {
+  double loss = 0;
+  uint64_t version = 0;
+};
+struct GradientResult {
+  double loss = 0;
+  uint64_t version = 0;
+  std::shared_ptr<const ParameterVector> gradient;
+};
+
+/// An architecture with weights. Every member that computes is called on the compute thread only.
+class Model {
+ public:
+  Model(std::unique_ptr<const Architecture> architecture, at::ScalarType parameter_dtype, at::ScalarType compute_dtype);
+
+  const Architecture& architecture() const { return *architecture_; }
+  const std::shared_ptr<const Layout>& layout() const { return layout_; }
+  at::ScalarType compute_dtype() const { return compute_dtype_; }
+  /// Counts changes of the weights; a perturbed pass is none. May be read from any thread.
+  uint64_t version() const { return version_.load(); }
+  /// Bytes that the weights hold once they are filled. May be read from any thread.
+  int64_t byte_length() const;
+
+  void initialize(Initialization scheme, uint64_t seed);
+  /// One entry for each parameter. Weights of the layout's dtype are mapped copy-on-write, others are converted.
+  void load(const std::vector<FileTensor>& tensors);
+  const at::Tensor& parameter(size_t index) const;
+  /// For optimizers: the weights to be written to, and the count of changes raised.
+  std::vector<at::Tensor>& weights_to_change();
+
+  /// Throws unless `batch` fits the architecture (kind, ids, sequence length, features).
+  void check(const Batch& batch) const { architecture_->check(batch); }
+  LossResult loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options);
+  GradientResult gradient(const Batch& batch, const PassOptions& options);
+
+ private:
+  double mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const;
+  void require_weights() const;
+
+  std::unique_ptr<const Architecture> architecture_;
+  std::shared_ptr<const Layout> layout_;
+  at::ScalarType compute_dtype_;
+  std::vector<at::Tensor> weights_;
+  std::atomic<uint64_t> version_{0};
+  Scratch scratch_;
+  InPlaceStorage in_place_;
+};
+
+/// `tensor` as a vector of `layout`, from files; entries without a path are zeros.
+std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout,
+                                                   const std::vector<FileTensor>& tensors);
+/// θ_a − θ_b.
+std::shared_ptr<const ParameterVector> difference(const Model& a, const Model& b);
+
+}  // namespace critical_sharpness
