@@ -1,0 +1,149 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { CriticalSharpnessError } from "../errors.js";
+import type { StorageDtype } from "../native/surface.js";
+
+/** One tensor's place in a file. */
+export interface StoredTensor {
+  readonly name: string;
+  readonly dtype: StorageDtype;
+  readonly shape: readonly number[];
+  /** From the start of the file. */
+  readonly byteOffset: number;
+  readonly byteLength: number;
+}
+
+export interface SafetensorsHeader {
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+const dtypes: Record<string, { dtype: StorageDtype; bytes: number }> = {
+  F64: { dtype: "float64", bytes: 8 },
+  F32: { dtype: "float32", bytes: 4 },
+  F16: { dtype: "float16", bytes: 2 },
+  BF16: { dtype: "bfloat16", bytes: 2 },
+  I64: { dtype: "int64", bytes: 8 },
+};
+/** Element types that the format knows and we have no use for: their tensors may stand in a file. */
+const otherDtypes: Record<string, number> = { I32: 4, I16: 2, I8: 1, U8: 1, U16: 2, U32: 4, U64: 8, BOOL: 1 };
+
+/** The format's own bound on its header. */
+const largestHeader = 100_000_000;
+
+function malformed(path: string, expectedWhat: string, received: string): CriticalSharpnessError {
+  return new CriticalSharpnessError("ERR_SAFETENSORS", `Expected ${expectedWhat} for "${path}" but received ${received}`);
+}
+
+/**
+ * Reads and checks a safetensors header: every tensor lies inside the file, has the bytes that its shape needs, and
+ * overlaps no other. No tensor data is read.
+ *
+ * @throws CriticalSharpnessError `ERR_SAFETENSORS` naming the file and the tensor.
+ */
+export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  await using file = await openForReading(path);
+  const { size } = await file.stat();
+  if (size < 8) throw malformed(path, "a safetensors file", `a file of ${size} bytes`);
+  const headerLength = (await readExactly(file, 0, 8)).readBigUInt64LE();
+  if (headerLength > BigInt(largestHeader) || headerLength > BigInt(size - 8))
+    throw malformed(path, `a header of at most ${Math.min(size - 8, largestHeader)} bytes`, `a header length of ${headerLength}`);
+  const bytes = await readExactly(file, 8, Number(headerLength));
+  const entries = parseHeader(path, bytes);
+  const start = 8 + Number(headerLength);
+  const tensors = new Map<string, StoredTensor>();
+  const spans: StoredTensor[] = [];
+  for (const [name, entry] of entries.tensors) {
+    const { tensor, used } = checkEntry(path, name, entry, start, size);
+    spans.push(tensor);
+    if (used) tensors.set(name, tensor);
+  }
+  checkSpans(path, spans, start, size);
+  return { path, tensors, metadata: entries.metadata };
+}
+
+async function openForReading(path: string): Promise<FileHandle> {
+  try {
+    const file = await open(path, "r");
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+  } catch (error) {
+    throw new CriticalSharpnessError("ERR_FILE", `Expected a readable file for "${path}" but received: ${(error as Error).message}`, { cause: error });
+  }
+  throw new CriticalSharpnessError("ERR_FILE", `Expected a regular file for "${path}" but received a directory or device`);
+}
+
+/** `length` bytes from `position`; shorter only at the end of the file. */
+export async function readExactly(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(buffer, done, length - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return buffer.subarray(0, done);
+}
+
+/** A stored tensor's bytes, in memory of their own (so that typed arrays over them are aligned). */
+export async function readStoredTensor(path: string, tensor: StoredTensor): Promise<ArrayBuffer> {
+  await using file = await openForReading(path);
+  const bytes = await readExactly(file, tensor.byteOffset, tensor.byteLength);
+  if (bytes.length !== tensor.byteLength)
+    throw malformed(path, `${tensor.byteLength} bytes of tensor "${tensor.name}"`, `${bytes.length}`);
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+}
+
+function parseHeader(path: string, bytes: Buffer) {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw malformed(path, "a header in JSON", (error as Error).message);
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    throw malformed(path, "a header that is a JSON object", "another kind of value");
+  const { __metadata__, ...tensors } = parsed as Record<string, unknown>;
+  const metadata: Record<string, string> = {};
+  for (const [key, value] of Object.entries(__metadata__ ?? {})) {
+    if (typeof value !== "string") throw malformed(path, `a string for metadata "${key}"`, typeof value);
+    metadata[key] = value;
+  }
+  return { tensors: Object.entries(tensors), metadata };
+}
+
+function checkEntry(path: string, name: string, entry: unknown, start: number, size: number) {
+  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
+  const what = (part: string) => `${part} of tensor "${name}"`;
+  const known = typeof dtype === "string" ? dtypes[dtype] : undefined;
+  const bytes = known?.bytes ?? (typeof dtype === "string" ? otherDtypes[dtype] : undefined);
+  if (bytes === undefined) throw malformed(path, what("a known dtype"), String(dtype));
+  const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
+  if (!Array.isArray(shape) || !shape.every(isCount)) throw malformed(path, what("a shape"), JSON.stringify(shape) ?? "none");
+  const elements = (shape as number[]).reduce((product, n) => product * n, 1);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount) || offsets[0] > offsets[1])
+    throw malformed(path, what("two data offsets in order"), JSON.stringify(offsets) ?? "none");
+  const [begin, end] = offsets as [number, number];
+  if (end - begin !== elements * bytes)
+    throw malformed(path, what(`${elements * bytes} bytes`), `data offsets of ${end - begin} bytes`);
+  if (start + end > size) throw malformed(path, what(`data within the file's ${size} bytes`), `data up to byte ${start + end}: the file is truncated`);
+  const tensor: StoredTensor = {
+    name,
+    dtype: known?.dtype ?? "int64",
+    shape: shape as number[],
+    byteOffset: start + begin,
+    byteLength: end - begin,
+  };
+  return { tensor, used: known !== undefined };
+}
+
+function checkSpans(path: string, spans: StoredTensor[], start: number, size: number): void {
+  let position = start;
+  const ordered = spans.filter((t) => t.byteLength > 0).sort((a, b) => a.byteOffset - b.byteOffset);
+  for (const tensor of ordered) {
+    if (tensor.byteOffset < position) throw malformed(path, `data of its own for tensor "${tensor.name}"`, "data that overlap another tensor's");
+    if (tensor.byteOffset > position) throw malformed(path, `no gap before tensor "${tensor.name}"`, `${tensor.byteOffset - position} bytes that belong to no tensor`);
+    position = tensor.byteOffset + tensor.byteLength;
+  }
+  if (position !== size) throw malformed(path, "data up to the end of the file", `${size - position} bytes that belong to no tensor`);
+}
