@@ -57,12 +57,18 @@ export function checkString(value: unknown, subject: string): string {
 /** The value as a plain record; a missing one is empty. */
 export function checkOptions(value: unknown, subject: string): Record<string, unknown> {
   if (value === undefined) return {};
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw expected("an object", subject, value);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw expected("an object", subject, value);
   return value as Record<string, unknown>;
 }
 
 /** The value, if it is an instance of the class. */
-export function checkInstance<T>(value: unknown, subject: string, type: abstract new (...args: never[]) => T, name: string): T {
+export function checkInstance<T>(
+  value: unknown,
+  subject: string,
+  type: abstract new (...args: never[]) => T,
+  name: string,
+): T {
   if (!(value instanceof type)) throw expected(name, subject, value);
   return value;
 }

@@ -32,7 +32,8 @@ function render(value: unknown): string {
     const shown = value.slice(0, 6).map((v) => (typeof v === "object" && v !== null ? "…" : render(v)));
     return `[${shown.join(", ")}${value.length > 6 ? `, … ${value.length} in all` : ""}]`;
   }
-  if (typeof value === "object" && value !== null) return `an instance of ${value.constructor?.name ?? "Object"}`;
+  if (typeof value === "object" && value !== null)
+    return `an instance of ${value.constructor?.name ?? "Object"}`;
   return String(value);
 }
 
@@ -43,7 +44,12 @@ export type BadArgument = (TypeError | RangeError) & { code: string };
  * A value of the wrong type is a TypeError (`ERR_INVALID_ARG_TYPE`), one that is out of range a RangeError
  * (`ERR_OUT_OF_RANGE`).
  */
-export function expected(what: string, subject: string, received: unknown, kind: "type" | "range" = "type"): BadArgument {
+export function expected(
+  what: string,
+  subject: string,
+  received: unknown,
+  kind: "type" | "range" = "type",
+): BadArgument {
   const message = `Expected ${what} for ${subject} but received ${render(received)}`;
   const error = kind === "type" ? new TypeError(message) : new RangeError(message);
   return Object.assign(error, { code: kind === "type" ? "ERR_INVALID_ARG_TYPE" : "ERR_OUT_OF_RANGE" });

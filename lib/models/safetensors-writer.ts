@@ -18,7 +18,11 @@ const chunkBytes = 4 << 20;
  *
  * @throws CriticalSharpnessError `ERR_FILE` when the file cannot be written.
  */
-export async function writeSafetensors(path: string, sources: readonly TensorSource[], metadata: Record<string, string> = {}): Promise<void> {
+export async function writeSafetensors(
+  path: string,
+  sources: readonly TensorSource[],
+  metadata: Record<string, string> = {},
+): Promise<void> {
   const header: Record<string, unknown> = { __metadata__: { format: "pt", ...metadata } };
   let end = 0;
   const lengths = sources.map(({ name, dtype, shape }) => {
@@ -40,13 +44,19 @@ export async function writeSafetensors(path: string, sources: readonly TensorSou
     for (const [i, source] of sources.entries()) {
       const length = lengths[i] as number;
       for (let offset = 0; offset < length; offset += chunkBytes)
-        await file.writeFile(new Uint8Array(await source.read(offset, Math.min(chunkBytes, length - offset))));
+        await file.writeFile(
+          new Uint8Array(await source.read(offset, Math.min(chunkBytes, length - offset))),
+        );
     }
     await file.sync();
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new CriticalSharpnessError("ERR_FILE", `Expected to be able to write "${path}" but received: ${(error as Error).message}`, { cause: error });
+    throw new CriticalSharpnessError(
+      "ERR_FILE",
+      `Expected to be able to write "${path}" but received: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }

@@ -32,7 +32,10 @@ const otherDtypes: Record<string, number> = { I32: 4, I16: 2, I8: 1, U8: 1, U16:
 const largestHeader = 100_000_000;
 
 function malformed(path: string, expectedWhat: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError("ERR_SAFETENSORS", `Expected ${expectedWhat} for "${path}" but received ${received}`);
+  return new CriticalSharpnessError(
+    "ERR_SAFETENSORS",
+    `Expected ${expectedWhat} for "${path}" but received ${received}`,
+  );
 }
 
 /**
@@ -47,7 +50,11 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
   if (size < 8) throw malformed(path, "a safetensors file", `a file of ${size} bytes`);
   const headerLength = (await readExactly(file, 0, 8)).readBigUInt64LE();
   if (headerLength > BigInt(largestHeader) || headerLength > BigInt(size - 8))
-    throw malformed(path, `a header of at most ${Math.min(size - 8, largestHeader)} bytes`, `a header length of ${headerLength}`);
+    throw malformed(
+      path,
+      `a header of at most ${Math.min(size - 8, largestHeader)} bytes`,
+      `a header length of ${headerLength}`,
+    );
   const bytes = await readExactly(file, 8, Number(headerLength));
   const entries = parseHeader(path, bytes);
   const start = 8 + Number(headerLength);
@@ -68,9 +75,16 @@ async function openForReading(path: string): Promise<FileHandle> {
     if ((await file.stat()).isFile()) return file;
     await file.close();
   } catch (error) {
-    throw new CriticalSharpnessError("ERR_FILE", `Expected a readable file for "${path}" but received: ${(error as Error).message}`, { cause: error });
+    throw new CriticalSharpnessError(
+      "ERR_FILE",
+      `Expected a readable file for "${path}" but received: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
-  throw new CriticalSharpnessError("ERR_FILE", `Expected a regular file for "${path}" but received a directory or device`);
+  throw new CriticalSharpnessError(
+    "ERR_FILE",
+    `Expected a regular file for "${path}" but received a directory or device`,
+  );
 }
 
 /** `length` bytes from `position`; shorter only at the end of the file. */
@@ -119,14 +133,20 @@ function checkEntry(path: string, name: string, entry: unknown, start: number, s
   const bytes = known?.bytes ?? (typeof dtype === "string" ? otherDtypes[dtype] : undefined);
   if (bytes === undefined) throw malformed(path, what("a known dtype"), String(dtype));
   const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
-  if (!Array.isArray(shape) || !shape.every(isCount)) throw malformed(path, what("a shape"), JSON.stringify(shape) ?? "none");
+  if (!Array.isArray(shape) || !shape.every(isCount))
+    throw malformed(path, what("a shape"), JSON.stringify(shape) ?? "none");
   const elements = (shape as number[]).reduce((product, n) => product * n, 1);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount) || offsets[0] > offsets[1])
     throw malformed(path, what("two data offsets in order"), JSON.stringify(offsets) ?? "none");
   const [begin, end] = offsets as [number, number];
   if (end - begin !== elements * bytes)
     throw malformed(path, what(`${elements * bytes} bytes`), `data offsets of ${end - begin} bytes`);
-  if (start + end > size) throw malformed(path, what(`data within the file's ${size} bytes`), `data up to byte ${start + end}: the file is truncated`);
+  if (start + end > size)
+    throw malformed(
+      path,
+      what(`data within the file's ${size} bytes`),
+      `data up to byte ${start + end}: the file is truncated`,
+    );
   const tensor: StoredTensor = {
     name,
     dtype: known?.dtype ?? "int64",
@@ -141,9 +161,24 @@ function checkSpans(path: string, spans: StoredTensor[], start: number, size: nu
   let position = start;
   const ordered = spans.filter((t) => t.byteLength > 0).sort((a, b) => a.byteOffset - b.byteOffset);
   for (const tensor of ordered) {
-    if (tensor.byteOffset < position) throw malformed(path, `data of its own for tensor "${tensor.name}"`, "data that overlap another tensor's");
-    if (tensor.byteOffset > position) throw malformed(path, `no gap before tensor "${tensor.name}"`, `${tensor.byteOffset - position} bytes that belong to no tensor`);
+    if (tensor.byteOffset < position)
+      throw malformed(
+        path,
+        `data of its own for tensor "${tensor.name}"`,
+        "data that overlap another tensor's",
+      );
+    if (tensor.byteOffset > position)
+      throw malformed(
+        path,
+        `no gap before tensor "${tensor.name}"`,
+        `${tensor.byteOffset - position} bytes that belong to no tensor`,
+      );
     position = tensor.byteOffset + tensor.byteLength;
   }
-  if (position !== size) throw malformed(path, "data up to the end of the file", `${size - position} bytes that belong to no tensor`);
+  if (position !== size)
+    throw malformed(
+      path,
+      "data up to the end of the file",
+      `${size - position} bytes that belong to no tensor`,
+    );
 }

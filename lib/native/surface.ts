@@ -94,8 +94,15 @@ export interface NativeModel extends NativeDisposable {
   /** `length` bytes of parameter `index` from `byteOffset`, little-endian; fewer at its end. */
   read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
   /** Mean loss in float64 and the version of the weights that it was computed with. */
-  loss(batch: NativeBatch, perturbation: NativePerturbation | null, options: NativePassOptions): Promise<{ loss: number; version: number }>;
-  gradient(batch: NativeBatch, options: NativePassOptions): Promise<{ loss: number; version: number; gradient: NativeVector }>;
+  loss(
+    batch: NativeBatch,
+    perturbation: NativePerturbation | null,
+    options: NativePassOptions,
+  ): Promise<{ loss: number; version: number }>;
+  gradient(
+    batch: NativeBatch,
+    options: NativePassOptions,
+  ): Promise<{ loss: number; version: number; gradient: NativeVector }>;
 }
 
 /** One tensor (or none, meaning zeros) for each parameter of a model: a gradient, a direction, a preconditioner's diagonal. */
@@ -145,7 +152,11 @@ export interface NativeInfo {
 
 export interface NativeAddon {
   createModel(description: NativeModelDescription, computeDtype: ComputeDtype): NativeModel;
-  createTokenBatch(inputIds: BigInt64Array, labels: BigInt64Array, shape: readonly [number, number]): NativeBatch;
+  createTokenBatch(
+    inputIds: BigInt64Array,
+    labels: BigInt64Array,
+    shape: readonly [number, number],
+  ): NativeBatch;
   createExampleBatch(
     inputs: Float32Array | Float64Array,
     inputShape: readonly [number, number],
@@ -156,7 +167,11 @@ export interface NativeAddon {
   loadVector(model: NativeModel, tensors: readonly (FileTensor | null)[]): Promise<NativeVector>;
   /** θ_model − θ_other, so that θ_model − 1·Δ = θ_other. */
   difference(model: NativeModel, other: NativeModel): Promise<NativeVector>;
-  createSgd(model: NativeModel, groups: NativeOptimizerGroup, options: { momentum: number; nesterov: boolean }): NativeOptimizer;
+  createSgd(
+    model: NativeModel,
+    groups: NativeOptimizerGroup,
+    options: { momentum: number; nesterov: boolean },
+  ): NativeOptimizer;
   createAdamW(
     model: NativeModel,
     groups: NativeOptimizerGroup,

@@ -1,0 +1,80 @@
+import { checkOptions } from "../checks.js";
+import { expected } from "../errors.js";
+import { native } from "../native/load.js";
+import { Owner } from "../native/owner.js";
+import type { NativeBatch } from "../native/surface.js";
+import { checkShape, floats, type Integers, integers, isFloatArray } from "./batch-data.js";
+
+export interface TokenData {
+  /** Token ids, row-major [batch, sequence]. */
+  inputIds: Integers;
+  /** `labels[b, t]` is the token that follows `inputIds[b, t]`; −100 is ignored. */
+  labels: Integers;
+  shape: readonly [batch: number, sequence: number];
+}
+
+export interface ExampleData {
+  /** Row-major [n, features]. */
+  inputs: Float32Array | Float64Array | readonly number[];
+  /** Floating-point [n, out] for a regression, integer class labels [n] for a classification. */
+  targets: Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
+  shape: readonly [n: number];
+}
+
+/**
+ * The fixed input of one loss: token sequences with their labels, or examples with their targets. Its data are copied
+ * when it is made, and immutable.
+ */
+export class Batch extends Owner<NativeBatch> {
+  /** @throws TypeError, RangeError when data and shape do not fit, an id is negative or no label counts. */
+  static tokens(data: TokenData): Batch {
+    const { inputIds, labels, shape } = checkOptions(data, "data");
+    const [rows, sequence] = checkShape(shape, "data.shape", 2);
+    const count = (rows as number) * (sequence as number);
+    const ids = integers(inputIds, "data.inputIds", count);
+    return new Batch(
+      native().createTokenBatch(ids, integers(labels, "data.labels", count), [
+        rows as number,
+        sequence as number,
+      ]),
+    );
+  }
+
+  /** @throws TypeError, RangeError when data and shape do not fit or a label is negative. */
+  static examples(data: ExampleData): Batch {
+    const { inputs, targets, shape } = checkOptions(data, "data");
+    const [n] = checkShape(shape, "data.shape", 1) as [number];
+    const features = floats(inputs, "data.inputs", n);
+    if (isFloatArray(targets)) {
+      const outputs = floats(targets, "data.targets", n);
+      return new Batch(
+        native().createExampleBatch(features, [n, features.length / n], outputs, [n, outputs.length / n]),
+      );
+    }
+    if (Array.isArray(targets))
+      throw expected(
+        "a Float32Array or Float64Array (regression) or an Int32Array, Uint8Array or BigInt64Array (class labels)",
+        "data.targets",
+        targets,
+      );
+    return new Batch(
+      native().createExampleBatch(features, [n, features.length / n], integers(targets, "data.targets", n), [
+        n,
+      ]),
+    );
+  }
+
+  get kind(): "tokens" | "examples" {
+    return this.handle.kind;
+  }
+
+  /** [batch, sequence] or [n]. */
+  get shape(): readonly number[] {
+    return this.handle.shape;
+  }
+
+  /** Labels that count, or rows. */
+  get count(): number {
+    return this.handle.count;
+  }
+}

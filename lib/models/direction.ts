@@ -1,0 +1,119 @@
+import { checkInstance, checkNumber, checkString } from "../checks.js";
+import { CriticalSharpnessError } from "../errors.js";
+import { native } from "../native/load.js";
+import { Owner } from "../native/owner.js";
+import type { FileTensor, NativeVector } from "../native/surface.js";
+import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
+import { readSafetensorsHeader } from "./safetensors.js";
+import { writeSafetensors } from "./safetensors-writer.js";
+
+/**
+ * One number for each weight of a model: an update direction Δ (the step is θ − η·Δ, so it descends where ∇L·Δ > 0), a
+ * gradient, or a diagonal. Immutable.
+ */
+export class Direction extends Owner<NativeVector> {
+  readonly parameters: readonly Parameter[];
+  readonly dtype: "float32" | "float64";
+
+  /** @internal */
+  constructor(handle: NativeVector, parameters: readonly Parameter[], dtype: "float32" | "float64") {
+    super(handle);
+    this.parameters = parameters;
+    this.dtype = dtype;
+  }
+
+  /**
+   * Reads a safetensors file with a tensor for each of the model's parameters, by name; a parameter without one stays
+   * where it is (Δ = 0).
+   *
+   * @throws CriticalSharpnessError `ERR_SAFETENSORS`, `ERR_DIRECTION_FILE` naming file and tensor.
+   */
+  static async load(file: string, model: ParameterSet): Promise<Direction> {
+    checkString(file, "file");
+    checkInstance(model, "model", ParameterSet, "a Model");
+    const { tensors } = await readSafetensorsHeader(file);
+    const names = new Set(model.parameters.map((p) => p.name));
+    for (const name of tensors.keys())
+      if (!names.has(name)) throw mismatch(file, "only tensors named as the model's parameters", `"${name}"`);
+    const places = model.parameters.map(({ name, shape }): FileTensor | null => {
+      const tensor = tensors.get(name);
+      if (!tensor) return null;
+      if (tensor.dtype === "int64")
+        throw mismatch(file, `floating-point numbers in tensor "${name}"`, tensor.dtype);
+      if (String(tensor.shape) !== String(shape))
+        throw mismatch(file, `shape [${shape}] of tensor "${name}"`, `[${tensor.shape}]`);
+      return { path: file, byteOffset: tensor.byteOffset, dtype: tensor.dtype };
+    });
+    if (places.every((p) => p === null))
+      throw mismatch(file, "a tensor for at least one of the model's parameters", "none");
+    return Direction.of(model, await native().loadVector(model.handle, places));
+  }
+
+  /** Δ = θ_model − θ_other, so that θ_model − 1·Δ = θ_other. */
+  static async between(model: ParameterSet, other: ParameterSet): Promise<Direction> {
+    checkInstance(model, "model", ParameterSet, "a Model");
+    checkInstance(other, "other", ParameterSet, "a Model");
+    return Direction.of(model, await native().difference(model.handle, other.handle));
+  }
+
+  /** @internal */
+  static of(model: ParameterSet, handle: NativeVector): Direction {
+    return new Direction(handle, model.parameters, model.handle.parameterDtype);
+  }
+
+  /** Memory of its tensors, in bytes. */
+  get byteLength(): number {
+    return this.handle.byteLength;
+  }
+
+  /** Σ aᵢ·bᵢ, in float64. */
+  async dot(other: Direction): Promise<number> {
+    return this.handle.dot(checkInstance(other, "other", Direction, "a Direction").handle);
+  }
+
+  /** Euclidean norm, in float64. */
+  async norm(): Promise<number> {
+    return this.handle.norm();
+  }
+
+  /** A new direction, k times this one. */
+  async scale(k: number): Promise<Direction> {
+    return this.like(await this.handle.scale(checkNumber(k, "k")));
+  }
+
+  /** A new direction that keeps the chosen parameters' part, sharing its memory, and is zero elsewhere. */
+  mask(selection: ParameterSelection): Direction {
+    return this.like(this.handle.mask(select(this.parameters, selection, "selection")));
+  }
+
+  /** Writes a safetensors file with a tensor for each parameter that is not zero throughout. */
+  async save(file: string): Promise<void> {
+    checkString(file, "file");
+    await writeSafetensors(
+      file,
+      this.parameters.flatMap(({ name, shape }, index) =>
+        this.handle.has(index)
+          ? [
+              {
+                name,
+                shape,
+                dtype: this.dtype,
+                read: (offset, length) => this.handle.read(index, offset, length),
+              },
+            ]
+          : [],
+      ),
+    );
+  }
+
+  private like(handle: NativeVector): Direction {
+    return new Direction(handle, this.parameters, this.dtype);
+  }
+}
+
+function mismatch(file: string, what: string, received: string): CriticalSharpnessError {
+  return new CriticalSharpnessError(
+    "ERR_DIRECTION_FILE",
+    `Expected ${what} for the direction "${file}" but received ${received}`,
+  );
+}

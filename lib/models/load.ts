@@ -1,0 +1,116 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { checkString } from "../checks.js";
+import { CriticalSharpnessError } from "../errors.js";
+import { native } from "../native/load.js";
+import type { FileTensor, NativeModel } from "../native/surface.js";
+import { configureModel } from "./configuration.js";
+import { checkModelOptions, type ModelOptions } from "./create.js";
+import { Model } from "./model.js";
+import { readSafetensorsHeader, type StoredTensor } from "./safetensors.js";
+
+interface FoundTensor extends StoredTensor {
+  path: string;
+}
+
+/**
+ * Opens a Hugging Face directory: `config.json` and `model.safetensors`, or shards with `model.safetensors.index.json`.
+ * Weights of the model's own precision are memory-mapped, copy-on-write; others are converted.
+ *
+ * @throws CriticalSharpnessError `ERR_MODEL_FILE`, `ERR_SAFETENSORS`, `ERR_FILE` naming file and tensor.
+ */
+export async function loadModel(directory: string, options: ModelOptions = {}): Promise<Model> {
+  checkString(directory, "directory");
+  const { dtype } = checkModelOptions(options);
+  const configured = configureModel(await readJson(path.join(directory, "config.json")));
+  const tensors = await readTensors(directory);
+  const handle = native().createModel(configured.description, dtype);
+  try {
+    await handle.load(places(directory, handle, tensors));
+  } catch (error) {
+    handle.dispose();
+    throw error;
+  }
+  return new Model(handle, configured.config);
+}
+
+async function readJson(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw new CriticalSharpnessError(
+      "ERR_FILE",
+      `Expected a readable file for "${file}" but received: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw bad(file, "JSON", (error as Error).message);
+  }
+}
+
+async function readTensors(directory: string): Promise<Map<string, FoundTensor>> {
+  const files = await weightFiles(directory);
+  const found = new Map<string, FoundTensor>();
+  for (const file of files) {
+    const { tensors } = await readSafetensorsHeader(file);
+    for (const tensor of tensors.values()) {
+      const other = found.get(tensor.name);
+      if (other) throw bad(file, `a tensor "${tensor.name}" once`, `it again (it is in "${other.path}" too)`);
+      found.set(tensor.name, { ...tensor, path: file });
+    }
+  }
+  return found;
+}
+
+async function weightFiles(directory: string): Promise<string[]> {
+  const single = path.join(directory, "model.safetensors");
+  const index = path.join(directory, "model.safetensors.index.json");
+  const parsed = (await readJson(index).catch((error: CriticalSharpnessError) => {
+    if (error.code === "ERR_FILE") return null;
+    throw error;
+  })) as { weight_map?: unknown } | null;
+  if (parsed === null) return [single];
+  const files = new Set(Object.values((parsed.weight_map ?? {}) as Record<string, unknown>));
+  for (const file of files)
+    if (typeof file !== "string" || path.basename(file) !== file || file.startsWith("."))
+      throw bad(index, "names of files beside it in weight_map", JSON.stringify(file));
+  if (files.size === 0) throw bad(index, "a weight_map with files", "none");
+  return [...files].map((file) => path.join(directory, file as string));
+}
+
+/** Where each of the model's parameters lies. Hugging Face writes GPT-2's with and without the prefix "transformer.". */
+function places(directory: string, handle: NativeModel, tensors: Map<string, FoundTensor>): FileTensor[] {
+  const used = new Set<string>();
+  const found = handle.parameters.map(({ name, shape }): FileTensor => {
+    const tensor = tensors.get(name) ?? tensors.get(name.replace(/^transformer\./, ""));
+    if (!tensor) throw bad(directory, `a tensor "${name}"`, "none of that name");
+    used.add(tensor.name);
+    if (tensor.dtype === "int64")
+      throw bad(tensor.path, `floating-point numbers in tensor "${tensor.name}"`, tensor.dtype);
+    if (String(tensor.shape) !== String(shape))
+      throw bad(
+        tensor.path,
+        `shape [${shape}] of tensor "${tensor.name}", as config.json says,`,
+        `[${tensor.shape}]`,
+      );
+    return { path: tensor.path, byteOffset: tensor.byteOffset, dtype: tensor.dtype };
+  });
+  // Old checkpoints carry causal masks, and some a copy of the tied embedding.
+  const surplus = [...tensors.keys()].find(
+    (name) => !used.has(name) && !/(\.attn\.(bias|masked_bias)|^lm_head\.weight)$/.test(name),
+  );
+  if (surplus !== undefined)
+    throw bad(directory, "only tensors that the model of config.json has", `"${surplus}"`);
+  return found;
+}
+
+function bad(file: string, what: string, received: string): CriticalSharpnessError {
+  return new CriticalSharpnessError(
+    "ERR_MODEL_FILE",
+    `Expected ${what} for "${file}" but received ${received}`,
+  );
+}

@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import path from "node:path";
+import {
+  checkChoice,
+  checkInstance,
+  checkNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from "../checks.js";
+import { withSignal } from "../native/cancel.js";
+import type { ComputeDtype, NativeModel, NativePerturbation } from "../native/surface.js";
+import { Batch } from "./batch.js";
+import { configFile, type ModelConfig } from "./configuration.js";
+import { Direction } from "./direction.js";
+import { ParameterSet } from "./parameters.js";
+import { writeSafetensors } from "./safetensors-writer.js";
+
+export interface PassOptions {
+  /** Stops the pass at the next micro-batch or layer. */
+  signal?: AbortSignal;
+  /** Rows or sequences at a time: bounds the memory of activations. Default: all at once. */
+  microBatch?: number;
+}
+
+export interface Perturbation {
+  direction: Direction;
+  /** η of θ − η·Δ. */
+  learningRate: number;
+  /** How θ − η·Δ comes about; the loss is the same. Default `view`. */
+  mode?: "view" | "in-place";
+}
+
+/** A batch's loss and its gradient, and what they belong to. */
+export interface Gradient {
+  readonly loss: number;
+  readonly gradient: Direction;
+  readonly batch: Batch;
+  /** The model's `version` that it was computed with. */
+  readonly version: number;
+}
+
+const digestChunk = 4 << 20;
+
+/** A network with weights. */
+export class Model extends ParameterSet {
+  readonly config: ModelConfig;
+
+  /** @internal Use `createModel` or `loadModel`. */
+  constructor(handle: NativeModel, config: ModelConfig) {
+    super(handle);
+    this.config = config;
+  }
+
+  /** Arithmetic of a pass. */
+  get dtype(): ComputeDtype {
+    return this.handle.computeDtype;
+  }
+
+  /**
+   * Mean loss of a batch (tokens: nats per counted label), summed in float64; with a perturbation that of θ − η·Δ.
+   * The weights keep every bit, however the call ends.
+   *
+   * @throws RangeError, TypeError if the batch does not fit the model; AbortError.
+   */
+  async loss(batch: Batch, options: PassOptions & { perturbation?: Perturbation } = {}): Promise<number> {
+    return (await this.lossWithVersion(batch, options)).loss;
+  }
+
+  /** @internal The loss with the version of the weights at that moment. */
+  async lossWithVersion(
+    batch: Batch,
+    options: PassOptions & { perturbation?: Perturbation } = {},
+  ): Promise<{ loss: number; version: number }> {
+    const { signal, microBatch } = checkPass(options);
+    const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
+    const perturbation = checkPerturbation(options.perturbation);
+    return withSignal(signal, (cancel) => this.handle.loss(handle, perturbation, { microBatch, cancel }));
+  }
+
+  /**
+   * Loss and gradient of a batch, by automatic differentiation.
+   *
+   * @throws as `loss`.
+   */
+  async gradient(batch: Batch, options: PassOptions = {}): Promise<Gradient> {
+    const { signal, microBatch } = checkPass(options);
+    const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
+    const { loss, version, gradient } = await withSignal(signal, (cancel) =>
+      this.handle.gradient(handle, { microBatch, cancel }),
+    );
+    return { loss, version, batch, gradient: Direction.of(this, gradient) };
+  }
+
+  /** SHA-256 over every weight's name, shape and bytes, in hexadecimal: equal if and only if all weights are, bit for bit. */
+  async digest(): Promise<string> {
+    const hash = createHash("sha256");
+    const bytes = this.handle.parameterDtype === "float64" ? 8 : 4;
+    for (const [index, { name, shape, size }] of this.parameters.entries()) {
+      hash.update(`${name}:${this.handle.parameterDtype}[${shape}]\n`);
+      for (let offset = 0; offset < size * bytes; offset += digestChunk)
+        hash.update(new Uint8Array(await this.handle.read(index, offset, digestChunk)));
+    }
+    return hash.digest("hex");
+  }
+
+  /**
+   * Writes `config.json` and `model.safetensors` (Hugging Face's layout) into a directory, each whole or not at all.
+   *
+   * @throws CriticalSharpnessError `ERR_FILE` when it cannot be written.
+   */
+  async save(directory: string): Promise<void> {
+    checkString(directory, "directory");
+    const dtype = this.handle.parameterDtype;
+    await mkdir(directory, { recursive: true });
+    await writeSafetensors(
+      path.join(directory, "model.safetensors"),
+      this.parameters.map(({ name, shape }, index) => ({
+        name,
+        shape,
+        dtype,
+        read: (offset, length) => this.handle.read(index, offset, length),
+      })),
+    );
+    const file = path.join(directory, "config.json");
+    await writeFile(`${file}.tmp`, `${JSON.stringify(configFile(this.config), null, 2)}\n`);
+    await rename(`${file}.tmp`, file);
+  }
+}
+
+function checkPass(options: unknown): { signal: AbortSignal | undefined; microBatch: number } {
+  const { signal, microBatch } = checkOptions(options, "options");
+  return {
+    signal: checkSignal(signal, "options.signal"),
+    microBatch:
+      microBatch === undefined
+        ? 0
+        : checkNumber(microBatch, "options.microBatch", { minimum: 1, integer: true }),
+  };
+}
+
+function checkPerturbation(perturbation: unknown): NativePerturbation | null {
+  if (perturbation === undefined) return null;
+  const { direction, learningRate, mode } = checkOptions(perturbation, "options.perturbation");
+  return {
+    direction: checkInstance(direction, "options.perturbation.direction", Direction, "a Direction").handle,
+    learningRate: checkNumber(learningRate, "options.perturbation.learningRate"),
+    mode: mode === undefined ? "view" : checkChoice(mode, "options.perturbation.mode", ["view", "in-place"]),
+  };
+}

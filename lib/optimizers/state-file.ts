@@ -1,0 +1,61 @@
+import { CriticalSharpnessError } from "../errors.js";
+import { readSafetensorsHeader } from "../models/safetensors.js";
+import { writeSafetensors } from "../models/safetensors-writer.js";
+import { native } from "../native/load.js";
+import type { FileTensor, NativeVector } from "../native/surface.js";
+import type { Optimizer } from "./optimizer.js";
+
+/** Writes an optimizer's state tensors, its kind and its count of gradients. */
+export async function writeState(file: string, { handle, model, kind, steps }: Optimizer): Promise<void> {
+  const dtype = model.handle.parameterDtype;
+  const state = await handle.state();
+  try {
+    const sources = Object.entries(state).flatMap(([role, vector]) =>
+      model.parameters.map(({ name, shape }, index) => ({
+        name: `${role}.${name}`,
+        shape,
+        dtype,
+        read: (offset: number, length: number) => vector.read(index, offset, length),
+      })),
+    );
+    await writeSafetensors(file, sources, { optimizer: kind, steps: String(steps) });
+  } finally {
+    for (const vector of Object.values(state)) vector.dispose();
+  }
+}
+
+/** @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE` naming what does not fit. */
+export async function readState(file: string, { handle, model, kind }: Optimizer): Promise<void> {
+  const { tensors, metadata } = await readSafetensorsHeader(file);
+  const bad = (what: string, received: string) =>
+    new CriticalSharpnessError(
+      "ERR_OPTIMIZER_STATE",
+      `Expected ${what} for the optimizer state "${file}" but received ${received}`,
+    );
+  if (metadata.optimizer !== kind)
+    throw bad(`state of "${kind}"`, `state of "${metadata.optimizer ?? "no optimizer"}"`);
+  const steps = Number(metadata.steps);
+  if (!Number.isSafeInteger(steps) || steps < 0)
+    throw bad("a count of steps in its metadata", String(metadata.steps));
+
+  const first = model.parameters[0]?.name ?? "";
+  const roles = [...tensors.keys()]
+    .filter((name) => name.endsWith(`.${first}`))
+    .map((name) => name.slice(0, -first.length - 1));
+  const state: Record<string, NativeVector> = {};
+  try {
+    for (const role of roles) {
+      const places = model.parameters.map(({ name, shape }): FileTensor => {
+        const tensor = tensors.get(`${role}.${name}`);
+        if (!tensor) throw bad(`a tensor "${role}.${name}"`, "none of that name");
+        if (String(tensor.shape) !== String(shape))
+          throw bad(`shape [${shape}] of tensor "${tensor.name}"`, `[${tensor.shape}]`);
+        return { path: file, byteOffset: tensor.byteOffset, dtype: tensor.dtype };
+      });
+      state[role] = await native().loadVector(model.handle, places);
+    }
+    await handle.restore(steps, state);
+  } finally {
+    for (const vector of Object.values(state)) vector.dispose();
+  }
+}
