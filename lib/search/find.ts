@@ -1,0 +1,61 @@
+import { bisect } from "./bisection.js";
+import { interpolate } from "./interpolated.js";
+import { Line } from "./line.js";
+import { type CheckedOptions, checkLossAt, checkSearchOptions } from "./options.js";
+import { probeBelow } from "./probe-below.js";
+import type { LossAt, SearchOptions, SearchResult } from "./types.js";
+
+/**
+ * The critical learning rate of a line: the smallest η > 0 with L(η) > L(0), strictly. A loss that is not finite counts as
+ * above, a tie does not.
+ *
+ * The result is a certificate: the loss was seen not to be above at `lower` and to be above at `upper`, and
+ * 1 − lower/upper ≤ tolerance. Both methods give the same (Kalra et al. 2026 for `bisection`).
+ *
+ * @param lossAt L(θ − η·Δ) for η ≥ 0. It is called one learning rate at a time; what it throws ends the search.
+ * @throws AbortError if the signal is aborted (an evaluation under way is waited for).
+ * @throws TypeError, RangeError for bad options; CriticalSharpnessError `ERR_NON_FINITE_LOSS` if L(θ) is not finite.
+ */
+export async function findCriticalLearningRate(
+  lossAt: LossAt,
+  options: SearchOptions = {},
+): Promise<SearchResult> {
+  checkLossAt(lossAt);
+  const checked = checkSearchOptions(options);
+  if (checked.slope !== undefined && checked.slope <= 0) return nonDescent(checked);
+  const line = await Line.open(lossAt, checked);
+  const search = checked.method === "bisection" ? bisect : interpolate;
+  await search(line, checked);
+  const certified = await probeBelow(line, checked, search);
+  const lower = line.lower?.learningRate ?? 0;
+  const upper = line.upper?.learningRate ?? Infinity;
+  const critical = lower === 0 ? 0 : upper === Infinity ? Infinity : lower + (upper - lower) / 2;
+  return {
+    criticalLearningRate: critical,
+    criticalSharpness: 2 / critical,
+    lower,
+    upper,
+    status: lower === 0 ? "non-descent" : upper === Infinity ? "unbounded" : "converged",
+    firstCrossing: certified ? "certified" : "bracketed",
+    slope: checked.slope ?? null,
+    baseLoss: line.baseLoss,
+    evaluations: line.points.map(({ learningRate, loss }) => ({ learningRate, loss })),
+    forwardPasses: line.points.length + (checked.baseLoss === undefined ? 1 : 0),
+  };
+}
+
+/** s ≤ 0: the loss does not fall along −Δ, so every small step raises it, and no pass is needed to know. */
+function nonDescent({ slope, baseLoss }: CheckedOptions): SearchResult {
+  return {
+    criticalLearningRate: 0,
+    criticalSharpness: Infinity,
+    lower: 0,
+    upper: 0,
+    status: "non-descent",
+    firstCrossing: "certified",
+    slope: slope ?? null,
+    baseLoss: baseLoss ?? null,
+    evaluations: [],
+    forwardPasses: 0,
+  };
+}

@@ -1,0 +1,10 @@
+export { findCriticalLearningRate } from "./find.js";
+export type {
+  Evaluation,
+  LossAt,
+  SearchMethod,
+  SearchOptions,
+  SearchResult,
+  SearchStatus,
+} from "./types.js";
+export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";

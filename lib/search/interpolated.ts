@@ -1,0 +1,82 @@
+import { type Estimate, estimate, extrapolatedSlope, logPoints } from "./estimate.js";
+import type { Line } from "./line.js";
+import type { CheckedOptions } from "./options.js";
+import { place } from "./placement.js";
+
+/** Evaluations allowed beyond those of a plain bisection, while the bracket is narrowed. */
+const slack = 3;
+/** Largest factor of one step where the points say where the crossing is, and where they say nothing. */
+const longest = Math.log(64);
+const blind = Math.log(16);
+
+/**
+ * Root-finder on ψ(η) = (L(η) − L(θ))/η in logarithms, started by ψ(0) = −s. Evaluations go where `estimate` and `place`
+ * say, within bounds that keep their number below that of a plain bisection plus `slack`.
+ */
+export async function interpolate(line: Line, options: CheckedOptions): Promise<void> {
+  // A little less than the tolerance asks, so that rounding in the logarithms cannot miss it.
+  const width = -Math.log1p(-options.tolerance) * (1 - 1e-3);
+  await enclose(line, options, width);
+  await narrow(line, options, width);
+}
+
+function crossing(
+  line: Line,
+  { slope, shape, initialLearningRate, initialError }: CheckedOptions,
+): Estimate | undefined {
+  const s = slope ?? extrapolatedSlope(line);
+  if (s === undefined) return undefined;
+  const prior = { x: Math.log(initialLearningRate), deviation: initialError };
+  return estimate(logPoints(line.points, line.baseLoss, s), prior, shape);
+}
+
+/** Steps out, or in, until one point lies on each side of the crossing or a cap is reached. */
+async function enclose(line: Line, options: CheckedOptions, width: number): Promise<void> {
+  const start = Math.log(options.initialLearningRate);
+  const reach = options.maximumDoublings * Math.LN2;
+  if (!line.lower && !line.upper) await line.evaluate(options.initialLearningRate);
+  for (let steps = 0; !line.lower || !line.upper; steps++) {
+    const end = Math.log((line.lower ?? line.upper)?.learningRate as number);
+    const sign = line.lower ? 1 : -1;
+    const room = sign * (start - end) + reach;
+    if (room <= 1e-9) return;
+    const expected = crossing(line, options);
+    // Once a step fell short, the next ones at least double, then go 4 and 16 times as far.
+    const least = steps < 2 ? width * 4 ** steps : Math.min(blind, Math.LN2 * 2 ** (steps - 2));
+    let step = Math.max(least, Math.LN2);
+    if (expected !== undefined) {
+      const lower = line.lower && end;
+      const upper = line.upper && end;
+      const target = place({ lower, upper, expected, width, misses: 0 }).next;
+      step = Math.min(longest, Math.max(least, sign * (target - end)));
+    }
+    await line.evaluate(Math.exp(end + sign * Math.min(step, room)));
+  }
+}
+
+/**
+ * Narrows the bracket. With k evaluations left to the bound no point may leave more than width·2^(k−1), which bisection
+ * finishes in the k−1 that follow: hence at most ⌈log₂(bracket/width)⌉ + slack evaluations.
+ */
+async function narrow(line: Line, options: CheckedOptions, width: number): Promise<void> {
+  let left: number | undefined;
+  let misses = 0;
+  while (line.lower && line.upper && !line.narrow) {
+    const lower = Math.log(line.lower.learningRate);
+    const upper = Math.log(line.upper.learningRate);
+    left ??= Math.max(0, Math.ceil(Math.log2((upper - lower) / width))) + slack;
+    const allowed = width * 2 ** (left - 1);
+    const middle = (lower + upper) / 2;
+    const expected = crossing(line, options);
+    let { next, closing } =
+      expected && expected.x > lower && expected.x < upper
+        ? place({ lower, upper, expected, width, misses })
+        : { next: middle, closing: false };
+    if (next <= lower || next >= upper) next = middle;
+    const fromLower = expected !== undefined && next > expected.x;
+    next = Math.max(upper - allowed, Math.min(lower + allowed, next));
+    const { above } = await line.evaluate(Math.exp(next));
+    misses = closing && above !== fromLower ? misses + 1 : 0;
+    left--;
+  }
+}

@@ -1,0 +1,74 @@
+import { type LevelState, learnLevel, newLevel, predictLevel } from "./level.js";
+import { learnShape, newShape, predictShape, refine, type ShapeState } from "./shape.js";
+import type { LineShape, SearchResult } from "./types.js";
+
+/** What is known of a line before it is searched. */
+export interface LineFacts {
+  /** s = ∇L·Δ, > 0 */
+  slope: number;
+  /** L(θ) */
+  baseLoss: number;
+  /** ‖Δ‖, if at hand: it helps with adaptive optimizers. */
+  norm?: number;
+}
+
+export interface Prediction {
+  /** Expected ηc. */
+  learningRate: number;
+  /** Standard deviation of ln ηc about it. */
+  error: number;
+  shape: LineShape;
+}
+
+/** Everything a predictor knows, as plain JSON data: restored, it predicts the same bits. */
+export interface PredictorState {
+  level: LevelState | null;
+  shape: ShapeState;
+}
+
+/**
+ * Predicts the critical learning rate of the next line from those measured before it and from what is known of the line
+ * without a forward pass: slope, loss and, if given, ‖Δ‖. In training the line changes a little from step to step, and
+ * with small batches a lot, but not at random: ηc of a batch goes with its loss and against its slope.
+ */
+export class CriticalPredictor {
+  #state: PredictorState = { level: null, shape: newShape() };
+
+  /** The state so far; a copy. */
+  state(): PredictorState {
+    return structuredClone(this.#state);
+  }
+
+  /** Takes the place of what was learned. */
+  restore(state: PredictorState): void {
+    this.#state = structuredClone(state);
+  }
+
+  /** @returns undefined before the first measurement. */
+  predict(facts: LineFacts): Prediction | undefined {
+    const { level, shape } = this.#state;
+    const given = features(facts);
+    if (!level || level.means[0]?.features.length !== given.length) return undefined;
+    const { x, deviation } = predictLevel(level, given);
+    return { learningRate: Math.exp(x), error: deviation, shape: predictShape(shape) };
+  }
+
+  /** Takes in a finished search. One without a crossing teaches nothing. */
+  learn(facts: LineFacts, result: SearchResult): void {
+    if (result.status !== "converged") return;
+    const { level, shape } = this.#state;
+    const given = features(facts);
+    const x = refine(result, facts.slope, predictShape(shape));
+    const same = level?.means[0]?.features.length === given.length ? level : newLevel(given.length);
+    this.#state = {
+      level: learnLevel(same, given, x),
+      shape: learnShape(shape, result, facts.slope, x),
+    };
+  }
+}
+
+/** Logarithms, so that effects are exponents; losses may be negative in general. */
+function features({ slope, baseLoss, norm }: LineFacts): number[] {
+  const known = [Math.log(slope), Math.log(Math.max(Math.abs(baseLoss), 1e-12))];
+  return norm === undefined ? known : [...known, Math.log(Math.max(norm, 1e-300))];
+}

@@ -1,0 +1,56 @@
+import { estimate, logPoints, unknownShape } from "./estimate.js";
+import { forget, type Gaussian, independent, observe } from "./gaussian.js";
+import type { LineShape, SearchResult } from "./types.js";
+
+/** What past lines say about the shape of the next. Plain data. */
+export interface ShapeState {
+  /** Distribution of a and b. */
+  fit: Gaussian;
+  /** Weighted sums of squares of the residuals at, and of y of, the point farthest from the crossing. */
+  residual: number;
+  reach: number;
+}
+
+const limits = [0.3 ** 2, 0.1 ** 2];
+const memory = 0.95;
+
+export function newShape(): ShapeState {
+  const { inverseExponent, bend, deviation } = unknownShape;
+  return {
+    fit: independent([inverseExponent, bend], [deviation, deviation / 3]),
+    residual: deviation ** 2 / 4,
+    reach: 1 / 4,
+  };
+}
+
+export function predictShape({ fit, residual, reach }: ShapeState): LineShape {
+  const [a, b] = fit.mean as [number, number];
+  return {
+    inverseExponent: Math.min(5, Math.max(0.2, a)),
+    bend: Math.min(1, Math.max(-1, b)),
+    deviation: Math.min(0.5, Math.max(0.02, Math.sqrt(residual / reach))),
+  };
+}
+
+/** ln ηc of a finished search, finer than its certificate: interpolated between the evaluations, kept within them. */
+export function refine(result: SearchResult, slope: number, shape: LineShape): number {
+  const lower = Math.log(result.lower);
+  const upper = Math.log(result.upper);
+  const points = logPoints(result.evaluations, result.baseLoss as number, slope);
+  const found = estimate(points, undefined, shape)?.x ?? (lower + upper) / 2;
+  return Math.min(upper, Math.max(lower, found));
+}
+
+/** Takes in the points of a finished search whose crossing is at `x`. */
+export function learnShape(state: ShapeState, result: SearchResult, slope: number, x: number): ShapeState {
+  const points = logPoints(result.evaluations, result.baseLoss as number, slope).filter((p) => Math.abs(p.y) < 2);
+  const far = points.reduce((best, p) => (Math.abs(p.y) > Math.abs(best.y) ? p : best), { x, y: 0 });
+  const { inverseExponent, bend } = predictShape(state);
+  const error = far.x - x - inverseExponent * far.y - bend * far.y ** 2;
+  const residual = memory * state.residual + error ** 2;
+  const reach = memory * state.reach + far.y ** 2;
+  let fit = state.fit;
+  const spread = Math.max(1e-4, residual / reach);
+  for (const p of points) fit = observe(fit, [p.y, p.y ** 2], p.x - x, spread * p.y ** 2 + 1e-4);
+  return { fit: forget(fit, 1.03, limits), residual, reach };
+}
