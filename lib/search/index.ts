@@ -1,4 +1,5 @@
 export { findCriticalLearningRate } from "./find.js";
+export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";
 export type {
   Evaluation,
   LossAt,
@@ -7,4 +8,3 @@ export type {
   SearchResult,
   SearchStatus,
 } from "./types.js";
-export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";

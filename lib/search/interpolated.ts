@@ -41,9 +41,9 @@ async function enclose(line: Line, options: CheckedOptions, width: number): Prom
     const room = sign * (start - end) + reach;
     if (room <= 1e-9) return;
     const expected = crossing(line, options);
-    // Once a step fell short, the next ones at least double, then go 4 and 16 times as far.
-    const least = steps < 2 ? width * 4 ** steps : Math.min(blind, Math.LN2 * 2 ** (steps - 2));
-    let step = Math.max(least, Math.LN2);
+    // Each step that falls short makes the next longer: without an expectation at once, with one from the fourth on.
+    const least = Math.min(blind, width * 4 ** Math.max(0, steps - 2));
+    let step = Math.min(blind, Math.LN2 * 2 ** steps);
     if (expected !== undefined) {
       const lower = line.lower && end;
       const upper = line.upper && end;
@@ -68,10 +68,9 @@ async function narrow(line: Line, options: CheckedOptions, width: number): Promi
     const allowed = width * 2 ** (left - 1);
     const middle = (lower + upper) / 2;
     const expected = crossing(line, options);
-    let { next, closing } =
-      expected && expected.x > lower && expected.x < upper
-        ? place({ lower, upper, expected, width, misses })
-        : { next: middle, closing: false };
+    let { next, closing } = expected
+      ? place({ lower, upper, expected, width, misses })
+      : { next: middle, closing: false };
     if (next <= lower || next >= upper) next = middle;
     const fromLower = expected !== undefined && next > expected.x;
     next = Math.max(upper - allowed, Math.min(lower + allowed, next));

@@ -18,7 +18,12 @@ export function newLevel(features: number): LevelState {
   const zeros = () => new Array<number>(features).fill(0);
   return {
     means: rates.map((rate) => ({ rate, target: 0, features: zeros(), plainError: 1e-2, fittedError: 1e-2 })),
-    effects: rates.map(() => independent(zeros(), zeros().map(() => unsure))),
+    effects: rates.map(() =>
+      independent(
+        zeros(),
+        zeros().map(() => unsure),
+      ),
+    ),
     count: 0,
   };
 }
@@ -27,7 +32,10 @@ export function newLevel(features: number): LevelState {
  * ln ηc expected for today's features, and its standard deviation: for every rate a running mean, with and without what
  * the features' deviation from their own running mean adds; of all these the one that erred least of late.
  */
-export function predictLevel(state: LevelState, features: readonly number[]): { x: number; deviation: number } {
+export function predictLevel(
+  state: LevelState,
+  features: readonly number[],
+): { x: number; deviation: number } {
   let best = { x: 0, error: Infinity };
   for (const [i, mean] of state.means.entries()) {
     if (mean.plainError < best.error) best = { x: mean.target, error: mean.plainError };

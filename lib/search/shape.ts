@@ -1,5 +1,5 @@
 import { estimate, logPoints, unknownShape } from "./estimate.js";
-import { forget, type Gaussian, independent, observe } from "./gaussian.js";
+import { forget, type Gaussian, independent, observe, project } from "./gaussian.js";
 import type { LineShape, SearchResult } from "./types.js";
 
 /** What past lines say about the shape of the next. Plain data. */
@@ -43,14 +43,23 @@ export function refine(result: SearchResult, slope: number, shape: LineShape): n
 
 /** Takes in the points of a finished search whose crossing is at `x`. */
 export function learnShape(state: ShapeState, result: SearchResult, slope: number, x: number): ShapeState {
-  const points = logPoints(result.evaluations, result.baseLoss as number, slope).filter((p) => Math.abs(p.y) < 2);
+  const points = logPoints(result.evaluations, result.baseLoss as number, slope).filter(
+    (p) => Math.abs(p.y) < 1.5,
+  );
   const far = points.reduce((best, p) => (Math.abs(p.y) > Math.abs(best.y) ? p : best), { x, y: 0 });
   const { inverseExponent, bend } = predictShape(state);
-  const error = far.x - x - inverseExponent * far.y - bend * far.y ** 2;
-  const residual = memory * state.residual + error ** 2;
+  const { mean, variance } = project(state.fit, [far.y, far.y ** 2]);
+  const error = far.x - x - mean;
+  // One odd line in ten is usual: it counts as three deviations, not as what it is.
+  const usual = state.residual / state.reach;
+  const residual = memory * state.residual + Math.min(error ** 2, 9 * usual * far.y ** 2);
   const reach = memory * state.reach + far.y ** 2;
   let fit = state.fit;
-  const spread = Math.max(1e-4, residual / reach);
-  for (const p of points) fit = observe(fit, [p.y, p.y ** 2], p.x - x, spread * p.y ** 2 + 1e-4);
+  for (const p of points) {
+    const h = [p.y, p.y ** 2];
+    const noise = usual * p.y ** 2 + 1e-4;
+    const odd = (p.x - x - project(fit, h).mean) ** 2 / (4 * (noise + variance));
+    fit = observe(fit, h, p.x - x, noise * Math.max(1, odd));
+  }
   return { fit: forget(fit, 1.03, limits), residual, reach };
 }
