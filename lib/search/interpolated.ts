@@ -26,7 +26,9 @@ function crossing(
 ): Estimate | undefined {
   const s = slope ?? extrapolatedSlope(line);
   if (s === undefined) return undefined;
-  const prior = { x: Math.log(initialLearningRate), deviation: initialError };
+  // Forecasts fail now and then by far more than usual, points do not: from the second on only they count.
+  const doubt = line.points.length < 2 ? 2 : 10;
+  const prior = { x: Math.log(initialLearningRate), deviation: initialError * doubt };
   return estimate(logPoints(line.points, line.baseLoss, s), prior, shape);
 }
 

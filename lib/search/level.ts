@@ -3,7 +3,15 @@ import { forget, type Gaussian, independent, observe, project } from "./gaussian
 /** State of the prediction of ln ηc. Plain data. */
 export interface LevelState {
   /** Running mean of ln ηc and of the features, for each rate. */
-  means: { rate: number; target: number; features: number[]; plainError: number; fittedError: number }[];
+  means: {
+    rate: number;
+    target: number;
+    features: number[];
+    plainError: number;
+    fittedError: number;
+    trend: number;
+    trendError: number;
+  }[];
   /** How ln ηc moves with the features, about the running means; a row for each rate. */
   effects: Gaussian[];
   count: number;
@@ -11,13 +19,21 @@ export interface LevelState {
 
 /** How fast running means follow: 1 is the last measurement, 0.1 about the last ten. */
 const rates = [1, 0.5, 0.25, 0.1];
-const memory = 0.95;
+const memory = 0.9;
 const unsure = 0.5;
 
 export function newLevel(features: number): LevelState {
   const zeros = () => new Array<number>(features).fill(0);
   return {
-    means: rates.map((rate) => ({ rate, target: 0, features: zeros(), plainError: 1e-2, fittedError: 1e-2 })),
+    means: rates.map((rate) => ({
+      rate,
+      target: 0,
+      features: zeros(),
+      plainError: 1e-2,
+      fittedError: 1e-2,
+      trend: 0,
+      trendError: 1e-2,
+    })),
     effects: rates.map(() =>
       independent(
         zeros(),
@@ -39,6 +55,7 @@ export function predictLevel(
   let best = { x: 0, error: Infinity };
   for (const [i, mean] of state.means.entries()) {
     if (mean.plainError < best.error) best = { x: mean.target, error: mean.plainError };
+    if (mean.trendError < best.error) best = { x: mean.target + mean.trend, error: mean.trendError };
     if (mean.fittedError < best.error) best = { x: fitted(state, i, features), error: mean.fittedError };
   }
   return { x: best.x, deviation: Math.sqrt(best.error) };
@@ -62,6 +79,7 @@ export function learnLevel(state: LevelState, features: readonly number[], x: nu
     }
     const moved = features.map((f, k) => f - (mean.features[k] as number));
     const plain = (x - mean.target) ** 2;
+    const byTrend = (x - mean.target - mean.trend) ** 2;
     const byFit = (x - fitted(state, i, features)) ** 2;
     const noise = Math.max(mean.fittedError, 1e-6);
     const limits = features.map(() => unsure * unsure);
@@ -72,6 +90,8 @@ export function learnLevel(state: LevelState, features: readonly number[], x: nu
       target: mean.target + mean.rate * (x - mean.target),
       features: mean.features.map((f, k) => f + mean.rate * ((features[k] as number) - f)),
       plainError: mean.plainError + weight * (Math.min(plain, 1) - mean.plainError),
+      trend: mean.trend + 0.3 * (mean.rate * (x - mean.target) - mean.trend),
+      trendError: mean.trendError + weight * (Math.min(byTrend, 1) - mean.trendError),
       fittedError: mean.fittedError + weight * (Math.min(byFit, 1) - mean.fittedError),
     };
   });

@@ -15,7 +15,7 @@ export interface Placement {
 }
 
 /** How many deviations beyond its reach the crossing may be expected for a closing step to be tried. */
-const daring = 0.25;
+const daring = 0.5;
 
 /**
  * Where to evaluate next. A bracket closes when one point lies just below the crossing and one just above, at most `width`

@@ -11,8 +11,8 @@ export interface ShapeState {
   reach: number;
 }
 
-const limits = [0.3 ** 2, 0.1 ** 2];
-const memory = 0.95;
+const limits = [1, 0.3 ** 2];
+const memory = 0.85;
 
 export function newShape(): ShapeState {
   const { inverseExponent, bend, deviation } = unknownShape;
@@ -26,9 +26,9 @@ export function newShape(): ShapeState {
 export function predictShape({ fit, residual, reach }: ShapeState): LineShape {
   const [a, b] = fit.mean as [number, number];
   return {
-    inverseExponent: Math.min(5, Math.max(0.2, a)),
+    inverseExponent: Math.min(20, Math.max(0.1, a)),
     bend: Math.min(1, Math.max(-1, b)),
-    deviation: Math.min(0.5, Math.max(0.02, Math.sqrt(residual / reach))),
+    deviation: Math.min(1, Math.max(0.02, Math.sqrt(residual / reach))),
   };
 }
 
@@ -61,5 +61,5 @@ export function learnShape(state: ShapeState, result: SearchResult, slope: numbe
     const odd = (p.x - x - project(fit, h).mean) ** 2 / (4 * (noise + variance));
     fit = observe(fit, h, p.x - x, noise * Math.max(1, odd));
   }
-  return { fit: forget(fit, 1.03, limits), residual, reach };
+  return { fit: forget(fit, 1.05, limits), residual, reach };
 }
