@@ -67,7 +67,7 @@ async function narrow(line: Line, options: CheckedOptions, width: number): Promi
     const lower = Math.log(line.lower.learningRate);
     const upper = Math.log(line.upper.learningRate);
     left ??= Math.max(0, Math.ceil(Math.log2((upper - lower) / width))) + slack;
-    const allowed = width * 2 ** (left - 1);
+    const allowed = width * 2 ** (Math.max(left, 1) - 1);
     const middle = (lower + upper) / 2;
     const expected = crossing(line, options);
     let { next, closing } = expected

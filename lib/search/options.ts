@@ -53,7 +53,7 @@ export function checkSearchOptions(value: unknown): CheckedOptions {
     baseLoss: optional("baseLoss"),
     slope: optional("slope"),
     initialLearningRate: number("initialLearningRate", 1e-3, { minimum: smallest, maximum: largest }),
-    tolerance: number("tolerance", 1 / 16, { minimum: 1e-12, below: 1 }),
+    tolerance: number("tolerance", 1 / 16, { minimum: 1e-9, below: 1 }),
     method:
       given.method === undefined
         ? "interpolated"

@@ -47,7 +47,6 @@ export function learnShape(state: ShapeState, result: SearchResult, slope: numbe
     (p) => Math.abs(p.y) < 1.5,
   );
   const far = points.reduce((best, p) => (Math.abs(p.y) > Math.abs(best.y) ? p : best), { x, y: 0 });
-  const { inverseExponent, bend } = predictShape(state);
   const { mean, variance } = project(state.fit, [far.y, far.y ** 2]);
   const error = far.x - x - mean;
   // One odd line in ten is usual: it counts as three deviations, not as what it is.

@@ -24,7 +24,7 @@ export interface SearchOptions {
   slope?: number;
   /** Where the search starts, > 0: the expected ηc. Default 1e-3. */
   initialLearningRate?: number;
-  /** ε of the certificate 1 − lower/upper ≤ ε. Default 1/16; at least 1e-12, below 1. */
+  /** ε of the certificate 1 − lower/upper ≤ ε. Default 1/16; at least 1e-9, below 1. */
   tolerance?: number;
   /** `bisection` is the paper's procedure; `interpolated` needs about half its evaluations. Default `interpolated`. */
   method?: SearchMethod;
