@@ -1,35 +1,50 @@
-import { estimate, logPoints, unknownShape } from "./estimate.js";
+import { estimate, type LogPoint, logPoints, unknownShape } from "./estimate.js";
 import { forget, type Gaussian, independent, observe, project } from "./gaussian.js";
 import type { LineShape, SearchResult } from "./types.js";
 
-/** What past lines say about the shape of the next. Plain data. */
-export interface ShapeState {
+/** One learner of the shape. Plain data. */
+interface ShapeFit {
+  /** Growth of the deviations from one line to the next: how fast it forgets. */
+  growth: number;
   /** Distribution of a and b. */
   fit: Gaussian;
-  /** Weighted sums of squares of the residuals at, and of y of, the point farthest from the crossing. */
+  /** Running sums of squares of the error at, and of y of, the point farthest from the crossing. */
   residual: number;
   reach: number;
 }
 
-const limits = [1, 0.3 ** 2];
+/** What past lines say about the shape of the next. Plain data. */
+export type ShapeState = ShapeFit[];
+
+/** From a long memory, for noisy batches, to hardly any, for a shape that drifts. */
+const growths = [1.05, 1.25, 2];
 const memory = 0.85;
+const limits = [1, 0.3 ** 2];
 
 export function newShape(): ShapeState {
   const { inverseExponent, bend, deviation } = unknownShape;
-  return {
+  return growths.map((growth) => ({
+    growth,
     fit: independent([inverseExponent, bend], [deviation, deviation / 3]),
     residual: deviation ** 2 / 4,
     reach: 1 / 4,
-  };
+  }));
 }
 
-export function predictShape({ fit, residual, reach }: ShapeState): LineShape {
-  const [a, b] = fit.mean as [number, number];
+/** The shape by the learner that erred least of late. */
+export function predictShape(state: ShapeState): LineShape {
+  const best = state.reduce((p, q) => (usual(q) < usual(p) ? q : p));
+  const [a, b] = best.fit.mean as [number, number];
   return {
     inverseExponent: Math.min(20, Math.max(0.1, a)),
     bend: Math.min(1, Math.max(-1, b)),
-    deviation: Math.min(1, Math.max(0.02, Math.sqrt(residual / reach))),
+    deviation: Math.min(1, Math.max(0.02, Math.sqrt(usual(best)))),
   };
+}
+
+/** Square of the usual error, for a point at y = 1. */
+function usual({ residual, reach }: ShapeFit): number {
+  return residual / reach;
 }
 
 /** ln ηc of a finished search, finer than its certificate: interpolated between the evaluations, kept within them. */
@@ -44,21 +59,30 @@ export function refine(result: SearchResult, slope: number, shape: LineShape): n
 /** Takes in the points of a finished search whose crossing is at `x`. */
 export function learnShape(state: ShapeState, result: SearchResult, slope: number, x: number): ShapeState {
   const points = logPoints(result.evaluations, result.baseLoss as number, slope).filter(
-    (p) => Math.abs(p.y) < 1.5,
+    ({ y }) => Math.abs(y) < 1.5,
   );
-  const far = points.reduce((best, p) => (Math.abs(p.y) > Math.abs(best.y) ? p : best), { x, y: 0 });
-  const { mean, variance } = project(state.fit, [far.y, far.y ** 2]);
-  const error = far.x - x - mean;
-  // One odd line in ten is usual: it counts as three deviations, not as what it is.
-  const usual = state.residual / state.reach;
-  const residual = memory * state.residual + Math.min(error ** 2, 9 * usual * far.y ** 2);
-  const reach = memory * state.reach + far.y ** 2;
-  let fit = state.fit;
+  if (points.length === 0) return state;
+  const far = points.reduce((p, q) => (Math.abs(q.y) > Math.abs(p.y) ? q : p));
+  return state.map((learner) => learn(learner, points, far, x));
+}
+
+function learn(learner: ShapeFit, points: readonly LogPoint[], far: LogPoint, x: number): ShapeFit {
+  const typical = usual(learner);
+  const square = far.y ** 2;
+  const before = project(learner.fit, [far.y, square]);
+  const error = (far.x - x - before.mean) ** 2;
+  let { fit } = learner;
   for (const p of points) {
     const h = [p.y, p.y ** 2];
-    const noise = usual * p.y ** 2 + 1e-4;
-    const odd = (p.x - x - project(fit, h).mean) ** 2 / (4 * (noise + variance));
+    const noise = typical * p.y ** 2 + 1e-4;
+    // One odd line in ten is usual: the farther it is from what was expected, the less it counts.
+    const odd = (p.x - x - project(fit, h).mean) ** 2 / (4 * (noise + before.variance));
     fit = observe(fit, h, p.x - x, noise * Math.max(1, odd));
   }
-  return { fit: forget(fit, 1.05, limits), residual, reach };
+  return {
+    growth: learner.growth,
+    fit: forget(fit, learner.growth, limits),
+    residual: memory * learner.residual + Math.min(error, 9 * typical * square),
+    reach: memory * learner.reach + square,
+  };
 }
