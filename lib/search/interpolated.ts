@@ -29,7 +29,14 @@ function crossing(
   // Forecasts fail now and then by far more than usual, points do not: from the second on only they count.
   const doubt = line.points.length < 2 ? 2 : 10;
   const prior = { x: Math.log(initialLearningRate), deviation: initialError * doubt };
-  return estimate(logPoints(line.points, line.baseLoss, s), prior, shape);
+  const found = estimate(logPoints(line.points, line.baseLoss, s), prior, shape);
+  if (!found) return undefined;
+  // Far outside the bracket it is of another line than this one.
+  const beyond = Math.max(
+    line.lower ? Math.log(line.lower.learningRate) - found.x : 0,
+    line.upper ? found.x - Math.log(line.upper.learningRate) : 0,
+  );
+  return beyond > 0.1 ? undefined : found;
 }
 
 /** Steps out, or in, until one point lies on each side of the crossing or a cap is reached. */

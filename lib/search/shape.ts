@@ -36,7 +36,7 @@ export function predictShape(state: ShapeState): LineShape {
   const best = state.reduce((p, q) => (usual(q) < usual(p) ? q : p));
   const [a, b] = best.fit.mean as [number, number];
   return {
-    inverseExponent: Math.min(20, Math.max(0.1, a)),
+    inverseExponent: Math.min(8, Math.max(0.1, a)),
     bend: Math.min(1, Math.max(-1, b)),
     deviation: Math.min(1, Math.max(0.02, Math.sqrt(usual(best)))),
   };
