@@ -1,9 +1,11 @@
 import { AbortError, throwIfAborted } from "../errors.js";
+import { nativeErrorCode } from "./errors.js";
 import { native } from "./load.js";
 import type { NativeCancelToken } from "./surface.js";
 
 /**
- * Runs a native job that stops when the signal is aborted. Weights are whole again when the promise settles.
+ * Runs a native job that stops when the signal is aborted: at its next micro-batch or layer, or before it starts. Weights
+ * are whole again when the promise settles. A job that was done before it noticed keeps its result.
  *
  * @throws AbortError with the signal's reason as its cause.
  */
@@ -19,7 +21,8 @@ export async function withSignal<T>(
   try {
     return await run(token);
   } catch (error) {
-    if ((error as { code?: string }).code === "CANCELLED") throw new AbortError(signal);
+    // Jobs are also cancelled when the process ends; that is nobody's abort.
+    if (signal.aborted && nativeErrorCode(error) === "CANCELLED") throw new AbortError(signal);
     throw error;
   } finally {
     signal.removeEventListener("abort", cancel);

@@ -1,0 +1,56 @@
+#include "arguments.hpp"
+#include "handles.hpp"
+#include "tensor_arguments.hpp"
+
+namespace critical_sharpness::binding {
+namespace {
+
+Napi::Value wrap(Napi::Env env, std::shared_ptr<const Batch> batch) {
+  const int64_t bytes = batch->byte_length();
+  return BatchHandle::make(env, std::move(batch), bytes);
+}
+
+Napi::Value shape(const Napi::CallbackInfo& info) {
+  const auto batch = BatchHandle::core(info);
+  auto sizes = Napi::Array::New(info.Env());
+  sizes[0u] = static_cast<double>(batch->rows());
+  if (batch->kind() == Batch::Kind::tokens) sizes[1u] = static_cast<double>(batch->inputs().size(1));
+  return sizes;
+}
+
+// Shapes are read before data: reading an array runs code of the caller's, which may resize or detach the data.
+
+Napi::Value create_token_batch(const Napi::CallbackInfo& info) {
+  const auto shape = read_shape(info[2], "shape", 2, 2);
+  at::Tensor inputs = read_tensor(info[0], Numbers::integers, shape, "inputIds");
+  return wrap(info.Env(), Batch::tokens(std::move(inputs), read_tensor(info[1], Numbers::integers, shape, "labels")));
+}
+
+Napi::Value create_example_batch(const Napi::CallbackInfo& info) {
+  const auto input_shape = read_shape(info[1], "inputShape", 2, 2);
+  const auto target_shape = read_shape(info[3], "targetShape", 1, 2);
+  at::Tensor inputs = read_tensor(info[0], Numbers::floats, input_shape, "inputs");
+  return wrap(info.Env(), Batch::examples(std::move(inputs), read_tensor(info[2], Numbers::either, target_shape, "targets")));
+}
+
+}  // namespace
+
+void BatchHandle::define(Napi::Env env) {
+  Environment::of(env).batch = define_class(env, [](Napi::Object& prototype) {
+    getter(prototype, "kind", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::String::New(info.Env(), core(info)->kind() == Batch::Kind::tokens ? "tokens" : "examples");
+    });
+    getter(prototype, "shape", shape);
+    getter(prototype, "count", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::Number::New(info.Env(), static_cast<double>(core(info)->count()));
+    });
+  });
+}
+
+void export_batches(Napi::Env env, Napi::Object& exports) {
+  BatchHandle::define(env);
+  method(exports, "createTokenBatch", create_token_batch);
+  method(exports, "createExampleBatch", create_example_batch);
+}
+
+}  // namespace critical_sharpness::binding

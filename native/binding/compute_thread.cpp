@@ -1,0 +1,122 @@
+#include "compute_thread.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace critical_sharpness::binding {
+namespace {
+
+/// What may wait to be freed behind a long job; beyond it the event loop frees by itself.
+constexpr int64_t most_waiting_bytes = int64_t{2} << 30;
+
+class ComputeThread {
+ public:
+  bool enqueue(std::unique_ptr<Job>& job) {
+    const std::lock_guard lock(mutex_);
+    if (stopped_ || job->owner.closing) return false;
+    if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+    queue_.push_back(job.get());
+    job.release();
+    wake_.notify_one();
+    return true;
+  }
+
+  void let_go(std::shared_ptr<const void> object, int64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    if (!thread_.joinable() || stopped_ || waiting_bytes_ + bytes > most_waiting_bytes) return;  // freed by the caller, here
+    garbage_.push_back(std::move(object));
+    waiting_bytes_ += bytes;
+    wake_.notify_one();
+  }
+
+  void leave(Environment& environment) {
+    std::unique_lock lock(mutex_);
+    environment.closing = true;
+    const auto its_own = [&](Job* job) { return &job->owner == &environment; };
+    if (running_ && its_own(running_)) running_->cancel.cancel();
+    const auto first = std::stable_partition(queue_.begin(), queue_.end(), [&](Job* job) { return !its_own(job); });
+    std::vector<Job*> dropped(first, queue_.end());
+    queue_.erase(first, queue_.end());
+    idle_.wait(lock, [&] { return !running_ || !its_own(running_); });
+    dropped.insert(dropped.end(), environment.orphans.begin(), environment.orphans.end());
+    environment.orphans.clear();
+    lock.unlock();
+    for (Job* job : dropped) delete job;
+  }
+
+  void shut_down() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+      Cancellation::process_ends() = true;
+      for (Job* job : std::exchange(queue_, {})) {
+        job->refuse();
+        bring_back(job);
+      }
+      wake_.notify_all();
+    }
+    const std::lock_guard joining(join_mutex_);  // a worker may shut down while the main thread does
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  void loop() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [&] { return stopped_ || !garbage_.empty() || !queue_.empty(); });
+      if (stopped_) return;
+      if (!garbage_.empty()) {  // before the next job, which may need the memory
+        auto garbage = std::exchange(garbage_, {});
+        waiting_bytes_ = 0;
+        lock.unlock();
+        garbage.clear();
+        lock.lock();
+        continue;
+      }
+      running_ = queue_.front();
+      queue_.pop_front();
+      lock.unlock();
+      running_->run();
+      lock.lock();
+      bring_back(running_);
+      running_ = nullptr;
+      idle_.notify_all();
+    }
+  }
+
+  /// Under the lock.
+  static void bring_back(Job* job) {
+    Environment& owner = job->owner;
+    if (owner.closing || napi_call_threadsafe_function(owner.way_back, job, napi_tsfn_nonblocking) != napi_ok)
+      owner.orphans.push_back(job);
+  }
+
+  std::mutex mutex_, join_mutex_;
+  std::condition_variable wake_, idle_;
+  std::deque<Job*> queue_;
+  Job* running_ = nullptr;
+  std::vector<std::shared_ptr<const void>> garbage_;
+  int64_t waiting_bytes_ = 0;
+  bool stopped_ = false;
+  std::thread thread_;
+};
+
+/// Leaked on purpose: no destructor may run at the end of the process while its thread is inside libtorch.
+ComputeThread& compute_thread() {
+  static auto* thread = new ComputeThread;
+  return *thread;
+}
+
+}  // namespace
+
+bool enqueue(std::unique_ptr<Job>& job) { return compute_thread().enqueue(job); }
+void let_go(std::shared_ptr<const void> object, int64_t bytes) { compute_thread().let_go(std::move(object), bytes); }
+void leave_compute_thread(Environment& environment) { compute_thread().leave(environment); }
+void shut_down_compute_thread() { compute_thread().shut_down(); }
+
+}  // namespace critical_sharpness::binding

@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "cancellation.hpp"
+#include "environment.hpp"
+
+namespace critical_sharpness::binding {
+
+/// Work for the compute thread and its promise.
+class Job {
+ public:
+  Job(Environment& owner, Cancellation cancel) : owner(owner), cancel(std::move(cancel)) {}
+  virtual ~Job() = default;
+  /// On the compute thread.
+  virtual void run() noexcept = 0;
+  /// Instead of run(), on any thread: the promise will reject as cancelled.
+  virtual void refuse() noexcept = 0;
+  /// Settles the promise, on the owner's JavaScript thread, after run() or refuse().
+  virtual void settle(Napi::Env env) noexcept = 0;
+
+  Environment& owner;
+  const Cancellation cancel;  // stops run()
+};
+
+// One thread runs the jobs of all environments, one after the other in the order of their calls: libtorch keeps a pool of
+// threads, and a count of them, for every thread that calls it. The thread starts with the first job.
+
+/// Queues a job. False, and the job stays the caller's, once the process (or the environment) ends.
+bool enqueue(std::unique_ptr<Job>& job);
+
+/// Destroys a reference to a core object on the compute thread: giving back half a gigabyte takes 40 ms, too long for the
+/// event loop. `bytes` is what it holds, at most.
+void let_go(std::shared_ptr<const void> object, int64_t bytes);
+
+/// On the environment's own thread, before it is torn down: cancels and drops its jobs, waits for the running one.
+void leave_compute_thread(Environment& environment);
+
+/// Cancels all jobs, refuses new ones and joins the thread; their promises reject. For the end of the process. Idempotent.
+void shut_down_compute_thread();
+
+}  // namespace critical_sharpness::binding

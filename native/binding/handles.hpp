@@ -1,0 +1,73 @@
+#pragma once
+#include "batch.hpp"
+#include "cancellation.hpp"
+#include "handle.hpp"
+#include "model.hpp"
+#include "optimizer.hpp"
+
+namespace critical_sharpness::binding {
+
+// The handle classes. A tag tells them apart; the numbers are random and mean nothing. `define` makes an environment's class.
+
+class ModelHandle final : public Handle<ModelHandle, Model> {
+ public:
+  using Handle::Handle;
+  static constexpr const char* name = "NativeModel";
+  static constexpr napi_type_tag tag{0x5a0c1f3be24d4c6aULL, 0x90e77b1a3f0d8811ULL};
+  static constexpr bool holds_memory = true;
+  static Napi::FunctionReference& constructor(Environment& e) { return e.model; }
+  static void define(Napi::Env env);
+};
+
+class BatchHandle final : public Handle<BatchHandle, const Batch> {
+ public:
+  using Handle::Handle;
+  static constexpr const char* name = "NativeBatch";
+  static constexpr napi_type_tag tag{0x13b7d5f0c9a84e22ULL, 0x8d4f6a0be1c25733ULL};
+  static constexpr bool holds_memory = true;
+  static Napi::FunctionReference& constructor(Environment& e) { return e.batch; }
+  static void define(Napi::Env env);
+};
+
+class VectorHandle final : public Handle<VectorHandle, const ParameterVector> {
+ public:
+  using Handle::Handle;
+  static constexpr const char* name = "NativeVector";
+  static constexpr napi_type_tag tag{0xc1e8b2a47d3f4906ULL, 0xa67c90d15e2b4f88ULL};
+  static constexpr bool holds_memory = true;
+  static Napi::FunctionReference& constructor(Environment& e) { return e.vector; }
+  static void define(Napi::Env env);
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<const ParameterVector>& vector) {
+    return make(env, vector, vector->byte_length());
+  }
+};
+
+class OptimizerHandle final : public Handle<OptimizerHandle, Optimizer> {
+ public:
+  using Handle::Handle;
+  static constexpr const char* name = "NativeOptimizer";
+  static constexpr napi_type_tag tag{0x77f0a93c5be14d10ULL, 0xb2d86e4f01a79c55ULL};
+  static constexpr bool holds_memory = true;
+  static Napi::FunctionReference& constructor(Environment& e) { return e.optimizer; }
+  static void define(Napi::Env env);
+};
+
+class CancelTokenHandle final : public Handle<CancelTokenHandle, const Cancellation> {
+ public:
+  using Handle::Handle;
+  static constexpr const char* name = "NativeCancelToken";
+  static constexpr napi_type_tag tag{0xe94b06d72c8a4f31ULL, 0x84a1f5c37e60b9d2ULL};
+  static constexpr bool holds_memory = false;
+  static Napi::FunctionReference& constructor(Environment& e) { return e.cancel_token; }
+  static void define(Napi::Env env);
+};
+
+// Factories and functions of the addon's object; see NativeAddon in lib/native/surface.ts.
+
+void export_models(Napi::Env env, Napi::Object& exports);
+void export_batches(Napi::Env env, Napi::Object& exports);
+void export_vectors(Napi::Env env, Napi::Object& exports);
+void export_optimizers(Napi::Env env, Napi::Object& exports);
+void export_process(Napi::Env env, Napi::Object& exports);
+
+}  // namespace critical_sharpness::binding

@@ -1,0 +1,13 @@
+#pragma once
+#include <memory>
+
+#include "architecture.hpp"
+#include "node_api.hpp"
+
+namespace critical_sharpness::binding {
+
+/// NativeModelDescription of lib/native/surface.ts. Rejects models of more than 2⁴⁰ weights: bad input, not an allocation
+/// that fails.
+std::unique_ptr<const Architecture> read_architecture(const Napi::Value& value);
+
+}  // namespace critical_sharpness::binding

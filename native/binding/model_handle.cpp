@@ -1,0 +1,96 @@
+#include "arguments.hpp"
+#include "handles.hpp"
+#include "job.hpp"
+#include "model_description.hpp"
+#include "passes.hpp"
+#include "read_bytes.hpp"
+#include "tensor_arguments.hpp"
+
+namespace critical_sharpness::binding {
+namespace {
+
+const char* name_of(at::ScalarType dtype) {
+  return dtype == at::kDouble ? "float64" : dtype == at::kBFloat16 ? "bfloat16" : "float32";
+}
+
+Napi::Value parameters(const Napi::CallbackInfo& info) {
+  const auto layout = ModelHandle::core(info)->layout();
+  auto list = Napi::Array::New(info.Env(), layout->size());
+  for (uint32_t i = 0; i < layout->size(); i++) {
+    const auto& [name, sizes] = layout->parameters[i];
+    auto shape = Napi::Array::New(info.Env(), sizes.size());
+    for (uint32_t k = 0; k < sizes.size(); k++) shape[k] = static_cast<double>(sizes[k]);
+    auto entry = Napi::Object::New(info.Env());
+    entry.Set("name", name);
+    entry.Set("shape", shape);
+    list[i] = entry;
+  }
+  return list;
+}
+
+/// A result's conversion for jobs after which the model holds weights.
+auto once_filled(const Napi::CallbackInfo& info, int64_t bytes) {
+  return [bytes, self = Napi::Persistent(info.This().As<Napi::Object>())](Napi::Env env, Nothing) -> Napi::Value {
+    ModelHandle::hold(self.Value(), bytes);
+    return env.Undefined();
+  };
+}
+
+Napi::Value initialize(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info);
+  const auto scheme = read_choice<Initialization>(info[0], "scheme",
+                                                  {{"gpt2", Initialization::gpt2},
+                                                   {"pytorch", Initialization::pytorch},
+                                                   {"he", Initialization::he},
+                                                   {"zeros", Initialization::zeros}});
+  const auto seed = static_cast<uint64_t>(read_integer(info[1], "seed", 0, int64_t{1} << 53));
+  return submit(info.Env(), [=] { model->initialize(scheme, seed); return Nothing{}; }, once_filled(info, model->byte_length()));
+}
+
+Napi::Value load(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info);
+  const auto tensors = read_file_tensors(info[0], model->layout()->size(), false, "tensors");
+  return submit(info.Env(), [=] { model->load(tensors); return Nothing{}; }, once_filled(info, model->byte_length()));
+}
+
+Napi::Value read(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info);
+  return read_parameter(info, model->layout(), [model](size_t index) { return model->parameter(index); });
+}
+
+Napi::Value create_model(const Napi::CallbackInfo& info) {
+  auto architecture = read_architecture(info[0]);
+  const auto compute = read_choice<at::ScalarType>(
+      info[1], "computeDtype", {{"float32", at::kFloat}, {"float64", at::kDouble}, {"bfloat16", at::kBFloat16}});
+  const at::ScalarType stored = compute == at::kDouble ? at::kDouble : at::kFloat;
+  return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(architecture), stored, compute), 0);
+}
+
+}  // namespace
+
+void ModelHandle::define(Napi::Env env) {
+  Environment::of(env).model = define_class(env, [](Napi::Object& prototype) {
+    getter(prototype, "parameters", parameters);
+    getter(prototype, "parameterDtype", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::String::New(info.Env(), name_of(core(info)->layout()->dtype));
+    });
+    getter(prototype, "computeDtype", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::String::New(info.Env(), name_of(core(info)->compute_dtype()));
+    });
+    getter(prototype, "version", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return to_number(info.Env(), static_cast<double>(core(info)->version()));
+    });
+    async_method(prototype, "initialize", initialize);
+    async_method(prototype, "load", load);
+    async_method(prototype, "read", read);
+    async_method(prototype, "loss", loss);
+    async_method(prototype, "gradient", gradient);
+  });
+}
+
+void export_models(Napi::Env env, Napi::Object& exports) {
+  ModelHandle::define(env);
+  method(exports, "createModel", create_model);
+}
+
+}  // namespace critical_sharpness::binding

@@ -1,0 +1,114 @@
+#include "arguments.hpp"
+#include "handles.hpp"
+#include "job.hpp"
+
+namespace critical_sharpness::binding {
+namespace {
+
+/// A result's conversion for jobs after which the optimizer holds its state.
+auto after_state_change(const Napi::CallbackInfo& info, std::shared_ptr<Optimizer> optimizer) {
+  return [optimizer, self = Napi::Persistent(info.This().As<Napi::Object>())](Napi::Env env, Nothing) -> Napi::Value {
+    OptimizerHandle::hold(self.Value(), optimizer->steps() > 0 ? optimizer->byte_length() : 0);
+    return env.Undefined();
+  };
+}
+
+Napi::Value steps(const Napi::CallbackInfo& info) {
+  return to_number(info.Env(), static_cast<double>(OptimizerHandle::core(info)->steps()));
+}
+
+Napi::Value accumulate(const Napi::CallbackInfo& info) {
+  const auto optimizer = OptimizerHandle::core(info);
+  const auto gradient = VectorHandle::core(info[0], "gradient");
+  return submit(info.Env(), [=] { optimizer->accumulate(*gradient); return Nothing{}; }, after_state_change(info, optimizer));
+}
+
+Napi::Value direction(const Napi::CallbackInfo& info) {
+  const auto optimizer = OptimizerHandle::core(info);
+  const bool decay = read_boolean(read_object(info[0], "options").Get("weightDecay"), "options.weightDecay");
+  return submit(info.Env(), [=] { return optimizer->direction(decay); }, VectorHandle::wrap);
+}
+
+Napi::Value preconditioner(const Napi::CallbackInfo& info) {
+  const auto optimizer = OptimizerHandle::core(info);
+  return submit(info.Env(), [=] { return optimizer->preconditioner(); }, VectorHandle::wrap);
+}
+
+Napi::Value step(const Napi::CallbackInfo& info) {
+  const auto optimizer = OptimizerHandle::core(info);
+  const double learning_rate = read_number(info[0], "learningRate");
+  return submit(info.Env(), [=] { optimizer->step(learning_rate); return Nothing{}; }, to_undefined);
+}
+
+Napi::Value state(const Napi::CallbackInfo& info) {
+  const auto optimizer = OptimizerHandle::core(info);
+  return submit(info.Env(), [=] { return optimizer->state(); },
+                [](Napi::Env env, const OptimizerState& state) -> Napi::Value {
+                  auto object = Napi::Object::New(env);
+                  for (const auto& [role, vector] : state) object.Set(role, VectorHandle::wrap(env, vector));
+                  return object;
+                });
+}
+
+Napi::Value restore(const Napi::CallbackInfo& info) {
+  const auto optimizer = OptimizerHandle::core(info);
+  const int64_t steps = read_integer(info[0], "steps", 0, int64_t{1} << 53);
+  const Napi::Object given = read_object(info[1], "state");
+  const Napi::Array roles = given.GetPropertyNames();
+  OptimizerState state;
+  for (uint32_t i = 0, n = roles.Length(); i < n; i++) {
+    const std::string role = read_string(roles.Get(i), "a key of state");
+    state[role] = VectorHandle::core(given.Get(role), "state." + role);
+  }
+  return submit(info.Env(), [=] { optimizer->restore(steps, state); return Nothing{}; }, after_state_change(info, optimizer));
+}
+
+ParameterGroups read_groups(const Napi::Value& value, const Model& model) {
+  const Napi::Object given = read_object(value, "groups");
+  const size_t count = model.layout()->size();
+  return {read_numbers(given.Get("learningRateRatio"), "groups.learningRateRatio", count, Range::positive),
+          read_numbers(given.Get("weightDecay"), "groups.weightDecay", count, Range::nonnegative)};
+}
+
+Napi::Value create_sgd(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info[0], "model");
+  const auto groups = read_groups(info[1], *model);
+  const Napi::Object given = read_object(info[2], "options");
+  SgdOptions options;
+  options.momentum = read_number(given.Get("momentum"), "options.momentum", Range::fraction);
+  options.nesterov = read_boolean(given.Get("nesterov"), "options.nesterov");
+  return OptimizerHandle::make(info.Env(), make_sgd(model, groups, options), 0);
+}
+
+Napi::Value create_adamw(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info[0], "model");
+  const auto groups = read_groups(info[1], *model);
+  const Napi::Object given = read_object(info[2], "options");
+  AdamWOptions options;
+  options.beta1 = read_number(given.Get("beta1"), "options.beta1", Range::fraction);
+  options.beta2 = read_number(given.Get("beta2"), "options.beta2", Range::fraction);
+  options.epsilon = read_number(given.Get("epsilon"), "options.epsilon", Range::nonnegative);
+  return OptimizerHandle::make(info.Env(), make_adamw(model, groups, options), 0);
+}
+
+}  // namespace
+
+void OptimizerHandle::define(Napi::Env env) {
+  Environment::of(env).optimizer = define_class(env, [](Napi::Object& prototype) {
+    getter(prototype, "steps", steps);
+    async_method(prototype, "accumulate", accumulate);
+    async_method(prototype, "direction", direction);
+    async_method(prototype, "preconditioner", preconditioner);
+    async_method(prototype, "step", step);
+    async_method(prototype, "state", state);
+    async_method(prototype, "restore", restore);
+  });
+}
+
+void export_optimizers(Napi::Env env, Napi::Object& exports) {
+  OptimizerHandle::define(env);
+  method(exports, "createSgd", create_sgd);
+  method(exports, "createAdamW", create_adamw);
+}
+
+}  // namespace critical_sharpness::binding

@@ -1,0 +1,34 @@
+#pragma once
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "arguments.hpp"
+#include "job.hpp"
+#include "parameter_vector.hpp"
+
+namespace critical_sharpness::binding {
+
+/// The bytes as an ArrayBuffer, without copying them: V8 ends the process when it cannot allocate one itself.
+inline Napi::Value to_array_buffer(Napi::Env env, std::vector<uint8_t> bytes) {
+  if (bytes.empty()) return Napi::ArrayBuffer::New(env, 0);
+  auto owner = std::make_unique<std::vector<uint8_t>>(std::move(bytes));
+  const auto release = [](Napi::BasicEnv, void*, std::vector<uint8_t>* held) { delete held; };
+  const Napi::Value buffer = Napi::ArrayBuffer::New(env, owner->data(), owner->size(), release, owner.get());
+  owner.release();
+  return buffer;
+}
+
+/// `read(index, byteOffset, length)` of a model or a vector: a part of one parameter's bytes.
+/// `tensor_of(index)` is called on the compute thread and owns what it reads.
+template <class TensorOf>
+Napi::Value read_parameter(const Napi::CallbackInfo& info, std::shared_ptr<const Layout> layout, TensorOf tensor_of) {
+  const auto index = static_cast<size_t>(read_integer(info[0], "index", 0, static_cast<int64_t>(layout->size()) - 1));
+  const int64_t offset = read_integer(info[1], "byteOffset", 0, int64_t{1} << 53);
+  const int64_t length = read_integer(info[2], "length", 0, int64_t{1} << 31);
+  return submit(
+      info.Env(),
+      [=] { return read_bytes(tensor_of(index), layout->parameters[index], layout->dtype, offset, length); }, to_array_buffer);
+}
+
+}  // namespace critical_sharpness::binding

@@ -1,0 +1,92 @@
+#include "tensor_arguments.hpp"
+
+#include <ATen/ops/empty.h>
+
+#include <cstring>
+#include <limits>
+
+#include "arguments.hpp"
+#include "handles.hpp"
+#include "js_error.hpp"
+
+namespace critical_sharpness::binding {
+namespace {
+
+const char* array_names(Numbers numbers) {
+  switch (numbers) {
+    case Numbers::integers: return "a BigInt64Array";
+    case Numbers::floats: return "a Float32Array or Float64Array";
+    case Numbers::either: break;
+  }
+  return "a Float32Array, Float64Array or BigInt64Array";
+}
+
+/// Undefined for types that are not among `numbers`.
+at::ScalarType dtype_of(napi_typedarray_type type, Numbers numbers) {
+  if (type == napi_bigint64_array && numbers != Numbers::floats) return at::kLong;
+  if (type == napi_float32_array && numbers != Numbers::integers) return at::kFloat;
+  if (type == napi_float64_array && numbers != Numbers::integers) return at::kDouble;
+  return at::ScalarType::Undefined;
+}
+
+FileTensor read_file_tensor(const Napi::Value& value, const std::string& subject) {
+  const Napi::Object place = read_object(value, subject);
+  FileTensor tensor;
+  const Napi::Value path = place.Get("path");
+  tensor.path = read_string(path, subject + ".path");
+  // The system would take a path with a zero byte for the shorter one before it.
+  if (tensor.path.empty() || tensor.path.find('\0') != std::string::npos)
+    throw range_error(path, "a non-empty path without zero bytes", subject + ".path");
+  tensor.byte_offset = read_integer(place.Get("byteOffset"), subject + ".byteOffset", 0, int64_t{1} << 53);
+  tensor.dtype = read_choice<at::ScalarType>(
+      place.Get("dtype"), subject + ".dtype",
+      {{"float32", at::kFloat}, {"float64", at::kDouble}, {"float16", at::kHalf}, {"bfloat16", at::kBFloat16}});
+  return tensor;
+}
+
+}  // namespace
+
+at::Tensor read_tensor(const Napi::Value& value, Numbers numbers, const std::vector<int64_t>& shape, const std::string& subject) {
+  if (!value.IsTypedArray()) throw type_error(value, array_names(numbers), subject);
+  napi_typedarray_type type{};
+  size_t length = 0;
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  bool owned = false;  // false for a SharedArrayBuffer, whose content another thread may be writing
+  if (napi_get_typedarray_info(value.Env(), value, &type, &length, &data, &buffer, nullptr) != napi_ok ||
+      napi_is_arraybuffer(value.Env(), buffer, &owned) != napi_ok)
+    throw type_error(value, "a typed array that can be read", subject);
+  const at::ScalarType dtype = dtype_of(type, numbers);
+  if (dtype == at::ScalarType::Undefined) throw type_error(value, array_names(numbers), subject);
+  if (!owned) throw type_error(value, "a typed array over memory of its own (slice() makes one), not a SharedArrayBuffer,", subject);
+  int64_t product = 1;  // cannot overflow: read_shape limits it
+  for (const int64_t size : shape) product *= size;
+  if (static_cast<int64_t>(length) != product)  // detached arrays, and those out of their buffer's bounds, have length 0
+    reject_range("Expected " + std::to_string(product) + " numbers, as the shape says, for " + subject + " but received " +
+                 std::to_string(length));
+  at::Tensor tensor = at::empty(shape, dtype);
+  std::memcpy(tensor.mutable_data_ptr(), data, tensor.nbytes());
+  return tensor;
+}
+
+std::vector<FileTensor> read_file_tensors(const Napi::Value& value, size_t count, bool optional, const std::string& subject) {
+  const auto length = static_cast<uint32_t>(count);
+  const Napi::Array array = read_array(value, subject, length, length);
+  std::vector<FileTensor> tensors(count);
+  for (uint32_t i = 0; i < length; i++) {
+    const Napi::Value entry = array.Get(i);
+    if (!optional || !entry.IsNull()) tensors[i] = read_file_tensor(entry, subject + "[" + std::to_string(i) + "]");
+  }
+  return tensors;
+}
+
+PassOptions read_pass_options(const Napi::Value& value) {
+  const Napi::Object given = read_object(value, "options");
+  PassOptions options;
+  options.micro_batch = read_integer(given.Get("microBatch"), "options.microBatch", 0, std::numeric_limits<int32_t>::max());
+  const Napi::Value cancel = given.Get("cancel");
+  if (!cancel.IsUndefined()) options.cancel = *CancelTokenHandle::core(cancel, "options.cancel");
+  return options;
+}
+
+}  // namespace critical_sharpness::binding

@@ -1,0 +1,24 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "model.hpp"
+#include "node_api.hpp"
+
+namespace critical_sharpness::binding {
+
+enum class Numbers { integers, floats, either };
+
+/// A copy, of the given shape, of a typed array with exactly as many elements: a BigInt64Array (integers), a Float32Array or
+/// a Float64Array (floats). The array stays its owner's, to change at will.
+at::Tensor read_tensor(const Napi::Value& value, Numbers numbers, const std::vector<int64_t>& shape, const std::string& subject);
+
+/// { path, byteOffset, dtype } for each of `count` parameters. Where `optional`, null gives an entry without a path.
+std::vector<FileTensor> read_file_tensors(const Napi::Value& value, size_t count, bool optional, const std::string& subject);
+
+/// { microBatch, cancel? }
+PassOptions read_pass_options(const Napi::Value& value);
+
+}  // namespace critical_sharpness::binding

@@ -1,0 +1,81 @@
+#include "arguments.hpp"
+#include "handles.hpp"
+#include "job.hpp"
+#include "read_bytes.hpp"
+#include "tensor_arguments.hpp"
+
+namespace critical_sharpness::binding {
+namespace {
+
+using Shared = std::shared_ptr<const ParameterVector>;
+
+Napi::Value byte_length(const Napi::CallbackInfo& info) {
+  return to_number(info.Env(), static_cast<double>(VectorHandle::core(info)->byte_length()));
+}
+
+Napi::Value dot(const Napi::CallbackInfo& info) {
+  const auto a = VectorHandle::core(info), b = VectorHandle::core(info[0], "other");
+  return submit(info.Env(), [=] { return a->dot(*b); }, to_number);
+}
+
+Napi::Value norm(const Napi::CallbackInfo& info) {
+  const auto vector = VectorHandle::core(info);
+  return submit(info.Env(), [=] { return vector->norm(); }, to_number);
+}
+
+Napi::Value scale(const Napi::CallbackInfo& info) {
+  const auto vector = VectorHandle::core(info);
+  const double k = read_number(info[0], "k");
+  return submit(
+      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(vector->scaled(k)); }, VectorHandle::wrap);
+}
+
+Napi::Value mask(const Napi::CallbackInfo& info) {
+  const auto vector = VectorHandle::core(info);
+  const auto keep = read_booleans(info[0], "keep", vector->size());
+  return VectorHandle::wrap(info.Env(), std::make_shared<ParameterVector>(vector->masked(keep)));
+}
+
+Napi::Value has(const Napi::CallbackInfo& info) {
+  const auto vector = VectorHandle::core(info);
+  const int64_t index = read_integer(info[0], "index", 0, static_cast<int64_t>(vector->size()) - 1);
+  return Napi::Boolean::New(info.Env(), (*vector)[static_cast<size_t>(index)].defined());
+}
+
+Napi::Value read(const Napi::CallbackInfo& info) {
+  const auto vector = VectorHandle::core(info);
+  return read_parameter(info, vector->layout(), [vector](size_t index) { return (*vector)[index]; });
+}
+
+Napi::Value load(const Napi::CallbackInfo& info) {
+  const auto layout = ModelHandle::core(info[0], "model")->layout();
+  const auto tensors = read_file_tensors(info[1], layout->size(), true, "tensors");
+  return submit(info.Env(), [=] { return load_vector(layout, tensors); }, VectorHandle::wrap);
+}
+
+Napi::Value difference_of_models(const Napi::CallbackInfo& info) {
+  const auto a = ModelHandle::core(info[0], "model"), b = ModelHandle::core(info[1], "other");
+  return submit(info.Env(), [=] { return difference(*a, *b); }, VectorHandle::wrap);
+}
+
+}  // namespace
+
+void VectorHandle::define(Napi::Env env) {
+  Environment::of(env).vector = define_class(env, [](Napi::Object& prototype) {
+    getter(prototype, "byteLength", byte_length);
+    async_method(prototype, "dot", dot);
+    async_method(prototype, "norm", norm);
+    async_method(prototype, "scale", scale);
+    method(prototype, "mask", mask);
+    method(prototype, "has", has);
+    async_method(prototype, "read", read);
+  });
+}
+
+void export_vectors(Napi::Env env, Napi::Object& exports) {
+  VectorHandle::define(env);
+  async_method(exports, "loadVector", load);
+  async_method(exports, "difference", difference_of_models);
+}
+
+}  // namespace critical_sharpness::binding
