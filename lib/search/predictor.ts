@@ -39,7 +39,15 @@ export class CriticalPredictor {
     return structuredClone(this.#state);
   }
 
-  /** Takes the place of what was learned. */
+  /** Whether a value, of a file for example, is a state. */
+  static accepts(value: unknown): value is PredictorState {
+    const { level, shape } = (value ?? {}) as Record<string, unknown>;
+    const learnt = (level as LevelState | null | undefined)?.means?.[0]?.features?.length;
+    if (level !== null && (learnt === undefined || learnt > 3)) return false;
+    return (level === null || sameForm(level, newLevel(learnt as number))) && sameForm(shape, newShape());
+  }
+
+  /** Takes the place of what was learnt. */
   restore(state: PredictorState): void {
     this.#state = structuredClone(state);
   }
@@ -48,9 +56,14 @@ export class CriticalPredictor {
   predict(facts: LineFacts): Prediction | undefined {
     const { level, shape } = this.#state;
     const given = features(facts);
-    if (!level || level.means[0]?.features.length !== given.length) return undefined;
+    const fits = level?.means[0]?.features.length === given.length && given.every(Number.isFinite);
+    if (!level || !fits) return undefined;
     const { x, deviation } = predictLevel(level, given);
-    return { learningRate: Math.exp(x), error: deviation, shape: predictShape(shape) };
+    return {
+      learningRate: Math.exp(Math.min(400, Math.max(-400, x))),
+      error: Math.min(50, Math.max(0.01, deviation)),
+      shape: predictShape(shape),
+    };
   }
 
   /** Takes in a finished search. One without a crossing teaches nothing. */
@@ -58,6 +71,7 @@ export class CriticalPredictor {
     if (result.status !== "converged") return;
     const { level, shape } = this.#state;
     const given = features(facts);
+    if (!given.every(Number.isFinite)) return;
     const x = refine(result, facts.slope, predictShape(shape));
     const same = level?.means[0]?.features.length === given.length ? level : newLevel(given.length);
     this.#state = {
@@ -71,4 +85,15 @@ export class CriticalPredictor {
 function features({ slope, baseLoss, norm }: LineFacts): number[] {
   const known = [Math.log(slope), Math.log(Math.max(Math.abs(baseLoss), 1e-12))];
   return norm === undefined ? known : [...known, Math.log(Math.max(norm, 1e-300))];
+}
+
+/** Whether two values have the same keys, lengths and types throughout, with finite numbers. */
+function sameForm(value: unknown, model: unknown): boolean {
+  if (typeof model === "number") return Number.isFinite(value);
+  if (typeof model !== "object" || model === null) return typeof value === typeof model;
+  if (typeof value !== "object" || value === null || Array.isArray(value) !== Array.isArray(model))
+    return false;
+  const keys = Object.keys(model);
+  if (Object.keys(value).length !== keys.length) return false;
+  return keys.every((key) => sameForm((value as never)[key], (model as never)[key]));
 }

@@ -1,0 +1,86 @@
+import { checkSignal } from "../checks.js";
+import type { Batch, Direction, Gradient, Model } from "../models/index.js";
+import { type Evaluation, findCriticalLearningRate, type SearchResult } from "../search/index.js";
+import { openLine } from "./line.js";
+import {
+  checkBatch,
+  checkCallback,
+  checkDirection,
+  checkMeasureOptions,
+  checkModel,
+  checkNames,
+  type MeasureOptions,
+  measureOptionNames,
+} from "./options.js";
+
+/** One line to measure: a model, the batch that judges, the direction. */
+export interface LineToMeasure {
+  model: Model;
+  /** The batch whose loss is followed along the line. */
+  batch: Batch;
+  /** Δ: the line is θ − η·Δ. */
+  direction: Direction;
+  /** s = ∇L·Δ of the batch. Give it or the gradient; without either the search takes more forward passes. */
+  slope?: number;
+  /** The batch's gradient. The result of `model.gradient(batch)` brings L(θ) along and so saves a forward pass. */
+  gradient?: Gradient | Direction;
+  signal?: AbortSignal;
+  /** Called after each evaluation at η > 0. */
+  onEvaluation?: (evaluation: Evaluation) => void;
+}
+
+export const lineNames = [
+  "model",
+  "batch",
+  "direction",
+  "slope",
+  "gradient",
+  "signal",
+  "onEvaluation",
+] as const;
+
+/**
+ * Critical sharpness λc = 2/ηc of a model along Δ, where ηc is the smallest η > 0 with L(θ − η·Δ) > L(θ) (Kalra et al.
+ * 2026). The weights keep every bit. The first crossing is looked for also below the one found.
+ *
+ * @throws CriticalSharpnessError `ERR_GRADIENT_BATCH`, `ERR_GRADIENT_VERSION` if the gradient is not that of the batch at
+ *   today's weights; `ERR_WEIGHTS_CHANGED` if they change meanwhile; `ERR_NON_FINITE_SLOPE`, `ERR_NON_FINITE_LOSS`.
+ * @throws AbortError; TypeError, RangeError naming the option.
+ */
+export async function criticalSharpness(options: LineToMeasure & MeasureOptions): Promise<SearchResult> {
+  const given = checkNames(options, "options", [...lineNames, ...measureOptionNames]);
+  const line = checkLine(given);
+  const { perturbation, microBatch, ...search } = checkMeasureOptions(given);
+  const { lossAt, start } = await openLine(line.model, line.batch, line.direction, line, {
+    perturbation,
+    microBatch,
+    signal: line.signal,
+  });
+  return findCriticalLearningRate(lossAt, {
+    ...search,
+    ...start,
+    signal: line.signal,
+    onEvaluation: line.onEvaluation,
+  });
+}
+
+/** The parts of a line, checked as far as can be done without the model. */
+export interface CheckedLine
+  extends Pick<LineToMeasure, "model" | "batch" | "direction" | "signal" | "onEvaluation"> {
+  slope: unknown;
+  gradient: unknown;
+  subject: string;
+}
+
+export function checkLine(given: Record<string, unknown>): CheckedLine {
+  return {
+    model: checkModel(given.model),
+    batch: checkBatch(given.batch, "batch"),
+    direction: checkDirection(given.direction, "direction"),
+    slope: given.slope,
+    gradient: given.gradient,
+    subject: "the measured line",
+    signal: checkSignal(given.signal, "options.signal"),
+    onEvaluation: checkCallback(given.onEvaluation) as LineToMeasure["onEvaluation"],
+  };
+}

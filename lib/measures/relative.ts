@@ -1,0 +1,87 @@
+import { checkOptions, checkSignal } from "../checks.js";
+import { expected } from "../errors.js";
+import type { Batch, Direction, Gradient, Model } from "../models/index.js";
+import { type Evaluation, findCriticalLearningRate, type SearchResult } from "../search/index.js";
+import { openLine } from "./line.js";
+import {
+  checkBatch,
+  checkCallback,
+  checkDirection,
+  checkMeasureOptions,
+  checkModel,
+  checkNames,
+  type MeasureOptions,
+  measureOptionNames,
+} from "./options.js";
+
+export interface RelativeOptions<Name extends string> extends MeasureOptions {
+  model: Model;
+  /** Δ, from the *update* loss. */
+  direction: Direction;
+  /** The batches that judge the line, by name; each is compared with its own L(θ). */
+  evaluate: Record<Name, Batch>;
+  /** ∇L_eval·Δ by name, where known: the *eval* batch's own gradient, not the update's. */
+  slopes?: Partial<Record<NoInfer<Name>, number>>;
+  /** Gradients of the eval batches by name, where at hand. */
+  gradients?: Partial<Record<NoInfer<Name>, Gradient | Direction>>;
+  signal?: AbortSignal;
+  onEvaluation?: (evaluation: Evaluation, name: Name) => void;
+}
+
+const names = [
+  "model",
+  "direction",
+  "evaluate",
+  "slopes",
+  "gradients",
+  "signal",
+  "onEvaluation",
+  ...measureOptionNames,
+];
+
+/**
+ * Relative critical sharpness 2/ηc(update→eval): how far a step along one loss's Δ may go before another loss rises
+ * (Kalra et al. 2026). One result for each batch, one batch after the other.
+ *
+ * @throws as `criticalSharpness`.
+ */
+export async function relativeCriticalSharpness<Name extends string>(
+  options: RelativeOptions<Name>,
+): Promise<Record<Name, SearchResult>> {
+  const given = checkNames(options, "options", names);
+  const model = checkModel(given.model);
+  const direction = checkDirection(given.direction, "direction");
+  if (given.evaluate === undefined) throw expected("an object of batches", "options.evaluate", undefined);
+  const batches = Object.entries(checkOptions(given.evaluate, "options.evaluate")).map(
+    ([name, batch]) => [name as Name, checkBatch(batch, `options.evaluate.${name}`)] as const,
+  );
+  const slopes = checkByName(given.slopes, "options.slopes", batches);
+  const gradients = checkByName(given.gradients, "options.gradients", batches);
+  const signal = checkSignal(given.signal, "options.signal");
+  const report = checkCallback(given.onEvaluation) as RelativeOptions<Name>["onEvaluation"];
+  const { perturbation, microBatch, ...search } = checkMeasureOptions(given);
+  const results = {} as Record<Name, SearchResult>;
+  for (const [name, batch] of batches) {
+    const known = { slope: slopes[name], gradient: gradients[name], subject: `the line of "${name}"` };
+    const line = await openLine(model, batch, direction, known, { perturbation, microBatch, signal });
+    results[name] = await findCriticalLearningRate(line.lossAt, {
+      ...search,
+      ...line.start,
+      signal,
+      onEvaluation: report && ((evaluation) => report(evaluation, name)),
+    });
+  }
+  return results;
+}
+
+function checkByName(
+  value: unknown,
+  subject: string,
+  batches: readonly (readonly [string, Batch])[],
+): Record<string, unknown> {
+  const given = checkOptions(value, subject);
+  for (const name of Object.keys(given))
+    if (!batches.some(([known]) => known === name))
+      throw expected("only names of options.evaluate", subject, name, "range");
+  return given;
+}
