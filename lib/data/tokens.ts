@@ -1,0 +1,55 @@
+/** Token ids as they are stored. */
+export type TokenArray = Uint8Array | Uint16Array | Uint32Array;
+
+/** A long row of tokens, in memory or in a file. */
+export interface TokenStream extends AsyncDisposable {
+  /** For messages. */
+  readonly name: string;
+  /** Number of tokens. */
+  readonly length: number;
+  /** Every token is below this, where it is known beforehand. */
+  readonly vocabularySize: number | undefined;
+  /** `count` tokens from `start`; the caller keeps within the stream. */
+  read(start: number, count: number): Promise<TokenArray>;
+}
+
+/** Tokens in memory. */
+export function tokensInMemory(name: string, tokens: TokenArray, vocabularySize?: number): TokenStream {
+  return {
+    name,
+    length: tokens.length,
+    vocabularySize,
+    read: async (start, count) => tokens.subarray(start, start + count),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** Streams one after the other, as one. It owns them. */
+export function concatenated(streams: readonly TokenStream[]): TokenStream {
+  const [only] = streams;
+  if (only && streams.length === 1) return only;
+  const sizes = streams.map((s) => s.vocabularySize);
+  return {
+    name: streams.map((s) => s.name).join(", "),
+    length: streams.reduce((n, s) => n + s.length, 0),
+    vocabularySize: sizes.includes(undefined) ? undefined : Math.max(...(sizes as number[])),
+    async read(start, count) {
+      const out = new Uint32Array(count);
+      let done = 0;
+      let begin = 0;
+      for (const stream of streams) {
+        const from = start + done - begin;
+        if (done < count && from < stream.length) {
+          const part = await stream.read(from, Math.min(count - done, stream.length - from));
+          out.set(part, done);
+          done += part.length;
+        }
+        begin += stream.length;
+      }
+      return out;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const stream of streams) await stream[Symbol.asyncDispose]();
+    },
+  };
+}
