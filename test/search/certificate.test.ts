@@ -61,10 +61,14 @@ test("the certificate holds on any function, for both methods", async () => {
         }
       } else if (status === "unbounded") {
         expect(critical).toBe(Infinity);
-        expect(lower).toBeGreaterThanOrEqual(options.initialLearningRate * 2 ** options.maximumDoublings * (1 - 1e-9));
+        expect(lower).toBeGreaterThanOrEqual(
+          options.initialLearningRate * 2 ** options.maximumDoublings * (1 - 1e-9),
+        );
       } else {
         expect(critical).toBe(0);
-        expect(upper).toBeLessThanOrEqual(options.initialLearningRate * 2 ** -options.maximumDoublings * (1 + 1e-9));
+        expect(upper).toBeLessThanOrEqual(
+          options.initialLearningRate * 2 ** -options.maximumDoublings * (1 + 1e-9),
+        );
       }
       if (options.firstCrossing === false)
         expect(evaluations.length).toBeLessThanOrEqual(

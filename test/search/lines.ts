@@ -46,7 +46,9 @@ const rough = fc.tuple(scale, scale, fc.integer(), fc.double({ min: 1e-6, max: 0
   ([at, s, seed, size]): TestLine => ({
     loss: (eta) => {
       const clean = -s * eta * (1 - eta / at);
-      return base + clean + size * Math.abs(clean) * hash(eta, seed) + 1e-3 * size * s * at * hash(eta, seed + 1);
+      return (
+        base + clean + size * Math.abs(clean) * hash(eta, seed) + 1e-3 * size * s * at * hash(eta, seed + 1)
+      );
     },
     slope: s,
     name: `noisy ${at}`,
@@ -54,7 +56,12 @@ const rough = fc.tuple(scale, scale, fc.integer(), fc.double({ min: 1e-6, max: 0
 );
 
 const waves = fc
-  .tuple(scale, scale, fc.double({ min: 0.5, max: 20, noNaN: true }), fc.double({ min: 0, max: 7, noNaN: true }))
+  .tuple(
+    scale,
+    scale,
+    fc.double({ min: 0.5, max: 20, noNaN: true }),
+    fc.double({ min: 0, max: 7, noNaN: true }),
+  )
   .map(
     ([at, s, frequency, phase]): TestLine => ({
       loss: (eta) =>
