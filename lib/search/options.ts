@@ -13,7 +13,7 @@ export interface CheckedOptions {
   signal: AbortSignal | undefined;
   onEvaluation: ((evaluation: Evaluation) => void) | undefined;
   maximumDoublings: number;
-  firstCrossing: boolean | { near: number };
+  firstCrossing: boolean | { near: readonly number[] };
   initialError: number;
   shape: LineShape;
 }
@@ -82,13 +82,14 @@ export function checkBaseLoss(loss: number): number {
   return loss;
 }
 
-function checkFirstCrossing(value: unknown): boolean | { near: number } {
+function checkFirstCrossing(value: unknown): CheckedOptions["firstCrossing"] {
   if (value === undefined) return true;
   if (typeof value === "boolean") return value;
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw expected("a boolean or { near }", "options.firstCrossing", value);
   const { near } = value as { near?: unknown };
-  return { near: checkNumber(near, "options.firstCrossing.near", { above: 0 }) };
+  const all: unknown[] = Array.isArray(near) ? near : [near];
+  return { near: all.map((n) => checkNumber(n, "options.firstCrossing.near", { above: 0 })) };
 }
 
 function checkShape(value: unknown): LineShape {

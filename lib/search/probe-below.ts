@@ -33,6 +33,6 @@ export async function probeBelow(
 function wanted(line: Line, { firstCrossing }: CheckedOptions): boolean {
   if (typeof firstCrossing === "boolean") return firstCrossing;
   if (!line.lower || !line.upper) return true;
-  const ratio = line.lower.learningRate / firstCrossing.near;
-  return ratio > 4 || ratio < 1 / 4;
+  const { learningRate } = line.lower;
+  return firstCrossing.near.every((near) => learningRate > 4 * near || learningRate < near / 4);
 }

@@ -36,9 +36,9 @@ export interface SearchOptions {
   maximumDoublings?: number;
   /**
    * Whether to look for an earlier crossing below the one found, at lower/4 and lower/16. With `near` it looks only
-   * where the answer is more than 4× away from that learning rate. Default true.
+   * where the answer jumped: more than 4× away from every learning rate given there. Default true.
    */
-  firstCrossing?: boolean | { near: number };
+  firstCrossing?: boolean | { near: number | readonly number[] };
   /** For `interpolated`: standard deviation of ln(ηc/initialLearningRate), what is known of the start. Default 7. */
   initialError?: number;
   /** For `interpolated`: what the loss along the line is expected to look like. Default: near a quadratic. */

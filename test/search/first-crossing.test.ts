@@ -70,11 +70,13 @@ test("without probing, a start above the first crossing finds a later one and sa
 });
 
 test("with `near` it probes only where the answer is more than 4× away", async () => {
-  const find = (near: number) =>
+  const find = (near: number | number[]) =>
     findCriticalLearningRate(twice, { slope: 1, initialLearningRate: 0.2, firstCrossing: { near } });
   expect((await find(0.25)).firstCrossing).toBe("bracketed");
   expect((await find(0.1)).firstCrossing).toBe("bracketed");
   expect((await find(0.06)).criticalLearningRate).toBeCloseTo(0.0058, 3);
+  expect((await find([2, 0.25])).firstCrossing).toBe("bracketed");
+  expect((await find([2, 0.05])).firstCrossing).toBe("certified");
   expect((await find(2)).criticalLearningRate).toBeCloseTo(0.0058, 3);
 });
 
