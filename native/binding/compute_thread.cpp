@@ -55,7 +55,7 @@ class ComputeThread {
       stopped_ = true;
       Cancellation::process_ends() = true;
       for (Job* job : std::exchange(queue_, {})) {
-        job->refuse();
+        job->refuse(std::make_exception_ptr(Cancelled()));
         bring_back(job);
       }
       wake_.notify_all();

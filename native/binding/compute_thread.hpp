@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <exception>
 #include <memory>
 
 #include "cancellation.hpp"
@@ -14,8 +15,8 @@ class Job {
   virtual ~Job() = default;
   /// On the compute thread.
   virtual void run() noexcept = 0;
-  /// Instead of run(), on any thread: the promise will reject as cancelled.
-  virtual void refuse() noexcept = 0;
+  /// Instead of run(), on any thread: the promise will reject with `reason`.
+  virtual void refuse(std::exception_ptr reason) noexcept = 0;
   /// Settles the promise, on the owner's JavaScript thread, after run() or refuse().
   virtual void settle(Napi::Env env) noexcept = 0;
 

@@ -34,7 +34,7 @@ class Operation final : public Job {
     work_.reset();  // what it held last is freed here, not on the event loop
   }
 
-  void refuse() noexcept override { exception_ = std::make_exception_ptr(Cancelled()); }
+  void refuse(std::exception_ptr reason) noexcept override { exception_ = std::move(reason); }
 
   void settle(Napi::Env env) noexcept override {
     try {
@@ -74,10 +74,13 @@ Napi::Value submit(Napi::Env env, Work work, ToJs to_js, Cancellation cancel = {
   auto operation = std::make_unique<Operation<Work, ToJs>>(env, std::move(work), std::move(to_js), std::move(cancel));
   const Napi::Promise promise = operation->promise();
   std::unique_ptr<Job> job = std::move(operation);
-  Environment& environment = job->owner;
-  if (!enqueue(job))
-    throw with_code(Napi::Error::New(env, "Expected a running compute thread but it was shut down: the process is ending"), "ERR_SHUTDOWN");
-  environment.job_begins(env);
+  if (Environment& environment = job->owner; enqueue(job)) {
+    environment.job_begins(env);
+  } else {
+    job->refuse(std::make_exception_ptr(InputError(InputError::Kind::state, "ERR_SHUTDOWN",
+        "Expected a running compute thread for the operation but received one that was shut down: the process is ending")));
+    job->settle(env);
+  }
   return promise;
 }
 
