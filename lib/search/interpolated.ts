@@ -26,7 +26,7 @@ function crossing(
 ): Estimate | undefined {
   const s = slope ?? extrapolatedSlope(line);
   if (s === undefined) return undefined;
-  // Forecasts fail now and then by far more than usual, points do not: from the second on only they count.
+  // Forecasts fail now and then by far more than usual, points do not: from the second on they decide.
   const doubt = line.points.length < 2 ? 2 : 10;
   const prior = { x: Math.log(initialLearningRate), deviation: initialError * doubt };
   const found = estimate(logPoints(line.points, line.baseLoss, s), prior, shape);
