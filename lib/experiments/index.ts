@@ -1,0 +1,16 @@
+export {
+  type ConfigurationPlace,
+  parseConfiguration,
+  readConfiguration,
+  type TrainConfiguration,
+  type TrainConfigurationInput,
+} from "./configuration.js";
+export type {
+  LandscapeRecord,
+  MeasurementRecord,
+  MetricsRecord,
+  StepRecord,
+  ValidationRecord,
+} from "./records.js";
+export { type TrainEvent, type TrainOptions, type TrainResult, train } from "./train.js";
+export { packageVersion } from "./versions.js";

@@ -1,0 +1,70 @@
+import {
+  byteTokenizer,
+  concatenated,
+  ExampleBatches,
+  type ExampleSet,
+  jsonLinesTexts,
+  listFiles,
+  loadCifar10,
+  loadTokenizer,
+  openTokenFile,
+  plainTexts,
+  stateOfTheUnionTexts,
+  syntheticExamples,
+  TokenBatches,
+  type TokenStream,
+  tokenizeCorpus,
+} from "../data/index.js";
+import type { TrainConfiguration } from "./configuration.js";
+
+type DataSection = TrainConfiguration["data"];
+type Examples = Extract<DataSection, { type: "cifar10" | "synthetic" }>;
+
+/** Opens what the section `data` of a configuration names: a stream of tokens, or a set of examples. */
+export async function openData(data: DataSection, seed: number): Promise<TokenStream | ExampleSet> {
+  return isExamples(data) ? openExamples(data, seed) : openTokens(data);
+}
+
+function isExamples(data: DataSection): data is Examples {
+  return data.type === "cifar10" || data.type === "synthetic";
+}
+
+async function openExamples(data: Examples, seed: number): Promise<ExampleSet> {
+  return data.type === "cifar10" ? loadCifar10(data.files) : syntheticExamples({ ...data, seed });
+}
+
+async function openTokens(data: Exclude<DataSection, Examples>): Promise<TokenStream> {
+  if (data.type === "tokens") {
+    const streams: TokenStream[] = [];
+    try {
+      for (const file of data.files) streams.push(await openTokenFile(file, { dtype: data.dtype }));
+    } catch (error) {
+      for (const stream of streams) await stream[Symbol.asyncDispose]();
+      throw error;
+    }
+    return concatenated(streams);
+  }
+  const tokenizer = data.tokenizer === "bytes" ? byteTokenizer : await loadTokenizer(data.tokenizer);
+  if (data.type === "state-of-the-union")
+    return tokenizeCorpus(
+      "the State of the Union addresses",
+      stateOfTheUnionTexts(),
+      tokenizer,
+      data.separator,
+    );
+  const files = await listFiles(data.files, data.type === "text" ? ".txt" : ".jsonl");
+  const texts = data.type === "text" ? plainTexts(files) : jsonLinesTexts(files, data.field);
+  return tokenizeCorpus(files.map((f) => `"${f}"`).join(", "), texts, tokenizer, data.separator);
+}
+
+/** Batches of what was opened. */
+export function cutBatches(
+  opened: TokenStream | ExampleSet,
+  { batch, validation, seed }: Pick<TrainConfiguration, "batch" | "validation" | "seed">,
+  contextLength: number,
+): TokenBatches | ExampleBatches {
+  const common = { size: batch.size, seed, validationFraction: validation?.fraction ?? 0 };
+  return "read" in opened
+    ? new TokenBatches(opened, { ...common, sequence: batch.sequence ?? contextLength })
+    : new ExampleBatches(opened, common);
+}

@@ -1,0 +1,80 @@
+import type { SearchResult } from "../search/index.js";
+
+/** Lines of a run's metrics.jsonl. Infinity and NaN are written as null; what an infinite ηc means is in `status`. */
+export type MetricsRecord = StepRecord | LandscapeRecord | ValidationRecord;
+
+export interface MeasurementRecord {
+  /** ηc: null for `unbounded`, 0 for `non-descent`. */
+  criticalLearningRate: number | null;
+  /** λc = 2/ηc: null for `non-descent`, 0 for `unbounded`. */
+  criticalSharpness: number | null;
+  lower: number | null;
+  upper: number | null;
+  status: SearchResult["status"];
+  firstCrossing: SearchResult["firstCrossing"];
+  /** s = ∇L·Δ */
+  slope: number | null;
+  baseLoss: number | null;
+  evaluations: { learningRate: number; loss: number | null }[];
+  forwardPasses: number;
+  seconds: number;
+}
+
+export interface StepRecord {
+  type: "step";
+  /** Counts from 1. */
+  step: number;
+  /** Tokens, or examples, seen up to and with this step. */
+  tokens: number;
+  /** L(θ) of the step's batch, before the update. */
+  loss: number;
+  /** η of the update. */
+  learningRate: number;
+  /** ‖∇L‖ */
+  gradientNorm: number;
+  /** Time of the step without measurement and landscape. */
+  seconds: number;
+  /** Along the Δ that the update takes, before it takes it. */
+  measurement: MeasurementRecord | null;
+}
+
+/** The loss along the Δ of a step, before its update. */
+export interface LandscapeRecord {
+  type: "landscape";
+  step: number;
+  baseLoss: number;
+  criticalLearningRate: number | null;
+  /** η of the step's update. */
+  learningRate: number;
+  points: { learningRate: number; loss: number | null }[];
+}
+
+/** After the update of a step. */
+export interface ValidationRecord {
+  type: "validation";
+  step: number;
+  loss: number;
+}
+
+export function finiteOrNull(value: number | null): number | null {
+  return value !== null && Number.isFinite(value) ? value : null;
+}
+
+export function measurementRecord(result: SearchResult, seconds: number): MeasurementRecord {
+  return {
+    criticalLearningRate: finiteOrNull(result.criticalLearningRate),
+    criticalSharpness: finiteOrNull(result.criticalSharpness),
+    lower: finiteOrNull(result.lower),
+    upper: finiteOrNull(result.upper),
+    status: result.status,
+    firstCrossing: result.firstCrossing,
+    slope: finiteOrNull(result.slope),
+    baseLoss: finiteOrNull(result.baseLoss),
+    evaluations: result.evaluations.map(({ learningRate, loss }) => ({
+      learningRate,
+      loss: finiteOrNull(loss),
+    })),
+    forwardPasses: result.forwardPasses,
+    seconds,
+  };
+}

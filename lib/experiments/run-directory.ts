@@ -1,0 +1,112 @@
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { CriticalSharpnessError } from "../errors.js";
+import type { TrainConfiguration } from "./configuration.js";
+import { pathName } from "./configuration-errors.js";
+
+/** What a run leaves in its directory. */
+export const runFiles = {
+  configuration: "config.json",
+  metrics: "metrics.jsonl",
+  checkpoint: "checkpoint",
+} as const;
+
+/** Everything that a run, its report included, writes; `fresh` removes these and nothing else. */
+const made = [
+  ...Object.values(runFiles),
+  "checkpoint.next",
+  "checkpoint.previous",
+  "report.html",
+  "report.png",
+  "figures",
+];
+
+/**
+ * Makes a run's directory, or finds that it has the same run.
+ *
+ * @param fresh removes a run that is there.
+ * @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` naming the key in which its configuration differs.
+ */
+export async function prepareRun(
+  directory: string,
+  configuration: TrainConfiguration,
+  { fresh, versions }: { fresh: boolean; versions: Record<string, string> },
+): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+    const file = path.join(directory, runFiles.configuration);
+    const stored = await readStored(file);
+    if (stored && !fresh) return checkSame(directory, configuration, stored);
+    if (stored)
+      for (const name of made) await rm(path.join(directory, name), { recursive: true, force: true });
+    const content = { ...configuration, created: new Date().toISOString(), versions };
+    await writeFile(`${file}.tmp`, `${JSON.stringify(content, null, 2)}\n`);
+    await rename(`${file}.tmp`, file);
+  } catch (error) {
+    if (error instanceof CriticalSharpnessError) throw error;
+    throw bad("a directory that can be written", directory, (error as Error).message, error);
+  }
+}
+
+async function readStored(file: string): Promise<Record<string, unknown> | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    const stored = JSON.parse(text);
+    if (typeof stored === "object" && stored !== null && "data" in stored && "steps" in stored) return stored;
+  } catch {
+    // Said below: not a run's either way.
+  }
+  throw bad("a new directory, or that of a run,", path.dirname(file), "one whose config.json is not a run's");
+}
+
+function checkSame(
+  directory: string,
+  configuration: TrainConfiguration,
+  stored: Record<string, unknown>,
+): void {
+  const { created: _, versions: __, ...before } = stored;
+  const difference = firstDifference(before, JSON.parse(JSON.stringify(configuration)), []);
+  if (!difference) return;
+  const [key, was, is] = difference;
+  throw bad(
+    `${show(was)} for ${pathName(key)}, as its run has it,`,
+    directory,
+    `${show(is)}. Choose another directory, or start this run afresh`,
+  );
+}
+
+const show = (value: unknown) => (value === undefined ? "nothing" : JSON.stringify(value));
+
+/** The first key in which two JSON values differ, and both values there. */
+function firstDifference(
+  a: unknown,
+  b: unknown,
+  key: readonly PropertyKey[],
+): [readonly PropertyKey[], unknown, unknown] | undefined {
+  const isObject = (value: unknown) => typeof value === "object" && value !== null;
+  if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b))
+    return a === b ? undefined : [key, a, b];
+  const [first, second] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  for (const name of new Set([...Object.keys(first), ...Object.keys(second)])) {
+    const found = firstDifference(first[name], second[name], [
+      ...key,
+      Array.isArray(a) ? Number(name) : name,
+    ]);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function bad(what: string, directory: string, received: string, cause?: unknown): CriticalSharpnessError {
+  return new CriticalSharpnessError(
+    "ERR_RUN_DIRECTORY",
+    `Expected ${what} for the run directory "${directory}" but received ${received}`,
+    { cause },
+  );
+}

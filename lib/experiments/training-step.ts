@@ -1,0 +1,98 @@
+import { CriticalSharpnessError } from "../errors.js";
+import type { SharpnessMeter } from "../measures/index.js";
+import type { Batch, Gradient, Model } from "../models/index.js";
+import type { Optimizer } from "../optimizers/index.js";
+import type { TrainConfiguration } from "./configuration.js";
+import { lossAlong } from "./landscape.js";
+import { finiteOrNull, type LandscapeRecord, type MeasurementRecord, measurementRecord } from "./records.js";
+
+/** What a run's steps work on. */
+export interface Training {
+  configuration: TrainConfiguration;
+  model: Model;
+  optimizer: Optimizer;
+  meter: SharpnessMeter;
+}
+
+export interface StepOutcome {
+  loss: number;
+  gradientNorm: number;
+  /** Without measurement and landscape. */
+  seconds: number;
+  measurement: MeasurementRecord | null;
+  landscape: LandscapeRecord | null;
+}
+
+/**
+ * One step: gradient, optimizer state, Δ, measurement and landscape along it, update. The signal stops it while it
+ * computes the gradient, when nothing has changed yet; later the step is made to its end.
+ *
+ * @throws AbortError; CriticalSharpnessError `ERR_DIVERGED` if loss or gradient is not finite.
+ */
+export async function trainingStep(
+  training: Training,
+  {
+    step,
+    batch,
+    learningRate,
+    signal,
+  }: { step: number; batch: Batch; learningRate: number; signal?: AbortSignal },
+): Promise<StepOutcome> {
+  const { configuration, model, optimizer } = training;
+  const { microBatch } = configuration.batch;
+  const started = performance.now();
+  const gradient = await model.gradient(batch, { microBatch, signal });
+  using vector = gradient.gradient;
+  const gradientNorm = await vector.norm();
+  if (!Number.isFinite(gradient.loss) || !Number.isFinite(gradientNorm))
+    throw new CriticalSharpnessError(
+      "ERR_DIVERGED",
+      `Expected a finite loss and gradient for step ${step} but received loss ${gradient.loss} and gradient norm ${gradientNorm}: the training diverged, lower the learning rate`,
+    );
+  await optimizer.accumulate(gradient);
+  const measuring = performance.now();
+  const measured = isMeasured(configuration, step)
+    ? await measure(training, step, batch, gradient, learningRate)
+    : { measurement: null, landscape: null };
+  const measuredIn = performance.now() - measuring;
+  await optimizer.step({ learningRate });
+  const seconds = (performance.now() - started - measuredIn) / 1000;
+  return { loss: gradient.loss, gradientNorm, seconds, ...measured };
+}
+
+function isMeasured({ measure, landscape }: TrainConfiguration, step: number): boolean {
+  return landscape?.step === step || (measure !== null && (step === 1 || step % measure.every === 0));
+}
+
+async function measure(
+  { configuration, model, optimizer, meter }: Training,
+  step: number,
+  batch: Batch,
+  gradient: Gradient,
+  learningRate: number,
+): Promise<Pick<StepOutcome, "measurement" | "landscape">> {
+  const started = performance.now();
+  using direction = await optimizer.direction();
+  const result = await meter.measure({ model, batch, direction, gradient });
+  const measurement = measurementRecord(result, (performance.now() - started) / 1000);
+  const { landscape } = configuration;
+  if (landscape?.step !== step) return { measurement, landscape: null };
+  const points = await lossAlong(model, batch, direction, result, {
+    ...landscape,
+    learningRate,
+    microBatch: configuration.batch.microBatch,
+    perturbation: configuration.measure?.perturbation,
+  });
+  const criticalLearningRate = finiteOrNull(result.criticalLearningRate);
+  return {
+    measurement,
+    landscape: {
+      type: "landscape",
+      step,
+      baseLoss: gradient.loss,
+      criticalLearningRate,
+      learningRate,
+      points,
+    },
+  };
+}
