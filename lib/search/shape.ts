@@ -37,7 +37,7 @@ export function predictShape(state: ShapeState): LineShape {
   const [a, b] = best.fit.mean as [number, number];
   return {
     inverseExponent: Math.min(8, Math.max(0.1, a)),
-    bend: Math.min(1, Math.max(-1, b)),
+    bend: Math.min(0.25, Math.max(-0.25, b)),
     deviation: Math.min(1, Math.max(0.02, Math.sqrt(usual(best)))),
   };
 }
