@@ -1,0 +1,151 @@
+import path from "node:path";
+import { Command } from "commander";
+import { AbortError, CriticalSharpnessError } from "../../errors.js";
+import {
+  readConfiguration,
+  type StepRecord,
+  type TrainConfiguration,
+  type TrainEvent,
+  type TrainResult,
+  train,
+} from "../../experiments/index.js";
+import { type CommonOptions, dtypeOption, integer, jsonOption, positive } from "../options.js";
+import { print, short, table } from "../output.js";
+import { type Progress, showProgress } from "../progress.js";
+import { interruption } from "../signals.js";
+
+interface TrainFlags extends CommonOptions {
+  out?: string;
+  steps?: number;
+  every?: number;
+  learningRate?: number;
+  seed?: number;
+  dtype?: string;
+  fresh?: boolean;
+}
+
+export function trainCommand(): Command {
+  return new Command("train")
+    .description("Train a model, measure its critical sharpness on the way and write a report.")
+    .argument("<config>", "a JSON file: model, data, optimizer, schedule, steps …")
+    .option("--out <dir>", "run directory; a run that is there goes on (default: runs/<name of the file>)")
+    .option("--steps <n>", "steps in all", integer(1))
+    .option("--every <n>", "measure at every n-th step; 0 = never", integer(0))
+    .option("--learning-rate <x>", "the schedule's highest learning rate", positive)
+    .option("--seed <n>", "of initial weights and data order", integer(0))
+    .addOption(dtypeOption())
+    .option("--fresh", "remove a run that is in the directory and start again")
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      "\nExample:\n  critical-sharpness train examples/quickstart.json --out runs/first --every 10",
+    )
+    .action(runTrain);
+}
+
+async function runTrain(file: string, flags: TrainFlags): Promise<void> {
+  const configuration = await readConfiguration(file, (input) => override(input, flags));
+  const directory = flags.out ?? path.join("runs", path.basename(file, path.extname(file)));
+  const display = new TrainDisplay();
+  using interrupted = interruption(
+    "Stopping after this step, with a checkpoint; once more stops at once.",
+    display,
+  );
+  let result: TrainResult;
+  try {
+    result = await train(configuration, {
+      directory,
+      fresh: flags.fresh,
+      signal: interrupted.signal,
+      onProgress: (event) => display.show(event),
+    });
+  } catch (error) {
+    if (error instanceof AbortError) throw stopped(display, error);
+    throw error;
+  } finally {
+    display.stop();
+  }
+  // Loaded when it is needed: what draws is large.
+  const { writeReport } = await import("../../report/index.js");
+  const report = await writeReport(directory);
+  print({ ...result, report }, flags.json, () => [
+    ...summary(result, configuration),
+    ...Object.values(report),
+  ]);
+}
+
+/** Flags take the place of what stands in the file; what is no object there is complained about later. */
+function override(input: unknown, { steps, every, learningRate, seed, dtype }: TrainFlags): unknown {
+  if (typeof input !== "object" || input === null) return input;
+  const section = (name: string) => (input as Record<string, unknown>)[name];
+  const within = (name: string, change: object) => ({ [name]: { ...(section(name) as object), ...change } });
+  return {
+    ...input,
+    ...(steps === undefined ? {} : { steps }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(learningRate === undefined ? {} : within("optimizer", { learningRate })),
+    ...(every === undefined
+      ? {}
+      : every === 0
+        ? { measure: null, landscape: null }
+        : within("measure", { every })),
+  };
+}
+
+function stopped({ step, steps }: TrainDisplay, cause: AbortError): CriticalSharpnessError {
+  const where = step > 0 ? `after step ${step} of ${steps}` : "before the first step";
+  return new CriticalSharpnessError("ABORT_ERR", `Stopped ${where}. The same command goes on from there`, {
+    cause,
+  });
+}
+
+function summary(result: TrainResult, { data }: TrainConfiguration): string[] {
+  const seen = data.type === "cifar10" || data.type === "synthetic" ? "examples" : "tokens";
+  return table([
+    ["steps", `${result.steps}, ${result.tokens} ${seen}`],
+    ["loss", short(result.loss)],
+    ...(result.validationLoss === null ? [] : [["validation loss", short(result.validationLoss)] as const]),
+    ["λc", short(result.criticalSharpness)],
+    ["run", result.directory],
+  ]);
+}
+
+/** Turns the events of a run into a progress display. */
+class TrainDisplay {
+  #progress: Progress | undefined;
+  #sharpness = "";
+  step = 0;
+  steps = 0;
+
+  show(event: TrainEvent): void {
+    if (event.type === "start") {
+      this.step = event.step;
+      this.steps = event.steps;
+      this.#progress = showProgress("step", event.steps, event.step);
+      const from = event.step > 0 ? `, going on after step ${event.step}` : "";
+      this.note(`${event.parameterCount} parameters, ${event.steps} steps${from}, into ${event.directory}`);
+    } else if (event.type === "step") {
+      this.step = event.step;
+      if (event.measurement) this.#sharpness = `  λc ${sharpnessText(event.measurement)}`;
+      this.#progress?.update(event.step, `loss ${event.loss.toFixed(4)}${this.#sharpness}`);
+    } else if (event.type === "validation") {
+      this.note(`step ${event.step}  validation loss ${short(event.loss)}`);
+    }
+  }
+
+  note(line: string): void {
+    if (this.#progress) this.#progress.note(line);
+    else process.stderr.write(`${line}\n`);
+  }
+
+  stop(): void {
+    this.#progress?.stop();
+    this.#progress = undefined;
+  }
+}
+
+function sharpnessText({ status, criticalSharpness }: NonNullable<StepRecord["measurement"]>): string {
+  if (status === "converged") return short(criticalSharpness);
+  return status === "unbounded" ? "0 (unbounded)" : "∞ (non-descent)";
+}

@@ -1,0 +1,37 @@
+import { Command, CommanderError } from "commander";
+import { packageVersion } from "../experiments/index.js";
+import { doctorCommand } from "./commands/doctor.js";
+import { measureCommand } from "./commands/measure.js";
+import { reportCommand } from "./commands/report.js";
+import { trainCommand } from "./commands/train.js";
+import { exitCodeOf, exitCodes, failureMessage } from "./failure.js";
+
+/** Runs the command of these arguments and gives the exit code; errors are told on standard error. */
+export async function run(args: readonly string[]): Promise<number> {
+  let status: number = exitCodes.done;
+  const program = new Command("critical-sharpness")
+    .description("Critical sharpness: how far a step can go before the loss rises.")
+    .version(await packageVersion())
+    .helpCommand(false);
+  const commands = [trainCommand, measureCommand, reportCommand, doctorCommand];
+  for (const make of commands)
+    program.addCommand(make((code) => (status = code)).option("--verbose", "print the stack of an error"));
+  for (const command of [program, ...program.commands]) command.exitOverride().showHelpAfterError(false);
+  try {
+    if (args.length === 0) {
+      program.outputHelp({ error: true });
+      return exitCodes.badUsage;
+    }
+    await program.parseAsync([...args], { from: "user" });
+    return status;
+  } catch (error) {
+    // Help and version end with an exit code of 0; what commander complains about it has told already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.badUsage;
+    const verbose = args.includes("--verbose") || Boolean(process.env.DEBUG);
+    process.stderr.write(`${failureMessage(error, verbose)}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+/** Called by a command that ends otherwise than done, though without an error. */
+export type SetStatus = (code: number) => void;

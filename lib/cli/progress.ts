@@ -1,0 +1,83 @@
+import cliProgress from "cli-progress";
+import { duration } from "./output.js";
+
+/** Shows how far a command is: a bar on a terminal, elsewhere a line at most every second. On standard error. */
+export interface Progress {
+  /** `done` of the total, and what else is worth knowing. */
+  update(done: number, text: string): void;
+  /** A line that stays. */
+  note(line: string): void;
+  stop(): void;
+}
+
+type Output = NodeJS.WritableStream & { isTTY?: boolean };
+
+/**
+ * @param unit what is counted
+ * @param total undefined where nobody knows
+ * @param start what was done before this command
+ */
+export function showProgress(
+  unit: string,
+  total: number | undefined,
+  start = 0,
+  output: Output = process.stderr,
+): Progress {
+  const began = performance.now();
+  const left = (done: number) => {
+    if (total === undefined || done <= start || done >= total) return "";
+    const seconds = (performance.now() - began) / 1000;
+    return `  ${duration((seconds / (done - start)) * (total - done))} left`;
+  };
+  return output.isTTY ? bar(unit, total, start, output, left) : lines(unit, total, output, left);
+}
+
+type TimeLeft = (done: number) => string;
+
+function bar(
+  unit: string,
+  total: number | undefined,
+  start: number,
+  output: Output,
+  left: TimeLeft,
+): Progress {
+  const single = new cliProgress.SingleBar({
+    format: total === undefined ? `${unit} {value}  {text}` : `${unit} {value}/{total} {bar}  {text}`,
+    barsize: 20,
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    hideCursor: true,
+    stream: output as NodeJS.WriteStream,
+    fps: 5,
+  });
+  single.start(total ?? Number.MAX_SAFE_INTEGER, start, { text: "" });
+  let done = start;
+  let shown = "";
+  return {
+    update(now, text) {
+      done = now;
+      shown = text;
+      single.update(now, { text: text + left(now) });
+    },
+    note(line) {
+      // The bar's line is overwritten, and drawn again below.
+      output.write(`\r\x1b[K${line}\n`);
+      single.update(done, { text: shown + left(done) });
+    },
+    stop: () => single.stop(),
+  };
+}
+
+function lines(unit: string, total: number | undefined, output: Output, left: TimeLeft): Progress {
+  let last = -Infinity;
+  return {
+    update(done, text) {
+      const now = performance.now();
+      if (now - last < 1000 && done !== total) return;
+      last = now;
+      output.write(`${unit} ${done}${total === undefined ? "" : `/${total}`}  ${text}${left(done)}\n`);
+    },
+    note: (line) => output.write(`${line}\n`),
+    stop: () => {},
+  };
+}
