@@ -52,7 +52,7 @@ export class MetricsLog implements AsyncDisposable {
       } catch {
         break;
       }
-      if (!(record.step <= step)) break;
+      if (!(record?.step <= step)) break;
       this.#remember(record);
       start = end + 1;
     }

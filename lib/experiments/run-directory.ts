@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import type { TrainConfiguration } from "./configuration.js";
@@ -36,7 +36,7 @@ export async function prepareRun(
     await mkdir(directory, { recursive: true });
     const file = path.join(directory, runFiles.configuration);
     const stored = await readStored(file);
-    if (stored && !fresh) return checkSame(directory, configuration, stored);
+    if (stored && !fresh && (await hasSteps(directory))) return checkSame(directory, configuration, stored);
     if (stored)
       for (const name of made) await rm(path.join(directory, name), { recursive: true, force: true });
     const content = { ...configuration, created: new Date().toISOString(), versions };
@@ -46,6 +46,18 @@ export async function prepareRun(
     if (error instanceof CriticalSharpnessError) throw error;
     throw bad("a directory that can be written", directory, (error as Error).message, error);
   }
+}
+
+/** Whether a run left anything that another configuration would spoil; one that failed at once did not. */
+async function hasSteps(directory: string): Promise<boolean> {
+  const sizes = [runFiles.metrics, runFiles.checkpoint, "checkpoint.next", "checkpoint.previous"].map(
+    (name) =>
+      stat(path.join(directory, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+  );
+  return (await Promise.all(sizes)).some((size) => size > 0);
 }
 
 async function readStored(file: string): Promise<Record<string, unknown> | undefined> {

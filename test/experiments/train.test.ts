@@ -195,6 +195,16 @@ describe("a run directory", () => {
       code: "ERR_RUN_DIRECTORY",
     });
   });
+  it("in which nothing was trained takes another configuration", async () => {
+    const failed = place("failed");
+    const missing = { ...gptRun(`${text}.none`), steps: 1 };
+    await expect(train(missing, { directory: failed })).rejects.toMatchObject({ code: "ERR_FILE" });
+    await train({ ...gptRun(text), steps: 1 }, { directory: failed });
+    const stored = JSON.parse(readFileSync(path.join(failed, "config.json"), "utf8"));
+    expect(stored.data.files).toEqual([text]);
+    expect(Date.parse(stored.created)).toBeGreaterThan(0);
+    expect(stored.versions.libtorch).toMatch(/^\d/);
+  });
   it("with a damaged checkpoint is refused", async () => {
     const damaged = place("damaged");
     await train({ ...mlpRun, steps: 4 }, { directory: damaged });
