@@ -1,4 +1,5 @@
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parseConfiguration, readConfiguration } from "../../lib/experiments/index.js";
 import { makeSchedule } from "../../lib/experiments/schedule.js";
@@ -53,6 +54,13 @@ describe("a configuration", () => {
       files: [path.join(folder, "a.jsonl"), "/b.jsonl"],
       tokenizer: path.join(folder, "t.json"),
     });
+  });
+  it("is what the example is", async () => {
+    const example = fileURLToPath(new URL("../../examples/quickstart.json", import.meta.url));
+    const { schedule, measure, landscape, steps } = await readConfiguration(example);
+    expect(schedule.type).toBe("warmup-stable-decay");
+    expect(measure?.every).toBe(1);
+    expect(landscape?.step).toBe(steps / 2);
   });
   it("counts a warm-up and decay below 1 as parts of the run", () => {
     const parts = parseConfiguration({ ...gpt, steps: 8, schedule: { ...wsd, warmup: 0.25, decay: 0.375 } });
