@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { type CommonOptions, jsonOption } from "../options.js";
-import { print } from "../output.js";
+import { print, strings } from "../output.js";
 
 export function reportCommand(): Command {
   return new Command("report")
@@ -12,6 +12,6 @@ export function reportCommand(): Command {
       // Loaded when it is needed: what draws is large.
       const { writeReport } = await import("../../report/index.js");
       const report = await writeReport(directory);
-      print(report, json, () => Object.values(report).flat());
+      print(report, json, () => strings(report));
     });
 }

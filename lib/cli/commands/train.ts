@@ -10,7 +10,7 @@ import {
   train,
 } from "../../experiments/index.js";
 import { type CommonOptions, dtypeOption, integer, jsonOption, positive } from "../options.js";
-import { print, short, table } from "../output.js";
+import { print, short, strings, table } from "../output.js";
 import { type Progress, showProgress } from "../progress.js";
 import { interruption } from "../signals.js";
 
@@ -68,10 +68,7 @@ async function runTrain(file: string, flags: TrainFlags): Promise<void> {
   // Loaded when it is needed: what draws is large.
   const { writeReport } = await import("../../report/index.js");
   const report = await writeReport(directory);
-  print({ ...result, report }, flags.json, () => [
-    ...summary(result, configuration),
-    ...Object.values(report),
-  ]);
+  print({ ...result, report }, flags.json, () => [...summary(result, configuration), ...strings(report)]);
 }
 
 /** Flags take the place of what stands in the file; what is no object there is complained about later. */
