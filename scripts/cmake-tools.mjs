@@ -1,24 +1,28 @@
-// cmake and ninja: the machine's own, or pip's in a virtual environment under build/.
-import { spawnSync } from "node:child_process";
+// What a native build needs beside libtorch: a compiler, cmake and ninja.
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { root, run, stop } from "./run.mjs";
+import { root, run, stop, works } from "./run.mjs";
 
-const works = (command, environment) =>
-  spawnSync(command, ["--version"], { env: { ...process.env, ...environment } }).status === 0;
-
-/** Environment variables with which `cmake` and `ninja` run. */
+/**
+ * Environment variables with which `cmake`, `ninja` and a C++ compiler run: the machine's own, or cmake and ninja from pip
+ * in a virtual environment under build/.
+ */
 export function cmakeTools() {
+  const compiler = process.env.CXX || "c++";
+  if (!works(compiler))
+    stop(
+      `Expected a C++20 compiler but "${compiler}" does not run. On Debian or Ubuntu run \`apt-get install g++\`, or set CXX`,
+    );
   if (works("cmake") && works("ninja")) return {};
+  const python = process.env.PYTHON || "python3";
   const venv = path.join(root, "build/tools");
   const environment = { PATH: `${path.join(venv, "bin")}${path.delimiter}${process.env.PATH}` };
-  if (!existsSync(path.join(venv, "bin/cmake"))) {
-    if (!works("python3"))
-      stop(
-        "Expected cmake and ninja, or a python3 with pip to install them, but found neither. On Debian or Ubuntu: apt-get install cmake ninja-build",
-      );
-    run("python3", ["-m", "venv", venv]);
-    run(path.join(venv, "bin/pip"), ["install", "--quiet", "cmake>=3.22,<4", "ninja"]);
-  }
+  if (works("cmake", environment) && works("ninja", environment)) return environment;
+  if (!works(python))
+    stop(
+      `Expected cmake and ninja, or a Python with pip to install them, but received neither: "${python}" does not run. On Debian or Ubuntu run \`apt-get install cmake ninja-build\``,
+    );
+  if (!existsSync(path.join(venv, "bin/python"))) run(python, ["-m", "venv", venv]);
+  run(path.join(venv, "bin/python"), ["-m", "pip", "install", "--quiet", "cmake>=3.22,<4", "ninja"]);
   return environment;
 }

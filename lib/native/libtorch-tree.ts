@@ -1,11 +1,11 @@
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 
-/** The libtorch that this package is built and tested with. The one place to change for an upgrade. */
+/** The libtorch that releases of this package are built and tested with. The one place to change for an upgrade. */
 export const libtorchVersion = "2.13.0";
-/** SHA-256 of the wheel that `fetchLibtorch` downloads. */
-export const wheelDigest = "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b";
+/** The oldest libtorch that the sources are written for. */
+export const oldestLibtorch = "2.11";
 
 /** A folder with libtorch in it. */
 export interface LibtorchTree {
@@ -23,37 +23,49 @@ export function libtorchError(message: string): CriticalSharpnessError {
   return new CriticalSharpnessError("ERR_LIBTORCH_NOT_FOUND", message);
 }
 
+export interface InspectOptions {
+  /** Whether the headers are needed too: to build, not to run. */
+  headers?: boolean;
+  /** What mends a folder that is not whole; ends the message. */
+  remedy?: string;
+}
+
 /**
  * Looks at a folder and says what libtorch it holds.
  *
+ * @param source the place that named the folder, for messages.
  * @throws CriticalSharpnessError `ERR_LIBTORCH_NOT_FOUND` saying what is missing in it.
  */
-export function inspectTree(folder: string, source: string, { headers = false } = {}): LibtorchTree {
-  if (!existsSync(folder))
+export function inspectTree(
+  folder: string,
+  source: string,
+  { headers = false, remedy }: InspectOptions = {},
+): LibtorchTree {
+  const refuse = (wanted: string, received: string): never => {
     throw libtorchError(
-      `Expected a libtorch folder for ${source} but received "${folder}", which does not exist`,
+      `Expected ${wanted} for ${source} but received "${folder}"${received}${remedy ? `. ${remedy}` : ""}`,
     );
+  };
+  if (!existsSync(folder)) refuse("a libtorch folder", ", which does not exist");
+  if (!statSync(folder).isDirectory()) refuse("a libtorch folder", ", which is no folder");
   const root = realpathSync(folder);
   const libraryDirectory = path.join(root, "lib");
   const needed = ["c10", "torch_cpu"].map((name) => path.join(libraryDirectory, libraryName(name)));
   if (headers) needed.push(path.join(root, "include/ATen/core/Tensor.h"));
-  const missing = needed.find((file) => !existsSync(file));
+  const missing = needed.find((file) => !existsSync(file) || statSync(file).size === 0);
   if (missing)
-    throw libtorchError(
-      `Expected a whole libtorch (lib/ with libtorch_cpu and libc10${headers ? ", include/ with the headers" : ""}) for ${source} but received "${folder}" without ${path.relative(root, missing)}`,
+    refuse(
+      `a whole libtorch (lib/ with libtorch_cpu and libc10${headers ? ", include/ with the headers" : ""})`,
+      ` without ${path.relative(root, missing)}`,
     );
-  const version = readVersion(root);
-  if (!version)
-    throw libtorchError(
-      `Expected a libtorch that tells its version (build-version, version.py or headers) for ${source} but received "${folder}" without any`,
+  const version =
+    readVersion(root) ??
+    refuse(
+      "a libtorch that tells its version (version.py, build-version or headers)",
+      " without any of them",
     );
-  return {
-    source,
-    root,
-    libraryDirectory,
-    version,
-    cuda: existsSync(path.join(libraryDirectory, libraryName("torch_cuda"))),
-  };
+  const cuda = existsSync(path.join(libraryDirectory, libraryName("torch_cuda")));
+  return { source, root, libraryDirectory, version, cuda };
 }
 
 /** "2.13.0", from the npm platform package, a Python wheel, the official archive or the headers. */
@@ -70,7 +82,16 @@ function readVersion(root: string): string | undefined {
   );
 }
 
+const numbers = (version: string) => version.split(".").map(Number) as [number, number];
+
 /** Whether an addon built for one version may run on another: same major and minor. C++ classes change between minors. */
 export function compatible(built: string, loaded: string): boolean {
-  return built.split(".").slice(0, 2).join(".") === loaded.split(".").slice(0, 2).join(".");
+  const [a, b] = [numbers(built), numbers(loaded)];
+  return a[0] === b[0] && a[1] === b[1];
+}
+
+/** Whether the sources can be built against a version. */
+export function buildable(version: string): boolean {
+  const [[major, minor], oldest] = [numbers(version), numbers(oldestLibtorch)];
+  return major === oldest[0] && minor >= oldest[1];
 }

@@ -1,86 +1,125 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { inspectTree, type LibtorchTree, libtorchError, libtorchVersion } from "./libtorch-tree.js";
+import { CriticalSharpnessError } from "../errors.js";
+import { readBuildNote } from "./build-note.js";
+import {
+  buildable,
+  compatible,
+  inspectTree,
+  type LibtorchTree,
+  libtorchError,
+  libtorchVersion,
+  oldestLibtorch,
+} from "./libtorch-tree.js";
+import { cacheDirectory, packageRoot, platformPackage } from "./paths.js";
+import { pythonTorch } from "./python.js";
 
-/** The folder of package.json. */
-export const packageRoot = path.join(path.dirname(fileURLToPath(import.meta.url)), "../..");
-/** Where a source build notes the libtorch that it was built with. */
-export const buildNote = path.join(packageRoot, "build/libtorch.json");
+export { cacheDirectory, packageRoot, platformPackage };
 
 export interface LocateOptions {
-  /** Whether the headers are needed too: to build, not to run. */
-  headers?: boolean;
+  /** `run` needs the libraries of the version that the addon was built for, `build` the headers of any supported version. */
+  purpose?: "run" | "build";
   environment?: NodeJS.ProcessEnv;
 }
 
-/** Where a downloaded libtorch is kept. */
-export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  const base = environment.XDG_CACHE_HOME || path.join(os.homedir(), ".cache");
-  return path.join(base, "critical-sharpness", `libtorch-${libtorchVersion}-cpu`);
-}
-
-export const platformPackage = `@critical-sharpness/libtorch-${process.platform}-${process.arch}`;
-
-interface Place {
+/** Somewhere to look for a libtorch. */
+export interface Place {
   name: string;
+  /** What mends it if what lies there cannot be used. */
+  remedy: string;
   /** The folder, if this place has one. */
   folder(): string | undefined;
 }
 
-/** The places in which a libtorch is looked for, in order; a place that the user named is never passed over. */
-function places(environment: NodeJS.ProcessEnv): Place[] {
-  const variable = ["CRITICAL_SHARPNESS_LIBTORCH", "LIBTORCH"].find((name) => environment[name]);
-  if (variable) return [{ name: `the variable ${variable}`, folder: () => environment[variable] }];
-  if (environment.LIBTORCH_USE_PYTORCH === "1")
-    return [{ name: "the PyTorch of python3", folder: () => pythonTorch(environment) }];
-  return [
-    { name: "the libtorch of this build", folder: builtWith },
-    { name: `the package ${platformPackage}`, folder: installedPackage },
-    { name: "the cache", folder: () => existing(cacheDirectory(environment)) },
+const variables = ["CRITICAL_SHARPNESS_LIBTORCH", "LIBTORCH"] as const;
+
+/** The place that the user named, if any: it is the only one then, so that a mistake in it does not go unnoticed. */
+function namedPlace(environment: NodeJS.ProcessEnv): Place | undefined {
+  const variable = variables.find((name) => environment[name]);
+  if (variable)
+    return {
+      name: `the variable ${variable}`,
+      remedy: `Set ${variable} to the folder of a libtorch ${libtorchVersion} that has lib/ and include/, or unset it`,
+      folder: () => environment[variable],
+    };
+  if (environment.LIBTORCH_USE_PYTORCH !== "1") return undefined;
+  return {
+    name: "the PyTorch of LIBTORCH_USE_PYTORCH=1",
+    remedy: `Run \`python3 -m pip install torch==${libtorchVersion}\`, or unset LIBTORCH_USE_PYTORCH`,
+    folder: () => pythonTorch(environment),
+  };
+}
+
+/** The places in which a libtorch is looked for, in order. */
+export function places({ purpose = "run", environment = process.env }: LocateOptions = {}): Place[] {
+  const named = namedPlace(environment);
+  if (named) return [named];
+  const cache = cacheDirectory(environment);
+  const found = [
+    {
+      name: "the libtorch of this build",
+      remedy: "Run `rm build/libtorch.json`, then `npm run build`",
+      // A tree that is gone is passed over: the others may do.
+      folder: () => existing(readBuildNote()?.root),
+    },
+    {
+      name: `the package ${platformPackage}`,
+      remedy: `Run \`npm install ${platformPackage}@${libtorchVersion}\``,
+      folder: installedPackage,
+    },
+    {
+      name: `the cache "${cache}"`,
+      remedy: `Run \`rm -r "${cache}"\`, then \`npm run build\` to fetch it again`,
+      folder: () => existing(cache),
+    },
   ];
+  // The platform package has no headers.
+  return purpose === "build" ? found.filter(({ folder }) => folder !== installedPackage) : found;
 }
 
 /**
  * Finds libtorch: `CRITICAL_SHARPNESS_LIBTORCH` or `LIBTORCH`; python3's PyTorch if `LIBTORCH_USE_PYTORCH=1`; the tree that
  * a source checkout was built with; the npm platform package; the cache.
  *
- * @throws CriticalSharpnessError `ERR_LIBTORCH_NOT_FOUND` naming the places and the remedy.
+ * @throws CriticalSharpnessError `ERR_LIBTORCH_NOT_FOUND` or `ERR_LIBTORCH_VERSION`, saying what was found, what was needed
+ * and what mends it.
  */
-export function locateLibtorch({
-  headers = false,
-  environment = process.env,
-}: LocateOptions = {}): LibtorchTree {
-  const looked: string[] = [];
-  for (const { name, folder } of places(environment)) {
+export function locateLibtorch(options: LocateOptions = {}): LibtorchTree {
+  const { purpose = "run" } = options;
+  const looked = places(options);
+  for (const { name, remedy, folder } of looked) {
     const found = folder();
-    if (!found) {
-      looked.push(name);
-      continue;
-    }
-    try {
-      return inspectTree(found, name, { headers });
-    } catch (error) {
-      // The platform package has libraries only: it is not what a build looks for.
-      if (!headers || name !== `the package ${platformPackage}`) throw error;
-      looked.push(name);
-    }
+    if (!found) continue;
+    const tree = inspectTree(found, name, { headers: purpose === "build", remedy });
+    checkVersion(tree, purpose, remedy);
+    return tree;
   }
   throw libtorchError(
-    `Expected libtorch ${libtorchVersion} but found none in ${looked.join(", ")}. Run \`npm install ${platformPackage}\`, or set CRITICAL_SHARPNESS_LIBTORCH to a libtorch folder, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`,
+    `Expected libtorch ${builtFor()} but found none in ${looked.map(({ name }) => name).join(", ")}. Run \`npm install ${platformPackage}@${libtorchVersion}\` (in a source checkout \`npm run build\`), or set CRITICAL_SHARPNESS_LIBTORCH to a libtorch folder, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`,
   );
 }
 
-const existing = (folder: string) => (existsSync(folder) ? folder : undefined);
-
-function builtWith(): string | undefined {
-  if (!existsSync(buildNote)) return undefined;
-  const { root } = JSON.parse(readFileSync(buildNote, "utf8")) as { root: string };
-  return existing(root);
+/** The libtorch version that the addon was built for: a source checkout may have been built against another. */
+export function builtFor(): string {
+  return readBuildNote()?.version ?? libtorchVersion;
 }
+
+function checkVersion({ root, source, version }: LibtorchTree, purpose: "run" | "build", remedy: string) {
+  const wanted = builtFor();
+  const fits = purpose === "build" ? buildable(version) : compatible(wanted, version);
+  if (fits) return;
+  const needed = purpose === "build" ? `${oldestLibtorch} or later` : wanted;
+  const why = purpose === "run" ? ": C++ interfaces differ between minor versions" : "";
+  const rebuild =
+    purpose === "run" ? ", or run `npm run build` in a source checkout to build against it" : "";
+  throw new CriticalSharpnessError(
+    "ERR_LIBTORCH_VERSION",
+    `Expected libtorch ${needed} for ${source} but received ${version} in "${root}"${why}. ${remedy}${rebuild}`,
+  );
+}
+
+const existing = (folder: string | undefined) => (folder && existsSync(folder) ? folder : undefined);
 
 function installedPackage(): string | undefined {
   try {
@@ -88,27 +127,4 @@ function installedPackage(): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function pythonTorch(environment: NodeJS.ProcessEnv): string {
-  const python = environment.PYTHON || "python3";
-  // find_spec, not import: importing PyTorch takes seconds and its own dependencies.
-  const script =
-    'import importlib.util as u; s = u.find_spec("torch"); print(list(s.submodule_search_locations)[0] if s else "")';
-  let folder: string;
-  try {
-    folder = execFileSync(python, ["-c", script], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }).trim();
-  } catch (error) {
-    throw libtorchError(
-      `Expected a Python that runs for LIBTORCH_USE_PYTORCH=1 but received "${python}": ${(error as Error).message.split("\n")[0]}. Set PYTHON to one`,
-    );
-  }
-  if (!folder)
-    throw libtorchError(
-      `Expected a PyTorch for LIBTORCH_USE_PYTORCH=1 but "${python}" has none. Run \`${python} -m pip install torch==${libtorchVersion}\``,
-    );
-  return folder;
 }

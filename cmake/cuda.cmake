@@ -1,0 +1,20 @@
+# native/cuda/*.cu into the core. nvcc, cudart and c10_cuda are all that a kernel needs: find_package(CUDAToolkit) also asks
+# for libraries that pip's nvidia-* packages do not have in the form it knows.
+if(NOT EXISTS "${LIBTORCH_ROOT}/lib/libtorch_cuda.so")
+  message(FATAL_ERROR "CRITICAL_SHARPNESS_CUDA needs a CUDA build of libtorch, but ${LIBTORCH_ROOT} is a CPU build")
+endif()
+file(GLOB cuda_sources CONFIGURE_DEPENDS native/cuda/*.cu)
+if(NOT cuda_sources)
+  message(FATAL_ERROR "CRITICAL_SHARPNESS_CUDA is on, but there is nothing in native/cuda to build")
+endif()
+if(NOT CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES "80;90")
+endif()
+set(CMAKE_CUDA_RUNTIME_LIBRARY Shared) # the same libcudart as libtorch's, never a second one inside the addon
+enable_language(CUDA)
+import_libtorch_library(c10_cuda)
+target_sources(core PRIVATE ${cuda_sources})
+target_include_directories(core SYSTEM PUBLIC ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+target_compile_options(core PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>")
+target_compile_definitions(core PUBLIC CRITICAL_SHARPNESS_WITH_CUDA)
+target_link_libraries(core PUBLIC c10_cuda)

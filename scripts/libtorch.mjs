@@ -1,0 +1,21 @@
+// The libtorch that a source checkout is built with.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { root, run, stop } from "./run.mjs";
+
+/**
+ * Finds a libtorch with headers, or fetches one if there is none anywhere; ends the script if that fails. What a variable
+ * names is never passed over. The rules are lib/native/locate-libtorch.ts's, compiled first where that has not been done.
+ */
+export async function libtorchForBuild() {
+  const compiled = path.join(root, "dist/native/locate-libtorch.js");
+  if (!existsSync(compiled)) run("npm", ["run", "--silent", "build:ts"]);
+  const { locateLibtorch, places } = await import("../dist/native/locate-libtorch.js");
+  const { fetchLibtorch } = await import("../dist/native/fetch-libtorch.js");
+  try {
+    const nowhere = places({ purpose: "build" }).every(({ folder }) => !folder());
+    return nowhere ? await fetchLibtorch() : locateLibtorch({ purpose: "build" });
+  } catch (error) {
+    return stop(error.message);
+  }
+}
