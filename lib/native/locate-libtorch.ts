@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
-import { readBuildNote } from "./build-note.js";
+import { buildNoteFile, readBuildNote } from "./build-note.js";
 import {
   buildable,
   compatible,
@@ -21,6 +21,8 @@ export interface LocateOptions {
   /** `run` needs the libraries of the version that the addon was built for, `build` the headers of any supported version. */
   purpose?: "run" | "build";
   environment?: NodeJS.ProcessEnv;
+  /** The note of the source build. */
+  noteFile?: string;
 }
 
 /** Somewhere to look for a libtorch. */
@@ -52,7 +54,11 @@ function namedPlace(environment: NodeJS.ProcessEnv): Place | undefined {
 }
 
 /** The places in which a libtorch is looked for, in order. */
-export function places({ purpose = "run", environment = process.env }: LocateOptions = {}): Place[] {
+export function places({
+  purpose = "run",
+  environment = process.env,
+  noteFile = buildNoteFile,
+}: LocateOptions = {}): Place[] {
   const named = namedPlace(environment);
   if (named) return [named];
   const cache = cacheDirectory(environment);
@@ -61,7 +67,7 @@ export function places({ purpose = "run", environment = process.env }: LocateOpt
       name: "the libtorch of this build",
       remedy: "Run `rm build/libtorch.json`, then `npm run build`",
       // A tree that is gone is passed over: the others may do.
-      folder: () => existing(readBuildNote()?.root),
+      folder: () => existing(readBuildNote(noteFile)?.root),
     },
     {
       name: `the package ${platformPackage}`,
@@ -86,27 +92,32 @@ export function places({ purpose = "run", environment = process.env }: LocateOpt
  * and what mends it.
  */
 export function locateLibtorch(options: LocateOptions = {}): LibtorchTree {
-  const { purpose = "run" } = options;
+  const { purpose = "run", noteFile } = options;
+  const wanted = builtFor(noteFile);
   const looked = places(options);
   for (const { name, remedy, folder } of looked) {
     const found = folder();
     if (!found) continue;
     const tree = inspectTree(found, name, { headers: purpose === "build", remedy });
-    checkVersion(tree, purpose, remedy);
+    checkVersion(tree, purpose, wanted, remedy);
     return tree;
   }
   throw libtorchError(
-    `Expected libtorch ${builtFor()} but found none in ${looked.map(({ name }) => name).join(", ")}. Run \`npm install ${platformPackage}@${libtorchVersion}\` (in a source checkout \`npm run build\`), or set CRITICAL_SHARPNESS_LIBTORCH to a libtorch folder, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`,
+    `Expected libtorch ${wanted} but found none in ${looked.map(({ name }) => name).join(", ")}. Run \`npm install ${platformPackage}@${libtorchVersion}\` (in a source checkout \`npm run build\`), or set CRITICAL_SHARPNESS_LIBTORCH to a libtorch folder, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`,
   );
 }
 
 /** The libtorch version that the addon was built for: a source checkout may have been built against another. */
-export function builtFor(): string {
-  return readBuildNote()?.version ?? libtorchVersion;
+export function builtFor(noteFile = buildNoteFile): string {
+  return readBuildNote(noteFile)?.version ?? libtorchVersion;
 }
 
-function checkVersion({ root, source, version }: LibtorchTree, purpose: "run" | "build", remedy: string) {
-  const wanted = builtFor();
+function checkVersion(
+  { root, source, version }: LibtorchTree,
+  purpose: "run" | "build",
+  wanted: string,
+  remedy: string,
+): void {
   const fits = purpose === "build" ? buildable(version) : compatible(wanted, version);
   if (fits) return;
   const needed = purpose === "build" ? `${oldestLibtorch} or later` : wanted;
