@@ -1,5 +1,4 @@
 // What a native build needs beside libtorch: a compiler, cmake and ninja.
-import { existsSync } from "node:fs";
 import path from "node:path";
 import { root, run, stop, works } from "./run.mjs";
 
@@ -22,7 +21,9 @@ export function cmakeTools() {
     stop(
       `Expected cmake and ninja, or a Python with pip to install them, but received neither: "${python}" does not run. On Debian or Ubuntu run \`apt-get install cmake ninja-build\``,
     );
-  if (!existsSync(path.join(venv, "bin/python"))) run(python, ["-m", "venv", venv]);
-  run(path.join(venv, "bin/python"), ["-m", "pip", "install", "--quiet", "cmake>=3.22,<4", "ninja"]);
+  const pip = path.join(venv, "bin/pip");
+  // --clear: an environment that was left half made has no pip, and would never get one.
+  if (!works(pip)) run(python, ["-m", "venv", "--clear", venv]);
+  run(pip, ["install", "--quiet", "cmake>=3.22,<4", "ninja"]);
   return environment;
 }
