@@ -204,7 +204,7 @@ describe("doctor", () => {
   it("says what there is", async () => {
     const { code, stdout } = await command(["doctor", "--json"]);
     expect(code).toBe(0);
-    const { version, node, libtorch, native, problem } = JSON.parse(stdout);
+    const { packageVersion: version, node, libtorch, native, problem } = JSON.parse(stdout);
     expect(problem).toBeNull();
     expect(version).toMatch(/^\d/);
     expect(node).toBe(process.versions.node);

@@ -1,21 +1,8 @@
 import { Command } from "commander";
-import { packageVersion } from "../../experiments/index.js";
-import { native } from "../../native/load.js";
-import { locateLibtorch } from "../../native/locate-libtorch.js";
-import type { NativeInfo } from "../../native/surface.js";
+import { type Diagnosis, diagnose } from "../../native/diagnose.js";
 import { exitCodes } from "../failure.js";
 import { type CommonOptions, jsonOption } from "../options.js";
 import { print, table } from "../output.js";
-
-/** What was found; `problem` says what is missing and how to get it. */
-interface Diagnosis {
-  version: string;
-  node: string;
-  platform: string;
-  libtorch: { version: string; source: string; root: string } | null;
-  native: NativeInfo | null;
-  problem: string | null;
-}
 
 export function doctorCommand(setStatus: (code: number) => void): Command {
   return new Command("doctor")
@@ -26,28 +13,9 @@ export function doctorCommand(setStatus: (code: number) => void): Command {
       const diagnosis = await diagnose();
       print(diagnosis, json, () => describe(diagnosis));
       if (diagnosis.problem === null) return;
-      process.stderr.write(`error: ${diagnosis.problem}\n`);
+      process.stderr.write(`error: ${diagnosis.problem.message}\n`);
       setStatus(exitCodes.failed);
     });
-}
-
-async function diagnose(): Promise<Diagnosis> {
-  const found: Diagnosis = {
-    version: await packageVersion(),
-    node: process.versions.node,
-    platform: `${process.platform}-${process.arch}`,
-    libtorch: null,
-    native: null,
-    problem: null,
-  };
-  try {
-    const { version, source, root } = locateLibtorch();
-    found.libtorch = { version, source, root };
-    found.native = await native().info();
-  } catch (error) {
-    found.problem = (error as Error).message;
-  }
-  return found;
 }
 
 const bfloat16 = {
@@ -56,13 +24,19 @@ const bfloat16 = {
   emulated: "emulated: slower than float32",
 };
 
-function describe({ version, node, platform, libtorch, native: info }: Diagnosis): string[] {
+function describe(diagnosis: Diagnosis): string[] {
+  const { libtorch, native: info, cpu } = diagnosis;
   const rows: [string, string][] = [
-    ["critical-sharpness", version],
-    ["Node", `${node}, ${platform}`],
+    ["critical-sharpness", diagnosis.packageVersion],
+    ["Node", `${diagnosis.node} (Node-API ${diagnosis.nodeApi}), ${diagnosis.platform}`],
+    ["glibc", diagnosis.glibc ?? "another C library"],
+    ["processor", `${cpu.model}, ${cpu.cores} cores`],
     ["libtorch", libtorch ? `${libtorch.version}, ${libtorch.source}: ${libtorch.root}` : "not found"],
     ["addon", info ? `built for libtorch ${info.builtFor}` : "not loaded"],
   ];
+  if (!libtorch)
+    for (const { name, folder, problem } of diagnosis.places)
+      rows.push([`  ${name}`, problem ?? folder ?? "nothing there"]);
   if (info)
     rows.push(
       ["threads", `${info.threads}`],
