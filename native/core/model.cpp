@@ -30,6 +30,19 @@ std::shared_ptr<const Layout> layout_of(const Architecture& architecture, at::Sc
   return layout;
 }
 
+/// What a view's scratch must hold: a weight in the compute dtype (a norm's in the parameters'), and a bias.
+std::array<int64_t, Scratch::slots> scratch_capacity(const Layout& layout, at::ScalarType compute_dtype) {
+  std::array<int64_t, Scratch::slots> most{};
+  for (const auto& p : layout.parameters) {
+    const bool is_matrix = p.shape.size() > 1;
+    const auto element = static_cast<int64_t>(c10::elementSize(is_matrix ? compute_dtype : layout.dtype));
+    const int64_t bytes = c10::multiply_integers(p.shape) * element;
+    most[0] = std::max(most[0], bytes);
+    if (!is_matrix) most[1] = std::max(most[1], bytes);
+  }
+  return most;
+}
+
 /// Calls body(part) for every micro-batch.
 template <class Body>
 void for_each_micro_batch(const Batch& batch, const PassOptions& options, const Body& body) {
@@ -45,7 +58,8 @@ void for_each_micro_batch(const Batch& batch, const PassOptions& options, const 
 Model::Model(std::unique_ptr<const Architecture> architecture, at::ScalarType parameter_dtype, at::ScalarType compute_dtype)
     : architecture_(std::move(architecture)),
       layout_(layout_of(*architecture_, parameter_dtype)),
-      compute_dtype_(compute_dtype) {}
+      compute_dtype_(compute_dtype),
+      scratch_(scratch_capacity(*layout_, compute_dtype)) {}
 
 int64_t Model::byte_length() const {
   int64_t bytes = 0;

@@ -46,7 +46,7 @@ at::Tensor PerturbedView::value(size_t index, at::ScalarType dtype, Scratch::Slo
 at::Tensor PerturbedView::embedding(const at::Tensor& ids, size_t weight) {
   at::Tensor rows = at::embedding(weights_[weight], ids);
   const at::Tensor& delta = direction_[weight];
-  if (delta.defined()) kernels::perturb(rows, rows, at::embedding(delta, ids), learning_rate_);
+  if (delta.defined()) kernels::perturb_rows(rows, ids.contiguous(), delta, learning_rate_);
   return rows;
 }
 

@@ -9,10 +9,8 @@ namespace critical_sharpness {
 at::Tensor Scratch::take(Slot slot, at::IntArrayRef shape, at::ScalarType dtype) {
   at::Tensor& buffer = buffers_[static_cast<size_t>(slot)];
   const int64_t bytes = c10::multiply_integers(shape) * static_cast<int64_t>(c10::elementSize(dtype));
-  if (!buffer.defined() || buffer.numel() < bytes) {
-    buffer.reset();  // the old one goes first: never two at once
-    buffer = at::empty({bytes}, at::kByte);
-  }
+  TORCH_INTERNAL_ASSERT(bytes <= capacity_[static_cast<size_t>(slot)]);
+  if (!buffer.defined()) buffer = at::empty({capacity_[static_cast<size_t>(slot)]}, at::kByte);
   return at::from_blob(buffer.data_ptr(), shape, at::TensorOptions(dtype));
 }
 

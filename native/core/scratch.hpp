@@ -5,17 +5,21 @@
 
 namespace critical_sharpness {
 
-/// Buffers for weights made for one use. Kept between passes, so that measuring allocates nothing after the first;
-/// each grows to the largest parameter that went through it and no further.
+/// Buffers for weights made for one use. Kept between passes, so that measuring allocates nothing after the first.
 class Scratch {
  public:
   /// A layer reads at most a weight and a bias at once.
   enum class Slot { weight, bias };
+  static constexpr size_t slots = 2;
+  /// `capacity`: bytes of each slot's largest tensor. A buffer is made at its first use, at once in full: one that grew
+  /// would leave holes in the heap that cost as much again.
+  explicit Scratch(std::array<int64_t, slots> capacity) : capacity_(capacity) {}
   /// An uninitialised tensor in the slot's buffer; the slot's next use overwrites it.
   at::Tensor take(Slot slot, at::IntArrayRef shape, at::ScalarType dtype);
 
  private:
-  std::array<at::Tensor, 2> buffers_;
+  std::array<int64_t, slots> capacity_;
+  std::array<at::Tensor, slots> buffers_;
 };
 
 }  // namespace critical_sharpness

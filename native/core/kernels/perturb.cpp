@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <c10/util/BFloat16.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "chunks.hpp"
@@ -56,6 +57,20 @@ void perturb(const at::Tensor& out, const at::Tensor& weight, const at::Tensor& 
                   direction.const_data_ptr<float>() + begin, static_cast<float>(learning_rate), n);
     }
   });
+}
+
+void perturb_rows(const at::Tensor& rows, const at::Tensor& ids, const at::Tensor& direction, double learning_rate) {
+  const int64_t width = direction.size(1), count = ids.numel();
+  const int64_t* id = ids.const_data_ptr<int64_t>();
+  const auto each_row = [&](auto* row, const auto* delta, auto eta, const auto& loop) {
+    at::parallel_for(0, count, std::max<int64_t>(1, chunk_length / width), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) loop(row + i * width, row + i * width, delta + id[i] * width, eta, width);
+    });
+  };
+  if (rows.scalar_type() == at::kDouble)
+    each_row(rows.mutable_data_ptr<double>(), direction.const_data_ptr<double>(), learning_rate, perturb_f64);
+  else
+    each_row(rows.mutable_data_ptr<float>(), direction.const_data_ptr<float>(), static_cast<float>(learning_rate), perturb_f32);
 }
 
 }  // namespace critical_sharpness::kernels
