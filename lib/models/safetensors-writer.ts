@@ -4,10 +4,17 @@ import { CriticalSharpnessError } from "../errors.js";
 /** A tensor to be written; `read` gives `length` of its bytes from `byteOffset`, little-endian. */
 export interface TensorSource {
   name: string;
-  dtype: "float32" | "float64";
+  dtype: keyof typeof dtypes;
   shape: readonly number[];
   read(byteOffset: number, length: number): Promise<ArrayBuffer>;
 }
+
+/** Names in the file, and bytes an element. */
+const dtypes = {
+  float32: { name: "F32", bytes: 4 },
+  float64: { name: "F64", bytes: 8 },
+  int64: { name: "I64", bytes: 8 },
+} as const;
 
 /** What is held in memory of a tensor while it is written. */
 const chunkBytes = 4 << 20;
@@ -26,8 +33,8 @@ export async function writeSafetensors(
   const header: Record<string, unknown> = { __metadata__: { format: "pt", ...metadata } };
   let end = 0;
   const lengths = sources.map(({ name, dtype, shape }) => {
-    const length = shape.reduce((n, s) => n * s, 1) * (dtype === "float64" ? 8 : 4);
-    header[name] = { dtype: dtype === "float64" ? "F64" : "F32", shape, data_offsets: [end, end + length] };
+    const length = shape.reduce((n, s) => n * s, 1) * dtypes[dtype].bytes;
+    header[name] = { dtype: dtypes[dtype].name, shape, data_offsets: [end, end + length] };
     end += length;
     return length;
   });

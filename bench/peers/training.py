@@ -1,0 +1,115 @@
+"""Training steps and the paper's measurement in eager PyTorch, on request.
+
+Arguments: model directory, file with a series of batches, number of threads, "fused" or "default" AdamW, a JSON object
+with the optimizer's settings. Requests: {"command": "step", "batch": i} and {"command": "measure"}; both answer with the
+seconds they took.
+"""
+
+import json
+import sys
+import time
+
+import torch
+from gpt2 import Gpt2
+from safetensors.torch import load_file
+
+directory, batches, threads, kind, settings = sys.argv[1:6]
+torch.set_num_threads(int(threads))
+settings = json.loads(settings)
+series = load_file(batches)
+model = Gpt2(directory)
+parameters = list(model.parameters())
+optimizer = torch.optim.AdamW(
+    parameters,
+    lr=settings["learningRate"],
+    betas=tuple(settings["betas"]),
+    weight_decay=settings["weightDecay"],
+    fused=True if kind == "fused" else None,
+)
+state = {"eta": settings["initialLearningRate"], "batch": 0}
+
+
+def step(batch):
+    """A training step as usual."""
+    ids, labels = series["input_ids"][batch], series["labels"][batch]
+    optimizer.zero_grad(set_to_none=True)
+    loss = model.loss(ids, labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def direction():
+    """AdamW's next update over the learning rate, from a copy of its state and the gradients at hand."""
+    beta1, beta2 = settings["betas"]
+    delta = []
+    for p in parameters:
+        s = optimizer.state[p]
+        t = s["step"].item() + 1
+        m = beta1 * s["exp_avg"] + (1 - beta1) * p.grad
+        v = beta2 * s["exp_avg_sq"] + (1 - beta2) * p.grad**2
+        delta.append(m / (1 - beta1**t) / ((v / (1 - beta2**t)).sqrt() + 1e-8) + settings["weightDecay"] * p.detach())
+    return delta
+
+
+@torch.no_grad()
+def measure(delta, ids, labels, base):
+    """Doubling or halving from the last critical learning rate, then bisection to 1/16: clone, perturb, restore."""
+    kept = [p.clone() for p in parameters]
+    passes = 0
+
+    def above(eta):
+        nonlocal passes
+        passes += 1
+        for p, d in zip(parameters, delta):
+            p.add_(d, alpha=-eta)
+        value = model.loss(ids, labels).item()
+        for p, k in zip(parameters, kept):
+            p.copy_(k)
+        return not value <= base
+
+    low = high = None
+    eta = state["eta"]
+    while low is None or high is None:
+        if above(eta):
+            high = eta
+            eta /= 2
+        else:
+            low = eta
+            eta *= 2
+    while 1 - low / high > 1 / 16:
+        middle = (low + high) / 2
+        if above(middle):
+            high = middle
+        else:
+            low = middle
+    state["eta"] = (low + high) / 2
+    return state["eta"], passes
+
+
+def measured_step(batch):
+    """A step whose measurement is timed by itself: gradient, Δ, search, update."""
+    ids, labels = series["input_ids"][batch], series["labels"][batch]
+    optimizer.zero_grad(set_to_none=True)
+    loss = model.loss(ids, labels)
+    loss.backward()
+    if not optimizer.state:  # the first step makes the state
+        optimizer.step()
+        return {"seconds": 0}
+    base = loss.item()
+    started = time.perf_counter()
+    eta, passes = measure(direction(), ids, labels, base)
+    seconds = time.perf_counter() - started
+    optimizer.step()
+    return {"seconds": seconds, "eta": eta, "passes": passes}
+
+
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["command"] == "step":
+        started = time.perf_counter()
+        loss = step(request["batch"])
+        answer = {"seconds": time.perf_counter() - started, "loss": loss}
+    else:
+        answer = measured_step(request["batch"])
+    print(json.dumps(answer), flush=True)

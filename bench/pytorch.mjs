@@ -1,0 +1,156 @@
+// Training step and measurement against eager PyTorch: the same model, batches and threads, in turns.
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { AdamW, createModel, loadModel, SharpnessMeter } from "../dist/index.js";
+import { writeSafetensors } from "../dist/models/safetensors-writer.js";
+import { native } from "../dist/native/load.js";
+import { startPeer } from "./peers/python.mjs";
+import { gpt, tokenBatch } from "./shared/models.mjs";
+import { figure, spread, writeResults } from "./shared/results.mjs";
+import { inTurns, mean, median, quantile, ratio, seconds } from "./shared/timing.mjs";
+
+const settings = { learningRate: 1e-3, betas: [0.9, 0.95], weightDecay: 0.1, initialLearningRate: 1e-2 };
+/** Measurements at the beginning that do not count: they start from nothing. */
+const cold = 8;
+
+export async function peerRows() {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-bench-"));
+  const { threads } = await native().info();
+  try {
+    const rows = [];
+    for (const size of ["1 M", "10 M"]) rows.push(...(await compare(size, folder, threads)));
+    return rows;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function compare(size, folder, threads) {
+  const directory = path.join(folder, size.replace(" ", ""));
+  const config = gpt(size);
+  const first = await createModel(config, { seed: 1 });
+  await first.save(directory);
+  first.dispose();
+  const rounds = size === "10 M" ? 12 : 24;
+  const batches = await makeBatches(config, path.join(directory, "batches.safetensors"), rounds + cold);
+  const start = (kind) =>
+    startPeer("training.py", [
+      directory,
+      path.join(directory, "batches.safetensors"),
+      `${threads}`,
+      kind,
+      JSON.stringify(settings),
+    ]);
+  const peers = { default: start("default"), fused: start("fused"), measuring: start("fused") };
+  try {
+    return [
+      ...(await steps(size, directory, batches, peers, rounds)),
+      ...(await measurements(size, directory, batches, peers.measuring, rounds)),
+    ];
+  } finally {
+    for (const peer of Object.values(peers)) peer.stop();
+    for (const batch of batches) batch.dispose();
+  }
+}
+
+async function makeBatches(config, file, count) {
+  const made = Array.from({ length: count }, (_, i) => tokenBatch(config, 8, config.n_positions, i + 1));
+  const source = (name, key) => ({
+    name,
+    dtype: "int64",
+    shape: [count, 8, config.n_positions],
+    read: async (offset, length) => {
+      const all = BigInt64Array.from(made.flatMap((m) => Array.from(m[key], BigInt)));
+      return all.buffer.slice(offset, offset + length);
+    },
+  });
+  await writeSafetensors(file, [source("input_ids", "inputIds"), source("labels", "labels")]);
+  return made.map(({ batch }) => batch);
+}
+
+async function ourStep(model, optimizer, batch) {
+  const gradient = await model.gradient(batch);
+  await optimizer.accumulate(gradient);
+  await optimizer.step();
+  gradient.gradient.dispose();
+}
+
+async function steps(size, directory, batches, peers, rounds) {
+  const model = await loadModel(directory);
+  const optimizer = new AdamW(model, settingsOf());
+  const next = { ours: 0, default: 0, fused: 0 };
+  const take = (name) => next[name]++ % batches.length;
+  const times = await inTurns(
+    {
+      ours: () => ourStep(model, optimizer, batches[take("ours")]),
+      default: () => peers.default.ask({ command: "step", batch: take("default") }),
+      fused: () => peers.fused.ask({ command: "step", batch: take("fused") }),
+    },
+    { rounds },
+  );
+  optimizer.dispose();
+  model.dispose();
+  return ["default", "fused"].map((kind) => {
+    const measured = ratio(times, "ours", kind);
+    return {
+      what: `training step / PyTorch eager, AdamW ${kind === "default" ? "as it comes" : "with fused=True"}, GPT-2 of ${size}`,
+      bar: "≤ 1.00",
+      measured: spread(measured),
+      met: measured.median <= 1,
+      detail: `${figure(median(times.ours) * 1000)} ms against ${figure(median(times[kind]) * 1000)} ms, 2048 tokens, ${rounds} pairs`,
+    };
+  });
+}
+
+async function measurements(size, directory, batches, peer, rounds) {
+  const model = await loadModel(directory);
+  const optimizer = new AdamW(model, settingsOf());
+  const meter = new SharpnessMeter({ initialLearningRate: settings.initialLearningRate });
+  const ours = [];
+  const theirs = [];
+  const apart = [];
+  const passes = { ours: [], theirs: [] };
+  for (let i = 0; i < rounds + cold; i++) {
+    const batch = batches[i];
+    const gradient = await model.gradient(batch);
+    await optimizer.accumulate(gradient);
+    let result;
+    const time = await seconds(async () => {
+      const direction = await optimizer.direction();
+      result = await meter.measure({ model, batch, direction, gradient });
+      direction.dispose();
+    });
+    await optimizer.step();
+    gradient.gradient.dispose();
+    const answer = await peer.ask({ command: "measure", batch: i });
+    if (i < cold) continue;
+    ours.push(time);
+    theirs.push(answer.seconds);
+    passes.ours.push(result.forwardPasses);
+    passes.theirs.push(answer.passes);
+    apart.push(result.criticalLearningRate / answer.eta);
+  }
+  optimizer.dispose();
+  model.dispose();
+  const ratios = ours.map((t, i) => t / theirs[i]);
+  const whole = mean(ours) / mean(theirs);
+  return [
+    {
+      what: `a whole warm measurement / PyTorch transcription of the paper's procedure, GPT-2 of ${size}`,
+      bar: "≤ 0.5",
+      measured: `${figure(whole)} in all (${figure(quantile(ratios, 0.25))}–${figure(quantile(ratios, 0.75))} each)`,
+      met: whole <= 0.5,
+      detail: `Δ and search at ε = 1/16, ${rounds} training steps with AdamW: ${figure(mean(ours) * 1000)} ms and ${figure(mean(passes.ours))} passes against ${figure(mean(theirs) * 1000)} ms and ${figure(mean(passes.theirs))}; ηc apart by a factor of ${figure(median(apart))} in the median`,
+    },
+  ];
+}
+
+function settingsOf() {
+  const { learningRate, betas, weightDecay } = settings;
+  return { learningRate, betas, weightDecay };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  await writeResults("pytorch", "Against eager PyTorch", await peerRows());

@@ -1,0 +1,28 @@
+// The networks and batches that the benchmarks work on.
+import { Batch, random } from "../../dist/index.js";
+
+/** GPT-2 configurations by their number of parameters, roughly. */
+export const gpts = {
+  "0.1 M": { vocab_size: 256, n_positions: 256, n_embd: 64, n_layer: 2, n_head: 2 },
+  "1 M": { vocab_size: 1024, n_positions: 256, n_embd: 128, n_layer: 4, n_head: 4 },
+  "10 M": { vocab_size: 8192, n_positions: 256, n_embd: 320, n_layer: 6, n_head: 5 },
+  "40 M": { vocab_size: 16384, n_positions: 256, n_embd: 512, n_layer: 10, n_head: 8 },
+};
+
+export const gpt = (size) => ({ model_type: "gpt2", ...gpts[size] });
+
+/** Sequences of random tokens that have something to learn: each token is near the one before it. */
+export function tokenBatch({ vocab_size, n_positions }, rows, sequence = n_positions, seed = 1) {
+  const draw = random(seed, "tokens");
+  const inputIds = new Int32Array(rows * sequence);
+  const labels = new Int32Array(rows * sequence);
+  for (let row = 0; row < rows; row++) {
+    let token = draw.below(vocab_size);
+    for (let t = 0; t < sequence; t++) {
+      inputIds[row * sequence + t] = token;
+      token = (token + draw.below(16)) % vocab_size;
+      labels[row * sequence + t] = token;
+    }
+  }
+  return { batch: Batch.tokens({ inputIds, labels, shape: [rows, sequence] }), inputIds, labels };
+}
