@@ -166,7 +166,7 @@ GradientResult Model::gradient(const Batch& batch, const PassOptions& options) {
 
   std::vector<at::Tensor> gradients;
   for (auto& leaf : leaves) gradients.push_back(leaf.grad().defined() ? leaf.grad().contiguous() : at::Tensor());
-  return {sum * head.scale, version(), std::make_shared<ParameterVector>(layout_, std::move(gradients))};
+  return {sum / architecture_->normalizer(batch), version(), std::make_shared<ParameterVector>(layout_, std::move(gradients))};
 }
 
 std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout, const std::vector<FileTensor>& tensors) {
