@@ -43,7 +43,8 @@ CS_INLINE int64_t distances(int8_t* out, const T* weight, const T* direction, T 
     const T step = eta * direction[i];
     const T back = (weight[i] - step) + step;
     const auto distance = subtract(bits(weight[i]), bits(back));
-    const bool is_far = distance < -127 || distance > 127;
+    // Which of two NaNs an addition passes on is the compiler's choice, and may not be the same when it is undone.
+    const bool is_far = distance < -127 || distance > 127 || back != back;
     out[i] = static_cast<int8_t>(is_far ? far_away : distance);
     far += is_far;
   }
