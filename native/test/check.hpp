@@ -1,11 +1,15 @@
 #pragma once
 // A test harness of one page:
-//   TEST("what must hold") { CHECK(a == b); CHECK_CLOSE(x, y, 1e-6); CHECK_THROWS(f()); }
+//   TEST("what must hold") { CHECK(a == b); CHECK_CLOSE(x, y, 1e-6); CHECK_THROWS(f()); CHECK_CODE(f(), "ERR_…"); }
 // A check that fails is reported and the test goes on; an exception ends its test.
+#include <c10/util/Logging.h>
+
 #include <cmath>
 #include <exception>
 #include <sstream>
 #include <string>
+
+#include "errors.hpp"
 
 namespace critical_sharpness::test {
 
@@ -39,14 +43,35 @@ void check_throws(const Expression& expression, const char* file, int line, cons
   fail(file, line, std::string("Expected an exception from ") + text);
 }
 
+/// An InputError of that code, whose message has the project's shape.
+template <class Expression>
+void check_code(const Expression& expression, const std::string& code, const char* file, int line, const char* text) {
+  std::string received = "no exception";
+  try {
+    expression();
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    const bool shaped = message.starts_with("Expected ") && message.find(" but received") != std::string::npos;
+    if (error.code == code && shaped) return;
+    received = error.code + ": " + message;
+  } catch (const std::exception& error) {
+    received = std::string("an exception without a code: ") + error.what();
+  }
+  fail(file, line, "Expected " + code + " from " + text + " but received " + received);
+}
+
 }  // namespace critical_sharpness::test
 
+#undef CHECK  // c10's, which ends the process
 #define CHECK(...) \
   ::critical_sharpness::test::check(static_cast<bool>(__VA_ARGS__), __FILE__, __LINE__, #__VA_ARGS__)
 #define CHECK_CLOSE(a, b, tolerance) \
   ::critical_sharpness::test::check_close((a), (b), (tolerance), __FILE__, __LINE__, #a " = " #b)
 #define CHECK_THROWS(...) \
   ::critical_sharpness::test::check_throws([&] { (void)(__VA_ARGS__); }, __FILE__, __LINE__, #__VA_ARGS__)
+
+#define CHECK_CODE(expression, code) \
+  ::critical_sharpness::test::check_code([&] { (void)(expression); }, (code), __FILE__, __LINE__, #expression)
 
 #define CS_TEST_NAMED(title, function)                                                          \
   static void function();                                                                       \
