@@ -18,6 +18,7 @@ const made = [
   "checkpoint.previous",
   "report.html",
   "report.png",
+  "metrics.csv",
   "figures",
 ];
 

@@ -1,0 +1,1 @@
+export { type Report, writeReport } from "./write-report.js";
