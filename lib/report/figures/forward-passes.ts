@@ -43,7 +43,7 @@ export function forwardPassesFigure({ forwardPasses }: ForwardPassesData): Figur
               y1: 0,
               y2: "count",
               fill: colors.blue,
-              ariaLabel: "measurements",
+              className: "measurements",
             }),
           ],
         },

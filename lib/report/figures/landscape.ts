@@ -56,16 +56,16 @@ export function landscapeFigure(data: LandscapeData): Figure {
           },
           y: { ...scale(curve.map(({ y }) => y)), label: data.label },
           marks: [
-            Plot.ruleY([baseLoss], { stroke: colors.muted, strokeDasharray: "5 4", ariaLabel: "base loss" }),
+            Plot.ruleY([baseLoss], { stroke: colors.muted, strokeDasharray: "5 4", className: "base-loss" }),
             Plot.ruleX([learningRate], {
               stroke: colors.vermillion,
               strokeWidth: sizes.line,
-              ariaLabel: "step",
+              className: "step",
             }),
             hasCritical &&
-              Plot.ruleX([critical], { stroke: colors.ink, strokeWidth: sizes.line, ariaLabel: "critical" }),
+              Plot.ruleX([critical], { stroke: colors.ink, strokeWidth: sizes.line, className: "critical" }),
             Plot.line(curve, { x: "x", y: "y", stroke: colors.blue, strokeWidth: sizes.line }),
-            Plot.dot(curve, { x: "x", y: "y", fill: colors.blue, r: 2, ariaLabel: "loss along the update" }),
+            Plot.dot(curve, { x: "x", y: "y", fill: colors.blue, r: 2, className: "loss-along-the-update" }),
             Plot.dot(hasCritical ? [{ x: critical, y: baseLoss }] : [], {
               x: "x",
               y: "y",

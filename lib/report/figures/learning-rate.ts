@@ -45,7 +45,7 @@ export function learningRateFigure({ learningRate }: LearningRateData): Figure {
               y: "y",
               stroke: colors.vermillion,
               strokeWidth: sizes.line,
-              ariaLabel: "learning rate",
+              className: "learning-rate",
             }),
           ],
         },

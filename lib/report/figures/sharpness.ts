@@ -75,7 +75,7 @@ function measuredMarks(measured: SharpnessData["measured"], window: number): (Pl
         stroke: colors.blue,
         strokeOpacity: 0.35,
         strokeWidth: 3,
-        ariaLabel: "bracket",
+        className: "bracket",
       }),
     window === 1 && Plot.line(measured, { x: "x", y: "y", stroke: colors.blue, strokeWidth: 1.5 }),
     Plot.dot(thin(measured), {
@@ -84,7 +84,7 @@ function measuredMarks(measured: SharpnessData["measured"], window: number): (Pl
       r: few ? 2.5 : 1.8,
       fill: colors.blue,
       fillOpacity: few ? 1 : 0.4,
-      ariaLabel: "measured",
+      className: "measured",
     }),
     window > 1 &&
       Plot.line(thin(running(measured, window, median)), {
@@ -92,14 +92,14 @@ function measuredMarks(measured: SharpnessData["measured"], window: number): (Pl
         y: "y",
         stroke: colors.blue,
         strokeWidth: sizes.line,
-        ariaLabel: "running median",
+        className: "running-median",
       }),
   ];
 }
 
 function thresholdMarks(threshold: readonly Point[]): Plot.Markish[] {
   const line = { x: "x", y: "y", strokeWidth: sizes.line };
-  return [Plot.line(thin(threshold), { ...line, stroke: colors.vermillion, ariaLabel: "threshold" })];
+  return [Plot.line(thin(threshold), { ...line, stroke: colors.vermillion, className: "threshold" })];
 }
 
 /** On the edges of the frame: what has no place on the axis is there all the same. */
@@ -117,7 +117,7 @@ function edgeMarks({ nonDescent, unbounded }: SharpnessData): Plot.Markish[] {
       frameAnchor: "top",
       dy: 9,
       fill: colors.purple,
-      ariaLabel: "non-descent",
+      className: "non-descent",
     }),
     Plot.dot(unbounded, {
       ...mark,
@@ -125,7 +125,7 @@ function edgeMarks({ nonDescent, unbounded }: SharpnessData): Plot.Markish[] {
       dy: -9,
       rotate: 180,
       fill: colors.green,
-      ariaLabel: "unbounded",
+      className: "unbounded",
     }),
   ];
 }
