@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { checkString } from "../checks.js";
@@ -68,13 +69,15 @@ async function readTensors(directory: string): Promise<Map<string, FoundTensor>>
 
 async function weightFiles(directory: string): Promise<string[]> {
   const single = path.join(directory, "model.safetensors");
+  // As in transformers, shards count only where there is no single file: `save` writes one, whatever was there.
+  if (existsSync(single)) return [single];
   const index = path.join(directory, "model.safetensors.index.json");
   const parsed = (await readJson(index).catch((error: CriticalSharpnessError) => {
-    if (error.code === "ERR_FILE") return null;
+    if (error.code === "ERR_FILE") return undefined;
     throw error;
-  })) as { weight_map?: unknown } | null;
-  if (parsed === null) return [single];
-  const files = new Set(Object.values((parsed.weight_map ?? {}) as Record<string, unknown>));
+  })) as { weight_map?: unknown } | null | undefined;
+  if (parsed === undefined) return [single];
+  const files = new Set(Object.values((parsed?.weight_map ?? {}) as Record<string, unknown>));
   for (const file of files)
     if (typeof file !== "string" || path.basename(file) !== file || file.startsWith("."))
       throw bad(index, "names of files beside it in weight_map", JSON.stringify(file));

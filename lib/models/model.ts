@@ -16,6 +16,7 @@ import { configFile, type ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
 import { ParameterSet } from "./parameters.js";
 import { writeSafetensors } from "./safetensors-writer.js";
+import { writing } from "./writing.js";
 
 export interface PassOptions {
   /** Stops the pass at the next micro-batch or layer. */
@@ -113,7 +114,7 @@ export class Model extends ParameterSet {
   async save(directory: string): Promise<void> {
     checkString(directory, "directory");
     const dtype = this.handle.parameterDtype;
-    await mkdir(directory, { recursive: true });
+    await writing(directory, () => mkdir(directory, { recursive: true }));
     await writeSafetensors(
       path.join(directory, "model.safetensors"),
       this.parameters.map(({ name, shape }, index) => ({
@@ -124,8 +125,10 @@ export class Model extends ParameterSet {
       })),
     );
     const file = path.join(directory, "config.json");
-    await writeFile(`${file}.tmp`, `${JSON.stringify(configFile(this.config), null, 2)}\n`);
-    await rename(`${file}.tmp`, file);
+    await writing(file, async () => {
+      await writeFile(`${file}.tmp`, `${JSON.stringify(configFile(this.config), null, 2)}\n`);
+      await rename(`${file}.tmp`, file);
+    });
   }
 }
 

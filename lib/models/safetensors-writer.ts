@@ -1,5 +1,5 @@
 import { open, rename, rm } from "node:fs/promises";
-import { CriticalSharpnessError } from "../errors.js";
+import { writing } from "./writing.js";
 
 /** A tensor to be written; `read` gives `length` of its bytes from `byteOffset`, little-endian. */
 export interface TensorSource {
@@ -45,25 +45,22 @@ export async function writeSafetensors(
   prefix.writeBigUInt64LE(BigInt(padded.length));
 
   const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    await using file = await open(temporary, "w");
-    await file.writeFile(Buffer.concat([prefix, padded]));
-    for (const [i, source] of sources.entries()) {
-      const length = lengths[i] as number;
-      for (let offset = 0; offset < length; offset += chunkBytes)
-        await file.writeFile(
-          new Uint8Array(await source.read(offset, Math.min(chunkBytes, length - offset))),
-        );
+  await writing(path, async () => {
+    try {
+      await using file = await open(temporary, "w");
+      await file.writeFile(Buffer.concat([prefix, padded]));
+      for (const [i, source] of sources.entries()) {
+        const length = lengths[i] as number;
+        for (let offset = 0; offset < length; offset += chunkBytes)
+          await file.writeFile(
+            new Uint8Array(await source.read(offset, Math.min(chunkBytes, length - offset))),
+          );
+      }
+      await file.sync();
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw error;
     }
-    await file.sync();
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new CriticalSharpnessError(
-      "ERR_FILE",
-      `Expected to be able to write "${path}" but received: ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
+  });
 }

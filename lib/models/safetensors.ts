@@ -118,6 +118,8 @@ function parseHeader(path: string, bytes: Buffer) {
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
     throw malformed(path, "a header that is a JSON object", "another kind of value");
   const { __metadata__, ...tensors } = parsed as Record<string, unknown>;
+  if (__metadata__ !== undefined && (typeof __metadata__ !== "object" || Array.isArray(__metadata__)))
+    throw malformed(path, "an object for __metadata__", JSON.stringify(__metadata__));
   const metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(__metadata__ ?? {})) {
     if (typeof value !== "string") throw malformed(path, `a string for metadata "${key}"`, typeof value);
