@@ -1,5 +1,4 @@
-import type { MeasurementRecord, StepRecord } from "../experiments/records.js";
-import type { RunRecords } from "./run-records.js";
+import type { RunRecords, RunStep } from "./run-records.js";
 
 type Cell = string | number | null | undefined;
 
@@ -37,11 +36,11 @@ export function csv({ steps, validations }: Pick<RunRecords, "steps" | "validati
     .join("");
 }
 
-function row({ type: _, measurement, ...step }: StepRecord, validationLoss: Cell): Row {
+function row({ type: _, measurement, ...step }: RunStep, validationLoss: Cell): Row {
   return { ...step, validationLoss, ...measured(measurement) };
 }
 
-function measured(measurement: MeasurementRecord | null) {
+function measured(measurement: RunStep["measurement"]) {
   const unbounded = measurement?.status === "unbounded";
   const nonDescent = measurement?.status === "non-descent";
   return {

@@ -1,6 +1,6 @@
 import { escapeMarkup } from "./markup.js";
-import { textWidth } from "./raster.js";
 import { colors, sizes } from "./style.js";
+import { textWidth } from "./text-width.js";
 
 export type Glyph =
   | "line"

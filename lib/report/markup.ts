@@ -7,19 +7,64 @@ export function escapeMarkup(text: string): string {
     .replaceAll('"', "&quot;");
 }
 
-/** λc and ηc with their subscripts, in every text element of an SVG. */
-export function svgSubscripts(svg: string): string {
-  return svg.replace(/(<text[^>]*>)([^<]*)(?=<\/text>)/g, (_, tag: string, text: string) => {
-    const parts = text.split(/(?<=[λη])c(?![\p{L}\p{N}])/u);
-    return tag + parts.map((part, i) => (i === 0 || part === "" ? part : raised(part))).join(subscript);
-  });
+/** A piece of a line of text: on it, below it (the c of λc and ηc) or above it (exponents). */
+interface Run {
+  text: string;
+  place: "line" | "below" | "above";
 }
 
-const subscript = '<tspan dy="0.28em" font-size="0.75em">c</tspan>';
-/** Back to the line: 0.28 of 0.75. */
-const raised = (text: string) => `<tspan dy="-0.21em">${text}</tspan>`;
+const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const raised = new RegExp(`[⁻${superscripts}]`, "g");
 
-/** The same in HTML. */
-export function htmlSubscripts(html: string): string {
-  return html.replace(/(?<=[λη])c(?![\p{L}\p{N}])/gu, "<sub>c</sub>");
+/** Most fonts have no λ with a subscript, and few have all superscript figures: both are set from plain ones. */
+function runs(text: string): Run[] {
+  const found: Run[] = [];
+  let end = 0;
+  for (const { 0: match, index } of text.matchAll(/(?<=[λη])c(?![\p{L}\p{N}])|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+/gu)) {
+    if (index > end) found.push({ text: text.slice(end, index), place: "line" });
+    const plain = match.replace(raised, (digit) =>
+      digit === "⁻" ? "−" : String(superscripts.indexOf(digit)),
+    );
+    found.push({ text: plain, place: match === "c" ? "below" : "above" });
+    end = index + match.length;
+  }
+  if (end < text.length) found.push({ text: text.slice(end), place: "line" });
+  return found;
+}
+
+/** Subscripts and superscripts in every text element of an SVG. */
+export function svgScripts(svg: string): string {
+  return svg.replace(
+    /(<text[^>]*>)([^<]+)(?=<\/text>)/g,
+    (_, tag: string, text: string) => tag + spans(text),
+  );
+}
+
+const scriptSize = 0.75;
+/** Below the line, in units of the line's own font size. */
+const shifts = { line: 0, below: 0.2, above: -0.33 };
+
+function spans(text: string): string {
+  let at = 0;
+  return runs(text)
+    .map((run, i) => {
+      if (run.place === "line" && i === 0) return run.text;
+      const size = run.place === "line" ? 1 : scriptSize;
+      const dy = (shifts[run.place] - at) / size;
+      at = shifts[run.place];
+      const font = size === 1 ? "" : ` font-size="${size}em"`;
+      return `<tspan dy="${Number(dy.toFixed(3))}em"${font}>${run.text}</tspan>`;
+    })
+    .join("");
+}
+
+/** Escaped text for HTML with its subscripts and superscripts. */
+export function htmlText(text: string): string {
+  const tags = { below: "sub", above: "sup" } as const;
+  return runs(text)
+    .map(({ text, place }) => {
+      if (place === "line") return escapeMarkup(text);
+      return `<${tags[place]}>${text}</${tags[place]}>`;
+    })
+    .join("");
 }

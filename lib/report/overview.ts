@@ -1,26 +1,25 @@
 import type { Figure } from "./figure.js";
-import { colors } from "./style.js";
+import { colors, type Size } from "./style.js";
 
-const width = 1080;
-const height = 340;
-const tall = 400;
+const width = 960;
+const first: Size = { width, height: 370 };
+const other: Size = { width: width / 2, height: 320 };
+const gap = 10;
 
 /** All figures in one SVG: the first over the whole width, the others two in a row. */
 export function overview(figures: readonly Figure[]): string {
-  const [first, ...rest] = figures;
-  const panels: string[] = [];
-  let top = 0;
-  if (first) {
-    panels.push(place(first.draw({ width, height: tall }), 0, 0));
-    top = tall;
-  }
-  rest.forEach((figure, i) => {
-    const last = i === rest.length - 1 && i % 2 === 0;
-    const size = { width: last ? width : width / 2, height };
-    panels.push(place(figure.draw(size), (i % 2) * (width / 2), top + Math.floor(i / 2) * height));
+  const panels = figures.map((figure, i) => {
+    if (i === 0) return place(figure.draw(first), 0, 0);
+    const row = Math.floor((i - 1) / 2);
+    return place(
+      figure.draw(other),
+      i % 2 === 1 ? 0 : width / 2,
+      first.height + gap + row * (other.height + gap),
+    );
   });
-  const whole = top + Math.ceil(rest.length / 2) * height;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${whole}" viewBox="0 0 ${width} ${whole}"><rect width="100%" height="100%" fill="${colors.background}"/>${panels.join("")}</svg>`;
+  const rows = Math.ceil((figures.length - 1) / 2);
+  const height = first.height + rows * (other.height + gap);
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><rect width="100%" height="100%" fill="${colors.background}"/>${panels.join("")}</svg>`;
 }
 
 function place(svg: string, x: number, y: number): string {

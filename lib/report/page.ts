@@ -1,65 +1,82 @@
-import { escapeMarkup, htmlSubscripts } from "./markup.js";
-import { colors } from "./style.js";
+import { fontFamily } from "./font.js";
+import { escapeMarkup, htmlText as text } from "./markup.js";
+import { pageStyle } from "./page-style.js";
 
 export interface PageFigure {
-  title: string;
   caption: string;
+  /** The picture itself. */
   svg: string;
-  /** Files beside the page, relative. */
+  /** Its files, relative to the page. */
   files: { svg: string; png: string };
+}
+
+/** A table: its heading and rows; the first cell of a row is what the row is about. */
+export interface PageTable {
+  heading: string;
+  rows: readonly (readonly string[])[];
 }
 
 export interface Page {
   title: string;
+  /** A sentence or two under the title. */
   lead: string;
-  summary: readonly (readonly [label: string, value: string])[];
+  tables: readonly PageTable[];
   figures: readonly PageFigure[];
-  links: readonly (readonly [file: string, text: string])[];
+  /** Other files, relative to the page. */
+  links: readonly { file: string; text: string }[];
 }
 
-/** A page that needs nothing else: no network, no script, no other file. */
-export function page({ title, lead, summary, figures, links }: Page): string {
-  const rows = summary.map(
-    ([label, value]) => `<tr><th>${escapeMarkup(label)}</th><td>${escapeMarkup(value)}</td></tr>`,
-  );
-  const sections = figures.map(
-    (figure) => `<figure>
-${figure.svg}
-<figcaption><b>${text(figure.title)}.</b> ${text(figure.caption)} <span class="files"><a href="${escapeMarkup(figure.files.svg)}">SVG</a> <a href="${escapeMarkup(figure.files.png)}">PNG</a></span></figcaption>
-</figure>`,
-  );
+/** A whole HTML document that needs nothing else: no network, no script, no other file. */
+export function page({ title, lead, tables, figures, links }: Page): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeMarkup(title)}</title>
-<style>${style}</style>
+<style>${pageStyle(fontFamily)}</style>
 </head>
 <body>
 <main>
+<header>
 <h1>${text(title)}</h1>
 <p>${text(lead)}</p>
-<table>${rows.map(htmlSubscripts).join("\n")}</table>
-${sections.join("\n")}
-<p>${links.map(([file, label]) => `<a href="${escapeMarkup(file)}">${text(label)}</a>`).join(" · ")}</p>
+</header>
+${figures.slice(0, 1).map(figureSection).join("\n")}
+${tables.map(tableSection).join("\n")}
+${figures
+  .slice(1)
+  .map((figure, i) => figureSection(figure, i + 1))
+  .join("\n")}
+<footer>
+<h2>Files</h2>
+<ul>
+${links.map((link) => `<li><a href="${escapeMarkup(link.file)}">${escapeMarkup(link.file)}</a>: ${text(link.text)}</li>`).join("\n")}
+</ul>
+</footer>
 </main>
 </body>
 </html>
 `;
 }
 
-const text = (value: string) => htmlSubscripts(escapeMarkup(value));
+function figureSection({ caption, svg, files }: PageFigure, index: number): string {
+  return `<figure>
+<div class="picture">${svg}</div>
+<figcaption><b>Figure ${index + 1}.</b> ${text(caption)}
+<span class="files"><a href="${escapeMarkup(files.svg)}">SVG</a> <a href="${escapeMarkup(files.png)}">PNG</a></span></figcaption>
+</figure>`;
+}
 
-const style = `
-body { margin: 0; background: ${colors.background}; color: ${colors.ink}; font: 16px/1.5 Inter, system-ui, sans-serif; }
-main { max-width: 880px; margin: 0 auto; padding: 32px 24px 64px; }
-h1 { font-size: 28px; line-height: 1.25; }
-table { border-collapse: collapse; font-size: 14px; width: 100%; }
-th { text-align: left; font-weight: 600; width: 12em; vertical-align: top; }
-th, td { padding: 5px 8px; border-bottom: 1px solid ${colors.grid}; }
-figure { margin: 32px 0; }
-figure svg { width: 100%; height: auto; }
-figcaption { font-size: 14px; color: ${colors.muted}; }
-sub { line-height: 0; }
-`;
+function tableSection({ heading, rows }: PageTable): string {
+  const lines = rows.map(
+    ([first = "", ...rest]) =>
+      `<tr><th scope="row">${text(first)}</th>${rest.map((cell) => `<td>${text(cell)}</td>`).join("")}</tr>`,
+  );
+  return `<section>
+<h2>${text(heading)}</h2>
+<table>
+${lines.join("\n")}
+</table>
+</section>`;
+}

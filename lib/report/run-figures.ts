@@ -1,11 +1,11 @@
-import type { MeasurementRecord } from "../experiments/records.js";
+import type { SearchStatus } from "../search/types.js";
 import type { Figure } from "./figure.js";
 import { forwardPassesFigure } from "./figures/forward-passes.js";
 import { landscapeFigure } from "./figures/landscape.js";
 import { learningRateFigure } from "./figures/learning-rate.js";
 import { lossFigure } from "./figures/loss.js";
 import { sharpnessFigure } from "./figures/sharpness.js";
-import type { RunRecords } from "./run-records.js";
+import type { RunRecords, RunStep } from "./run-records.js";
 
 const number = (value: number | null | undefined): number => value ?? NaN;
 
@@ -51,9 +51,9 @@ export function runFigures(run: RunRecords): Figure[] {
 
 function sharpness(
   { steps }: RunRecords,
-  measurements: readonly { step: number; measurement: MeasurementRecord }[],
+  measurements: readonly { step: number; measurement: NonNullable<RunStep["measurement"]> }[],
 ): Figure {
-  const withStatus = (status: MeasurementRecord["status"]) =>
+  const withStatus = (status: SearchStatus) =>
     measurements.filter(({ measurement }) => measurement.status === status);
   return sharpnessFigure({
     measured: withStatus("converged").map(({ step, measurement }) => ({

@@ -2,8 +2,18 @@ import { open, readFile } from "node:fs/promises";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import { parseConfiguration, type TrainConfiguration } from "../experiments/configuration.js";
-import type { LandscapeRecord, StepRecord, ValidationRecord } from "../experiments/records.js";
+import type {
+  LandscapeRecord,
+  MeasurementRecord,
+  StepRecord,
+  ValidationRecord,
+} from "../experiments/records.js";
 import { runFiles } from "../experiments/run-directory.js";
+
+/** A step, without the forward passes of its measurement: there are many, and none is shown. */
+export interface RunStep extends Omit<StepRecord, "measurement"> {
+  measurement: Omit<MeasurementRecord, "evaluations"> | null;
+}
 
 /** What a run left so far. */
 export interface RunRecords {
@@ -11,7 +21,7 @@ export interface RunRecords {
   /** ISO 8601, when the run was begun. */
   created: string | undefined;
   versions: Record<string, string>;
-  steps: StepRecord[];
+  steps: RunStep[];
   validations: ValidationRecord[];
   landscapes: LandscapeRecord[];
 }
@@ -39,13 +49,19 @@ export async function readRun(directory: string): Promise<RunRecords> {
     landscapes: [],
   };
   for await (const record of readLines(directory)) {
-    if (record.type === "step") run.steps.push(record as unknown as StepRecord);
+    if (record.type === "step") run.steps.push(withoutEvaluations(record as unknown as StepRecord));
     else if (record.type === "validation") run.validations.push(record as unknown as ValidationRecord);
     else if (record.type === "landscape") run.landscapes.push(record as unknown as LandscapeRecord);
   }
   if (run.steps.length > 0) return run;
   const message = `one without a step. Train it first: critical-sharpness train <config> --out ${directory}`;
   throw bad("a run that made at least one step", directory, message);
+}
+
+function withoutEvaluations({ measurement, ...step }: StepRecord): RunStep {
+  if (!measurement) return { ...step, measurement: null };
+  const { evaluations: _, ...rest } = measurement;
+  return { ...step, measurement: rest };
 }
 
 async function readStored(directory: string): Promise<Record<string, unknown>> {

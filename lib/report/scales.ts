@@ -5,29 +5,9 @@ export interface Scale {
   type: "linear" | "log";
   domain: [number, number];
   ticks: number[];
+  /** Shorter ticks without a number, on a log axis. */
+  minor: number[];
   format: (tick: number) => string;
-}
-
-/** Finite and, on a log axis, positive. */
-function drawable(values: Iterable<number>, log: boolean): number[] {
-  return [...values].filter((v) => Number.isFinite(v) && (!log || v > 0));
-}
-
-function extent(values: readonly number[]): [number, number] {
-  let [low, high] = [Infinity, -Infinity];
-  for (const value of values) {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  return [low, high];
-}
-
-/** Whether positive values span two decades or more, so that a linear axis would hide most of them. */
-export function spansDecades(values: Iterable<number>): boolean {
-  const all = [...values].filter(Number.isFinite);
-  if (all.some((v) => v <= 0)) return false;
-  const [low, high] = extent(all);
-  return high / low >= 100;
 }
 
 export interface ScaleOptions {
@@ -37,53 +17,81 @@ export interface ScaleOptions {
   zero?: boolean;
   /** Ticks at whole numbers only, and no room beside the outermost values. */
   whole?: boolean;
-  /** About how many ticks. */
+  /** About how many ticks. Default 6. */
   count?: number;
 }
 
-/** A scale on which all values lie. */
-export function scale(values: Iterable<number>, options: ScaleOptions = {}): Scale {
-  const all = [...values];
-  const log = options.log ?? spansDecades(all);
-  const shown = drawable(all, log);
-  const range: [number, number] = shown.length > 0 ? extent(shown) : [1, 1];
-  return log ? logScale(range, options.count ?? 6) : linearScale(range, options);
+/** Whether positive values span two decades or more, so that a linear axis would hide most of them. */
+export function spansDecades(values: readonly number[]): boolean {
+  const [low, high] = extent(values);
+  return low > 0 && high / low >= 100;
 }
 
-function linearScale([low, high]: [number, number], { zero, whole, count = 6 }: ScaleOptions): Scale {
+/** A scale on which all values lie, but those that are not finite and, on a log axis, not positive. */
+export function scale(values: readonly number[], options: ScaleOptions = {}): Scale {
+  const log = options.log ?? spansDecades(values);
+  const [low, high] = extent(values, log);
+  if (low > high) return scale([1, 2], options);
+  return log ? logScale(low, high, options.count ?? 6) : linearScale(low, high, options);
+}
+
+function extent(values: readonly number[], positive = false): [number, number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (!Number.isFinite(value) || (positive && value <= 0)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return [low, high];
+}
+
+function linearScale(lowest: number, highest: number, { zero, whole, count = 6 }: ScaleOptions): Scale {
+  // Far within what doubles hold, so that no sum below is infinite.
+  let [low, high] = [Math.max(-1e300, lowest), Math.min(1e300, highest)];
   if (zero) low = Math.min(0, low);
-  if (low === high) [low, high] = [low - (Math.abs(low) || 1) * 0.1, high + (Math.abs(high) || 1) * 0.1];
-  const room = whole ? 0 : (high - low) * 0.04;
-  const domain: [number, number] = [zero && low >= 0 ? 0 : low - room, high + room];
+  const size = Math.max(Math.abs(low), Math.abs(high)) || 1;
+  const flat = high - low < size * 1e-9 || high - low < 1e-300;
+  if (flat) [low, high] = whole ? [low - 1, high + 1] : [low - size * 0.1, high + size * 0.1];
+  const room = whole ? 0 : (high - low) * 0.05;
+  const domain: [number, number] = [zero && lowest >= 0 ? 0 : low - room, high + room];
   const step = niceStep((domain[1] - domain[0]) / count, whole);
   const ticks: number[] = [];
-  for (let i = Math.ceil(domain[0] / step); i * step <= domain[1] * (1 + 1e-12); i++)
+  for (let i = Math.ceil(domain[0] / step); i * step <= domain[1]; i++)
     ticks.push(Number((i * step).toPrecision(12)));
   const largest = Math.max(...ticks.map(Math.abs));
-  return { type: "linear", domain, ticks, format: (tick) => numberText(tick, step, largest) };
+  return { type: "linear", domain, ticks, minor: [], format: (tick) => numberText(tick, { step, largest }) };
 }
 
 /** 1, 2 or 5 times a power of ten, at least `least`. */
 function niceStep(least: number, whole = false): number {
-  const power = 10 ** Math.floor(Math.log10(least));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= least * (1 - 1e-9)) as number;
-  return whole ? Math.max(1, step) : step;
+  const power = Math.floor(Math.log10(least));
+  const step = ["1", "2", "5", "10"].map((m) => Number(`${m}e${power}`)).find((s) => s >= least * (1 - 1e-9));
+  return Math.max(step as number, whole ? 1 : 0);
 }
 
-function logScale([low, high]: [number, number], count: number): Scale {
+function logScale(lowest: number, highest: number, count: number): Scale {
+  let [low, high] = [Math.max(1e-290, lowest), Math.min(1e290, highest)];
   if (high / low < 1.5) [low, high] = [low / 1.25, high * 1.25];
-  const room = (high / low) ** 0.04;
+  const decades = Math.log10(high) - Math.log10(low);
+  const room = 10 ** Math.min(8, decades * 0.05);
   const domain: [number, number] = [low / room, high * room];
-  const decades = Math.log10(domain[1] / domain[0]);
-  const within = (v: number) => v >= domain[0] * (1 - 1e-12) && v <= domain[1] * (1 + 1e-12);
-  const [first, last] = [Math.floor(Math.log10(domain[0])), Math.ceil(Math.log10(domain[1]))];
   const every = Math.max(1, Math.ceil(decades / count));
+  // Below two decades powers of ten are too few; below one, 1, 2 and 5 of each are too.
   const digits = decades < 0.8 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : decades < 2 ? [1, 2, 5] : [1];
-  const ticks: number[] = [];
-  for (let power = first; power <= last; power++)
-    if (digits.length > 1 || power % every === 0)
-      for (const digit of digits) ticks.push(Number(`${digit}e${power}`));
-  const shown = ticks.filter(within);
-  const plain = shown.every((tick) => tick >= 1e-3 && tick < 1e5);
-  return { type: "log", domain, ticks: shown, format: plain ? (tick) => numberText(tick) : exponentText };
+  const at = (multiples: readonly number[], everyPower: number) => {
+    const found: number[] = [];
+    for (let power = Math.floor(Math.log10(domain[0])); power <= Math.log10(domain[1]); power++)
+      if (power % everyPower === 0) found.push(...multiples.map((digit) => Number(`${digit}e${power}`)));
+    return found.filter((tick) => tick >= domain[0] && tick <= domain[1]);
+  };
+  const ticks = at(digits, every);
+  const minor = every === 1 ? at([1, 2, 3, 4, 5, 6, 7, 8, 9], 1) : at([1], 1);
+  const plain = ticks.every((tick) => tick >= 1e-3 && tick < 1e5);
+  return {
+    type: "log",
+    domain,
+    ticks,
+    minor: decades < 0.8 || decades > 60 ? [] : minor,
+    format: plain ? (tick) => numberText(tick) : exponentText,
+  };
 }

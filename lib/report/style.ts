@@ -2,6 +2,7 @@
 export const colors = {
   ink: "#1f2328",
   muted: "#57606a",
+  frame: "#8c959f",
   grid: "#e4e8ec",
   background: "#ffffff",
   blue: "#0072b2",
@@ -13,16 +14,16 @@ export const colors = {
 
 /** In pixels of the figure. */
 export const sizes = {
-  title: 16,
+  title: 15.5,
   text: 12.5,
-  padding: 16,
+  padding: 14,
   line: 2,
 } as const;
-
-/** Of a figure that stands alone. */
-export const figureSize: Size = { width: 760, height: 420 };
 
 export interface Size {
   width: number;
   height: number;
 }
+
+/** Of a figure that stands alone. */
+export const figureSize: Size = { width: 760, height: 420 };

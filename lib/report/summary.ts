@@ -1,37 +1,91 @@
-import { integerText, prose } from "./numbers.js";
+import {
+  contextLength,
+  describeData,
+  describeModel,
+  describeOptimizer,
+  describeSchedule,
+} from "./describe.js";
+import { counted, integerText, prose } from "./numbers.js";
 import type { RunRecords } from "./run-records.js";
 import { mean, median } from "./statistics.js";
 
-/** What a run is and what came of it, for a table. */
-export function summary({ configuration, created, versions, steps }: RunRecords): [string, string][] {
-  const { model, data, optimizer, schedule, batch, seed, dtype } = configuration;
-  const measurements = steps.flatMap(({ measurement }) => (measurement ? [measurement] : []));
-  const count = (status: string) => measurements.filter((m) => m.status === status).length;
-  const passes = measurements.map((m) => m.forwardPasses);
+export type Row = readonly [label: string, value: string];
+
+/** What was trained, for a table. */
+export function trainingRows(run: RunRecords, parameters: number | undefined): Row[] {
+  const { configuration, created, versions, steps, validations } = run;
+  const { model, data, optimizer, batch, seed, dtype } = configuration;
+  const last = steps.at(-1);
+  const seen = data.type === "cifar10" || data.type === "synthetic" ? "examples" : "tokens";
+  const length = batch.sequence ?? contextLength(model);
+  const size = length
+    ? `${counted(batch.size, "sequence")} of ${integerText(length)} tokens`
+    : counted(batch.size, "example");
+  const micro = batch.microBatch ? `, ${integerText(batch.microBatch)} at a time` : "";
   return [
-    ["Model", settings(model)],
-    ["Data", settings(data)],
-    ["Batch", settings(batch)],
-    ["Optimizer", settings(optimizer)],
-    ["Schedule", settings(schedule)],
-    ["Steps", `${integerText(steps.length)} of ${integerText(configuration.steps)}`],
-    ["Seed", String(seed)],
-    ["Arithmetic", dtype],
+    ["Model", describeModel(model)],
+    ...(parameters === undefined ? [] : [["Parameters", integerText(parameters)] as const]),
+    ["Data", describeData(data)],
+    ["Batch", size + micro],
+    ["Optimizer", describeOptimizer(optimizer)],
+    ["Schedule", describeSchedule(configuration)],
     [
-      "Measurements",
-      `${integerText(measurements.length)}: ${count("converged")} converged, ${count("non-descent")} non-descent, ${count("unbounded")} unbounded`,
+      "Steps",
+      `${integerText(last?.step ?? 0)} of ${integerText(configuration.steps)}, ${integerText(last?.tokens ?? 0)} ${seen}`,
     ],
-    ["Forward passes", `median ${prose(median(passes))}, mean ${prose(mean(passes))}`],
-    ...(created ? [["Begun", created] as [string, string]] : []),
-    ["Versions", settings(versions)],
+    ["Loss", `${prose(steps[0]?.loss, 4)} at first, ${prose(last?.loss, 4)} at last`],
+    ...(validations.length > 0 ? [["Validation loss", prose(validations.at(-1)?.loss, 4)] as const] : []),
+    ["Arithmetic", dtype],
+    ["Seed", String(seed)],
+    ...(created ? [["Begun", created.replace("T", " ").replace(/\.\d+Z$/, " UTC")] as const] : []),
+    [
+      "Versions",
+      Object.entries(versions)
+        .map((pair) => pair.join(" "))
+        .join(", "),
+    ],
   ];
 }
 
-function settings(object: object): string {
-  return Object.entries(object)
-    .filter(([, value]) => value !== undefined && value !== null)
-    .map(([name, value]) =>
-      name === "type" || name === "model_type" ? value : `${name} ${JSON.stringify(value)}`,
-    )
-    .join(", ");
+/** How it was measured, for a table; empty if nothing was. */
+export function measurementRows({ configuration, steps }: RunRecords): Row[] {
+  const measured = steps.flatMap(({ measurement }) => (measurement ? [measurement] : []));
+  if (measured.length === 0) return [];
+  const passes = measured.map(({ forwardPasses }) => forwardPasses);
+  const certified = measured.filter(({ firstCrossing }) => firstCrossing === "certified").length;
+  const time = measured.reduce((sum, { seconds }) => sum + seconds, 0);
+  const all = steps.reduce((sum, { seconds }) => sum + seconds, time);
+  const { measure } = configuration;
+  return [
+    ["Measurements", integerText(measured.length)],
+    ...(measure
+      ? [["Method", `${measure.method}, to within ${prose(measure.tolerance * 100)} %`] as const]
+      : []),
+    ["Forward passes", `median ${prose(median(passes))}, mean ${prose(mean(passes))}`],
+    [
+      "Time",
+      `${prose(time / measured.length)} s each, ${prose((100 * time) / all, 2)} % of training and measuring`,
+    ],
+    [
+      "First crossing",
+      `certified in ${integerText(certified)} (no rise at ηc/4 and ηc/16 either), bracketed in ${integerText(measured.length - certified)}`,
+    ],
+  ];
+}
+
+/** Each status: how many measurements ended with it, and what it means. */
+export function statusRows({
+  steps,
+}: RunRecords): (readonly [status: string, count: string, meaning: string])[] {
+  const count = (status: string) =>
+    integerText(steps.filter(({ measurement }) => measurement?.status === status).length);
+  return [
+    ["converged", count("converged"), "The first rise of the loss was enclosed: λc = 2/ηc."],
+    [
+      "non-descent",
+      count("non-descent"),
+      "Δ does not descend: the loss rises from the start, ηc = 0 and λc = ∞.",
+    ],
+    ["unbounded", count("unbounded"), "The loss rose at no η that was tried: ηc = ∞ and λc = 0."],
+  ];
 }

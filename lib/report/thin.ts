@@ -11,9 +11,12 @@ export function thin(points: readonly Point[]): Point[] {
   const stretch = (2 * points.length) / most;
   const kept: Point[] = [];
   for (let start = 0; start < points.length; start += stretch) {
-    const part = points.slice(Math.round(start), Math.round(start + stretch));
-    const low = part.reduce((a, b) => (b.y < a.y ? b : a), part[0] as Point);
-    const high = part.reduce((a, b) => (b.y > a.y ? b : a), part[0] as Point);
+    const all = points.slice(Math.round(start), Math.round(start + stretch));
+    const finite = all.filter(({ y }) => Number.isFinite(y));
+    // Nothing but gaps stays a gap.
+    const part = (finite.length > 0 ? finite : all) as [Point, ...Point[]];
+    const low = part.reduce((a, b) => (b.y < a.y ? b : a));
+    const high = part.reduce((a, b) => (b.y > a.y ? b : a));
     kept.push(...new Set([low, high].sort((a, b) => a.x - b.x)));
   }
   return kept;

@@ -1,10 +1,10 @@
 import * as Plot from "@observablehq/plot";
 import { drawChart } from "../chart.js";
 import type { Figure } from "../figure.js";
-import { integerText, prose } from "../numbers.js";
+import { counted, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { mean, median } from "../statistics.js";
-import { colors } from "../style.js";
+import { colors, sizes } from "../style.js";
 
 export interface ForwardPassesData {
   /** Of each measurement. */
@@ -13,41 +13,53 @@ export interface ForwardPassesData {
 
 /** How many forward passes the measurements took. */
 export function forwardPassesFigure({ forwardPasses }: ForwardPassesData): Figure {
-  const title = "Forward passes of a measurement";
-  const counts = new Map<number, number>();
-  for (const passes of forwardPasses) counts.set(passes, (counts.get(passes) ?? 0) + 1);
-  const bars = [...counts].sort(([a], [b]) => a - b).map(([passes, count]) => ({ passes, count }));
+  const title = "Forward passes per measurement";
+  const bars = tally(forwardPasses);
   const [low, high] = [bars[0]?.passes ?? 0, bars.at(-1)?.passes ?? 0];
-  const x = scale([low, high], { whole: true, count: 12, log: false });
+  const [middle, average] = [median(forwardPasses), mean(forwardPasses)];
+  const rule = { strokeWidth: sizes.line, strokeDasharray: "5 4" };
+  const chart = {
+    title,
+    subtitle: `${counted(forwardPasses.length, "measurement")}  ·  ${low} to ${high} forward passes`,
+    legend: [
+      { glyph: "dashed", color: colors.ink, text: `median ${prose(middle)}` },
+      { glyph: "dashed", color: colors.vermillion, text: `mean ${prose(average)}` },
+    ] as const,
+    y: {
+      ...scale(
+        bars.map(({ count }) => count),
+        { zero: true, log: false },
+      ),
+      label: "measurements",
+    },
+    marks: [
+      Plot.rect(bars, {
+        x1: ({ passes }) => passes - 0.4,
+        x2: ({ passes }) => passes + 0.4,
+        y1: 0,
+        y2: "count",
+        fill: colors.blue,
+        title: ({ passes, count }) => `${counted(passes, "forward pass", "forward passes")}: ${count}`,
+        className: "measurements",
+      }),
+      Plot.ruleX([middle], { ...rule, stroke: colors.ink, className: "median" }),
+      Plot.ruleX([average], { ...rule, stroke: colors.vermillion, className: "mean" }),
+    ],
+  };
   return {
     name: "forward-passes",
     title,
-    caption: `What a measurement costs: how many of the ${integerText(forwardPasses.length)} measurements took how many forward passes.`,
-    draw: (size) =>
-      drawChart(
-        {
-          title,
-          subtitle: `median ${prose(median(forwardPasses))}  ·  mean ${prose(mean(forwardPasses))}  ·  ${integerText(forwardPasses.length)} measurements`,
-          x: { ...x, domain: [low - 0.7, high + 0.7], label: "forward passes" },
-          y: {
-            ...scale(
-              bars.map(({ count }) => count),
-              { zero: true, log: false },
-            ),
-            label: "measurements",
-          },
-          marks: [
-            Plot.rect(bars, {
-              x1: ({ passes }) => passes - 0.4,
-              x2: ({ passes }) => passes + 0.4,
-              y1: 0,
-              y2: "count",
-              fill: colors.blue,
-              className: "measurements",
-            }),
-          ],
-        },
-        size,
-      ),
+    caption: "What measuring costs: how many measurements took how many forward passes.",
+    draw: (size) => {
+      const x = scale([low, high], { whole: true, log: false, count: size.width / 25 });
+      const domain: [number, number] = [low - 0.7, high + 0.7];
+      return drawChart({ ...chart, x: { ...x, domain, label: "forward passes" } }, size);
+    },
   };
+}
+
+function tally(values: readonly number[]): { passes: number; count: number }[] {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].sort(([a], [b]) => a - b).map(([passes, count]) => ({ passes, count }));
 }

@@ -1,11 +1,12 @@
 import * as Plot from "@observablehq/plot";
-import { drawChart } from "../chart.js";
+import { drawChart, type Mark } from "../chart.js";
 import type { Figure } from "../figure.js";
 import type { LegendItem } from "../legend.js";
 import { prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import type { Point } from "../statistics.js";
 import { colors, sizes } from "../style.js";
+import { thin } from "../thin.js";
 
 export interface LandscapeData {
   step: number;
@@ -13,7 +14,7 @@ export interface LandscapeData {
   points: readonly Point[];
   /** L(θ) */
   baseLoss: number;
-  /** ηc; NaN where there is none above 0. */
+  /** ηc; NaN where there is none that is finite and above 0. */
   critical: number;
   /** η of the step's update. */
   learningRate: number;
@@ -23,68 +24,104 @@ export interface LandscapeData {
 
 /** The loss along the update of a step. */
 export function landscapeFigure(data: LandscapeData): Figure {
-  const { step, baseLoss, critical, learningRate } = data;
+  const { step, baseLoss, critical, learningRate, label } = data;
   const curve = [{ x: 0, y: baseLoss }, ...data.points];
-  const title = `Loss along the update of step ${step}`;
   const hasCritical = Number.isFinite(critical);
-  const at = { x: learningRate, y: interpolate(curve, learningRate) };
-  const legend: LegendItem[] = [
-    { glyph: "line-dots", color: colors.blue, text: "L(θ − ηΔ)" },
-    { glyph: "dashed", color: colors.muted, text: "L(θ)" },
-    { glyph: "line", color: colors.vermillion, text: `this step's η = ${prose(learningRate)}` },
-  ];
-  if (hasCritical) legend.push({ glyph: "line", color: colors.ink, text: `ηc = ${prose(critical)}` });
+  const title = `Loss along the update of step ${step}`;
+  const chart = {
+    title,
+    subtitle: hasCritical
+      ? `ηc is ${prose(critical / learningRate)} times this step's η  ·  λc = 2/ηc = ${prose(2 / critical)}`
+      : "no learning rate at which the loss passes L(θ)",
+    legend: legendItems(data),
+    x: {
+      ...scale([...curve.map(({ x }) => x), learningRate], { zero: true, log: false, count: 7 }),
+      label: "learning rate η along Δ",
+    },
+    y: { ...scale(curve.map(({ y }) => y)), label },
+    marks: [
+      Plot.areaY(below(curve, baseLoss, critical), {
+        x: "x",
+        y1: baseLoss,
+        y2: "y",
+        fill: colors.sky,
+        fillOpacity: 0.3,
+        className: "below",
+      }),
+      Plot.ruleY([baseLoss], {
+        stroke: colors.muted,
+        strokeWidth: 1.5,
+        strokeDasharray: "5 4",
+        className: "base-loss",
+      }),
+      ...verticals(data),
+      ...curveMarks(curve),
+      ...pointMarks([
+        { x: learningRate, y: interpolate(curve, learningRate), color: colors.vermillion },
+        { x: critical, y: baseLoss, color: colors.ink },
+      ]),
+    ],
+  };
   return {
     name: "loss-along-update",
     title,
-    caption:
-      `The loss of step ${step}'s batch along its own update Δ, before the step was taken. ` +
-      (hasCritical
-        ? "It falls, turns and passes L(θ) again at the critical learning rate ηc; the step itself went as far as η."
-        : "No learning rate at which it passes L(θ) again was found."),
-    draw: (size) =>
-      drawChart(
-        {
-          title,
-          subtitle: hasCritical
-            ? `ηc is ${prose(critical / learningRate)} times the step's own η; λc = ${prose(2 / critical)}`
-            : "no ηc > 0",
-          legend,
-          x: {
-            ...scale([...curve.map(({ x }) => x), learningRate], { zero: true, log: false }),
-            label: "learning rate η along Δ",
-          },
-          y: { ...scale(curve.map(({ y }) => y)), label: data.label },
-          marks: [
-            Plot.ruleY([baseLoss], { stroke: colors.muted, strokeDasharray: "5 4", className: "base-loss" }),
-            Plot.ruleX([learningRate], {
-              stroke: colors.vermillion,
-              strokeWidth: sizes.line,
-              className: "step",
-            }),
-            hasCritical &&
-              Plot.ruleX([critical], { stroke: colors.ink, strokeWidth: sizes.line, className: "critical" }),
-            Plot.line(curve, { x: "x", y: "y", stroke: colors.blue, strokeWidth: sizes.line }),
-            Plot.dot(curve, { x: "x", y: "y", fill: colors.blue, r: 2, className: "loss-along-the-update" }),
-            Plot.dot(hasCritical ? [{ x: critical, y: baseLoss }] : [], {
-              x: "x",
-              y: "y",
-              r: 5,
-              fill: colors.ink,
-              stroke: "white",
-            }),
-            Plot.dot(Number.isFinite(at.y) ? [at] : [], {
-              x: "x",
-              y: "y",
-              r: 5,
-              fill: colors.vermillion,
-              stroke: "white",
-            }),
-          ],
-        },
-        size,
-      ),
+    caption: hasCritical
+      ? `The loss of step ${step}'s batch along its update Δ, before it was made. The first η at which the loss passes ` +
+        "L(θ) is the critical learning rate ηc (shaded: where it is lower); the update itself went as far as this step's η."
+      : `The loss of step ${step}'s batch along its update Δ, before it was made.`,
+    draw: (size) => drawChart(chart, size),
   };
+}
+
+function verticals({ critical, learningRate }: LandscapeData): Mark[] {
+  return [
+    Plot.ruleX([learningRate], {
+      stroke: colors.vermillion,
+      strokeWidth: sizes.line,
+      className: "learning-rate",
+    }),
+    Number.isFinite(critical) &&
+      Plot.ruleX([critical], { stroke: colors.ink, strokeWidth: sizes.line, className: "critical" }),
+  ];
+}
+
+function curveMarks(curve: readonly Point[]): Mark[] {
+  const at = { x: "x", y: "y" };
+  return [
+    Plot.line(thin(curve), { ...at, stroke: colors.blue, strokeWidth: sizes.line, className: "curve" }),
+    curve.length <= 100 &&
+      Plot.dot(curve, {
+        ...at,
+        fill: colors.blue,
+        r: 2.2,
+        title: ({ x, y }: Point) => `η = ${prose(x)}: loss ${prose(y, 6)}`,
+        className: "curve-points",
+      }),
+  ];
+}
+
+function pointMarks(points: readonly (Point & { color: string })[]): Mark[] {
+  return points
+    .filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y))
+    .map(({ color, ...point }) => Plot.dot([point], { x: "x", y: "y", r: 5, fill: color, stroke: "white" }));
+}
+
+function legendItems({ learningRate, critical }: LandscapeData): LegendItem[] {
+  const items: LegendItem[] = [
+    { glyph: "line-dots", color: colors.blue, text: "L(θ − ηΔ)" },
+    { glyph: "dashed", color: colors.muted, text: "L(θ)" },
+    { glyph: "line", color: colors.vermillion, text: `step's η = ${prose(learningRate)}` },
+  ];
+  if (Number.isFinite(critical))
+    items.push({ glyph: "line", color: colors.ink, text: `ηc = ${prose(critical)}` });
+  return items;
+}
+
+/** The part of the curve before ηc, and ηc itself: where the loss is lower than L(θ). */
+function below(curve: readonly Point[], baseLoss: number, critical: number): Point[] {
+  if (!Number.isFinite(critical)) return [];
+  const before = curve.filter(({ x, y }) => x < critical && y <= baseLoss);
+  return [...before, { x: critical, y: baseLoss }];
 }
 
 /** On the straight line between the neighbours; NaN outside. */

@@ -2,7 +2,7 @@ import * as Plot from "@observablehq/plot";
 import { drawChart } from "../chart.js";
 import type { Figure } from "../figure.js";
 import { prose } from "../numbers.js";
-import { scale } from "../scales.js";
+import { scale, spansDecades } from "../scales.js";
 import type { Point } from "../statistics.js";
 import { colors, sizes } from "../style.js";
 import { thin } from "../thin.js";
@@ -15,41 +15,44 @@ export interface LearningRateData {
 /** The learning rate over steps. */
 export function learningRateFigure({ learningRate }: LearningRateData): Figure {
   const title = "Learning rate";
-  const highest = learningRate.reduce((most, { y }) => Math.max(most, y), 0);
+  const values = learningRate.map(({ y }) => y);
+  const highest = values.reduce((most, value) => Math.max(most, value), 0);
+  const chart = {
+    title,
+    subtitle: `highest ${prose(highest)}  ·  last ${prose(values.at(-1))}`,
+    legend: [{ glyph: "line", color: colors.vermillion, text: "η of each step" }] as const,
+    y: {
+      ...scale(values, { zero: true, log: spansDecades(withoutEnds(values)) }),
+      label: "learning rate η",
+    },
+    marks: [
+      Plot.line(thin(learningRate), {
+        x: "x",
+        y: "y",
+        stroke: colors.vermillion,
+        strokeWidth: sizes.line,
+        className: "learning-rate",
+      }),
+    ],
+  };
+  const steps = learningRate.map(({ x }) => x);
   return {
     name: "learning-rate",
     title,
-    caption: `The learning rate η of each update, as the schedule sets it; at most ${prose(highest)}.`,
+    caption: "The learning rate η of each update, as the schedule sets it. The threshold of λc is 2/η.",
     draw: (size) =>
       drawChart(
-        {
-          title,
-          subtitle: `highest η = ${prose(highest)}`,
-          x: {
-            ...scale(
-              learningRate.map(({ x }) => x),
-              { whole: true, count: 8, log: false },
-            ),
-            label: "step",
-          },
-          y: {
-            ...scale(
-              learningRate.map(({ y }) => y),
-              { zero: true, log: false },
-            ),
-            label: "learning rate η",
-          },
-          marks: [
-            Plot.line(thin(learningRate), {
-              x: "x",
-              y: "y",
-              stroke: colors.vermillion,
-              strokeWidth: sizes.line,
-              className: "learning-rate",
-            }),
-          ],
-        },
+        { ...chart, x: { ...scale(steps, { whole: true, log: false, count: 8 }), label: "step" } },
         size,
       ),
   };
+}
+
+/**
+ * All but the smallest twentieth: a warm-up from 0 and a decay to 0 always span decades, though only in a few steps, and
+ * their shape is seen on a linear axis.
+ */
+function withoutEnds(values: readonly number[]): number[] {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted.slice(Math.ceil(sorted.length / 20));
 }

@@ -1,81 +1,91 @@
 import * as Plot from "@observablehq/plot";
-import { drawChart } from "../chart.js";
+import { drawChart, type Mark } from "../chart.js";
 import type { Figure } from "../figure.js";
 import type { LegendItem } from "../legend.js";
 import { prose } from "../numbers.js";
 import { scale } from "../scales.js";
-import { mean, type Point, running, windowFor } from "../statistics.js";
+import { kernelMean, manyPoints, type Point, running, windowFor } from "../statistics.js";
 import { colors, sizes } from "../style.js";
 import { thin } from "../thin.js";
 
 export interface LossData {
-  /** Loss over steps; NaN where it was not finite. */
+  /** Loss over steps. */
   training: readonly Point[];
+  /** Loss over steps, of held-out data; may be empty. */
   validation: readonly Point[];
   /** What the loss is, with its unit. */
   label: string;
 }
 
 /** Training and validation loss over steps. */
-export function lossFigure({ training, validation, label }: LossData): Figure {
-  const window = windowFor(training.length);
-  const smooth = window > 1 ? running(training, window, mean) : [];
-  const legend: LegendItem[] = smooth.length
-    ? [
-        { glyph: "line", color: colors.blue, opacity: 0.35, text: "training, each step's batch" },
-        { glyph: "line", color: colors.blue, text: `training, mean over ${window} steps` },
-      ]
-    : [{ glyph: "line", color: colors.blue, text: "training, each step's batch" }];
-  if (validation.length) legend.push({ glyph: "line-dots", color: colors.vermillion, text: "validation" });
+export function lossFigure(data: LossData): Figure {
+  const { training, validation, label } = data;
+  const window = training.length > manyPoints ? windowFor(training.length) : 1;
+  const title = "Loss over training";
+  const chart = {
+    title,
+    subtitle: subtitle(data),
+    legend: legendItems(data, window),
+    y: { ...scale([...training, ...validation].map(({ y }) => y)), label },
+    marks: [...trainingMarks(training, window), ...validationMarks(validation)],
+  };
+  const steps = training.map(({ x }) => x);
   return {
     name: "loss",
-    title: "Loss over training",
+    title,
     caption:
-      "The loss of each step's batch before its update" +
-      (smooth.length ? ` (light) and its running mean over ${window} steps (dark)` : "") +
-      (validation.length ? "; points are the loss on held-out data." : "."),
+      `The loss of each step's batch before its update${window > 1 ? " (light), and smoothed (dark)" : ""}` +
+      `${validation.length > 0 ? ", and the loss on held-out data (points)" : ""}.`,
     draw: (size) =>
       drawChart(
-        {
-          title: "Loss over training",
-          subtitle: subtitle(training, validation),
-          legend,
-          x: {
-            ...scale(
-              training.map(({ x }) => x),
-              { whole: true, count: 8, log: false },
-            ),
-            label: "step",
-          },
-          y: { ...scale([...training, ...validation].map(({ y }) => y)), label },
-          marks: [
-            Plot.line(thin(training), {
-              x: "x",
-              y: "y",
-              stroke: colors.blue,
-              strokeOpacity: smooth.length ? 0.35 : 1,
-              strokeWidth: smooth.length ? 1 : sizes.line,
-              className: "training",
-            }),
-            Plot.line(thin(smooth), { x: "x", y: "y", stroke: colors.blue, strokeWidth: sizes.line }),
-            Plot.line(validation, { x: "x", y: "y", stroke: colors.vermillion, strokeWidth: 1.5 }),
-            Plot.dot(validation, {
-              x: "x",
-              y: "y",
-              fill: colors.vermillion,
-              stroke: "white",
-              r: 4,
-              className: "validation",
-            }),
-          ],
-        },
+        { ...chart, x: { ...scale(steps, { whole: true, log: false, count: 8 }), label: "step" } },
         size,
       ),
   };
 }
 
-function subtitle(training: readonly Point[], validation: readonly Point[]): string {
+function trainingMarks(training: readonly Point[], window: number): Mark[] {
+  const line = { x: "x", y: "y", stroke: colors.blue };
+  const raw =
+    window > 1 ? { strokeOpacity: 0.4, strokeWidth: 1 } : { strokeWidth: sizes.line, marker: "dot" as const };
+  if (training.length > 40) delete raw.marker;
+  return [
+    Plot.line(thin(training), { ...line, ...raw, className: "training" }),
+    window > 1 &&
+      Plot.line(running(training, window, kernelMean), {
+        ...line,
+        strokeWidth: sizes.line,
+        className: "training-smoothed",
+      }),
+  ];
+}
+
+function validationMarks(validation: readonly Point[]): Mark[] {
+  const at = { x: "x", y: "y" };
+  return [
+    Plot.line(validation, { ...at, stroke: colors.vermillion, strokeWidth: 1.5 }),
+    Plot.dot(validation, {
+      ...at,
+      fill: colors.vermillion,
+      stroke: "white",
+      r: 4,
+      title: ({ x, y }: Point) => `step ${x}: validation loss ${prose(y, 5)}`,
+      className: "validation",
+    }),
+  ];
+}
+
+function legendItems({ validation }: LossData, window: number): LegendItem[] {
+  const items: LegendItem[] = [
+    { glyph: "line", color: colors.blue, opacity: window > 1 ? 0.5 : 1, text: "training" },
+  ];
+  if (window > 1) items.push({ glyph: "line", color: colors.blue, text: `smoothed over ${window} steps` });
+  if (validation.length > 0) items.push({ glyph: "line-dots", color: colors.vermillion, text: "validation" });
+  return items;
+}
+
+function subtitle({ training, validation }: LossData): string {
   const part = (name: string, points: readonly Point[]) =>
-    points.length ? [`${name} ${prose(points[0]?.y)} → ${prose(points.at(-1)?.y)}`] : [];
+    points.length > 0 ? [`${name} ${prose(points[0]?.y)} → ${prose(points.at(-1)?.y)}`] : [];
   return [...part("training", training), ...part("validation", validation)].join("  ·  ");
 }

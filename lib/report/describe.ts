@@ -1,0 +1,87 @@
+import path from "node:path";
+import type { TrainConfiguration } from "../experiments/configuration.js";
+import { configureModel } from "../models/configuration.js";
+import { counted, integerText, prose } from "./numbers.js";
+
+/** A model in words. */
+export function describeModel(model: TrainConfiguration["model"]): string {
+  if ("directory" in model) return `from ${model.directory}`;
+  const { seed: _, initialization: __, ...rest } = model;
+  const { config } = configureModel(rest);
+  if (config.model_type === "mlp") {
+    const sizes = config.layer_sizes.map(integerText).join(" → ");
+    const loss = config.loss === "mse" ? "mean squared error" : "cross-entropy";
+    return `multilayer perceptron ${sizes}, ${config.activation}, ${loss}`;
+  }
+  return [
+    `GPT-2: ${counted(config.n_layer, "layer")}, width ${integerText(config.n_embd)}`,
+    counted(config.n_head, "head"),
+    `context ${integerText(config.n_positions)}`,
+    `vocabulary ${integerText(config.vocab_size)}`,
+    config.tie_word_embeddings ? "tied embeddings" : "untied embeddings",
+  ].join(", ");
+}
+
+/** Tokens in a sequence, if nothing else is asked for; undefined of a model that takes none, or of a file's. */
+export function contextLength(model: TrainConfiguration["model"]): number | undefined {
+  if ("directory" in model || model.model_type !== "gpt2") return undefined;
+  const { seed: _, initialization: __, ...rest } = model;
+  const { config } = configureModel(rest);
+  return config.model_type === "gpt2" ? config.n_positions : undefined;
+}
+
+/** Data in words. */
+export function describeData(data: TrainConfiguration["data"]): string {
+  const files = "files" in data ? ` (${data.files.map((file) => path.basename(file)).join(", ")})` : "";
+  const tokenizer =
+    "tokenizer" in data
+      ? `, ${data.tokenizer === "bytes" ? "bytes as tokens" : path.basename(data.tokenizer)}`
+      : "";
+  const names = {
+    text: "text",
+    jsonl: "JSON Lines",
+    "state-of-the-union": "State of the Union addresses",
+    tokens: "token files",
+    cifar10: "CIFAR-10",
+    synthetic: "synthetic",
+  } as const;
+  if (data.type === "synthetic")
+    return `synthetic ${data.task}, ${counted(data.count, "example")} with ${counted(data.features, "feature")}, ${counted(data.outputs, "output")}`;
+  return `${names[data.type]}${files}${tokenizer}`;
+}
+
+/** An optimizer in words. */
+export function describeOptimizer(optimizer: TrainConfiguration["optimizer"]): string {
+  const decay = optimizer.weightDecay > 0 ? [`weight decay ${prose(optimizer.weightDecay)}`] : [];
+  const groups = optimizer.groups?.length ? [counted(optimizer.groups.length, "parameter group")] : [];
+  if (optimizer.type === "adamw") {
+    const [first, second] = optimizer.betas;
+    return [
+      "AdamW",
+      `β = (${first}, ${second})`,
+      `ε = ${prose(optimizer.epsilon)}`,
+      ...decay,
+      ...groups,
+    ].join(", ");
+  }
+  const momentum = optimizer.momentum > 0 ? [`momentum ${optimizer.momentum}`] : [];
+  return ["SGD", ...momentum, ...(optimizer.nesterov ? ["Nesterov"] : []), ...decay, ...groups].join(", ");
+}
+
+/** A schedule in words. */
+export function describeSchedule(configuration: TrainConfiguration): string {
+  const { schedule, optimizer, steps } = configuration;
+  const inSteps = (duration: number) =>
+    counted(duration < 1 ? Math.round(duration * steps) : duration, "step");
+  const highest = `η = ${prose(optimizer.learningRate)}`;
+  const warmup = schedule.warmup > 0 ? [`${inSteps(schedule.warmup)} of warm-up`] : [];
+  if (schedule.type === "constant") return ["constant", highest, ...warmup].join(", ");
+  const last = `to ${prose(schedule.finalLearningRate)}`;
+  if (schedule.type === "cosine") return ["cosine", ...warmup, `from ${highest} ${last}`].join(", ");
+  return [
+    "warm-up, stable, decay",
+    highest,
+    ...warmup,
+    `${inSteps(schedule.decay)} of ${schedule.shape === "sqrt" ? "square-root" : schedule.shape} decay ${last}`,
+  ].join(", ");
+}

@@ -1,0 +1,57 @@
+import * as Plot from "@observablehq/plot";
+import type { Mark } from "../chart.js";
+import { colors } from "../style.js";
+
+/** What the scale keeps free at an edge that has marks. */
+export const edgeRoom = 22;
+
+export interface EdgeOptions {
+  edge: "top" | "bottom";
+  /** Where other values have their tick's number: "∞", "0". */
+  label: string;
+  color: string;
+  title: (x: number) => string;
+  className: string;
+}
+
+/**
+ * Values that have no place on a log axis, as triangles on the edge of the frame that they lie beyond, in a strip of their
+ * own: none is dropped.
+ */
+export function edgeMarks(
+  xs: readonly number[],
+  { edge, label, color, title, className }: EdgeOptions,
+): Mark[] {
+  if (xs.length === 0) return [];
+  const inwards = edge === "top" ? 1 : -1;
+  const middle = (inwards * edgeRoom) / 2;
+  return [
+    Plot.frame({
+      anchor: edge,
+      insetTop: edge === "top" ? edgeRoom : 0,
+      insetBottom: edge === "bottom" ? edgeRoom : 0,
+      stroke: colors.frame,
+      strokeDasharray: "2 3",
+    }),
+    Plot.text([label], {
+      frameAnchor: `${edge}-left`,
+      dx: -9,
+      dy: middle,
+      textAnchor: "end",
+      lineAnchor: "middle",
+    }),
+    Plot.dot([...xs], {
+      x: (x: number) => x,
+      frameAnchor: edge,
+      dy: middle,
+      symbol: "triangle",
+      rotate: edge === "top" ? 0 : 180,
+      r: 4,
+      fill: color,
+      stroke: "white",
+      strokeWidth: 0.6,
+      title,
+      className,
+    }),
+  ];
+}
