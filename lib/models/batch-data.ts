@@ -29,7 +29,7 @@ export function integers(value: unknown, subject: string, count: number): BigInt
   if (!view && !Array.isArray(value)) throw expected("an array of integers", subject, value);
   const data = value as Integers;
   if (data.length !== count)
-    throw expected(`${count} integers, as the shape says,`, subject, `${data.length}`, "range");
+    throw expected(`${count} integers, as the shape says,`, subject, data.length, "range");
   if (data instanceof BigInt64Array) return data;
   // Two 32-bit words a number: a BigInt each would be slow.
   const out = new BigInt64Array(count);
@@ -54,7 +54,7 @@ export function floats(value: unknown, subject: string, rows: number): Float32Ar
     throw expected(
       `a multiple of ${rows} numbers, one row for each of the shape's,`,
       subject,
-      `${data.length}`,
+      data.length,
       "range",
     );
   return data;

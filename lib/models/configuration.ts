@@ -105,10 +105,14 @@ function configureGpt2(raw: Record<string, unknown>): ConfiguredModel {
   const given = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined));
   rejectUnknown(
     given,
-    (key) => key in gpt2Defaults || key in gpt2Fixed || key === "model_type" || ignoredKeys.test(key),
+    (key) =>
+      Object.hasOwn(gpt2Defaults, key) ||
+      Object.hasOwn(gpt2Fixed, key) ||
+      key === "model_type" ||
+      ignoredKeys.test(key),
   );
   for (const [key, only] of Object.entries(gpt2Fixed))
-    if (key in given && given[key] !== only)
+    if (Object.hasOwn(given, key) && given[key] !== only)
       throw expected(JSON.stringify(only), `config.${key}`, given[key], "range");
   const all: Record<string, unknown> = { ...gpt2Defaults, ...given };
   const count = (key: string) => checkNumber(all[key], `config.${key}`, size);
@@ -152,13 +156,7 @@ function configureGpt2(raw: Record<string, unknown>): ConfiguredModel {
 
 function rejectUnknown(keys: Record<string, unknown>, known: (key: string) => boolean): void {
   const unknown = Object.keys(keys).find((key) => !known(key));
-  if (unknown !== undefined)
-    throw expected(
-      "only keys whose meaning is known",
-      "the model configuration",
-      `the key "${unknown}"`,
-      "range",
-    );
+  if (unknown !== undefined) throw expected("only known keys", "the model configuration", unknown, "range");
 }
 
 /** The configuration as it is written to `config.json`, so that Hugging Face transformers opens it too. */
