@@ -28,8 +28,10 @@ CS_INLINE T delta(T weight, T m, T v, const Constants<T>& c) {
 }
 
 template <class T>
-CS_INLINE void accumulate(T* m, T* v, const T* g, T b1, T b2, int64_t n) {
-  const T a1 = 1 - b1, a2 = 1 - b2;
+CS_INLINE void accumulate(T* m, T* v, const T* g, double beta1, double beta2, int64_t n) {
+  // 1 − β before it is rounded: that of a rounded 0.999 is 1.3e-5 off, and that of a rounded 1 − 1e-8 is 0.
+  const T b1 = static_cast<T>(beta1), a1 = static_cast<T>(1 - beta1);
+  const T b2 = static_cast<T>(beta2), a2 = static_cast<T>(1 - beta2);
   for (int64_t i = 0; i < n; i++) {
     m[i] = b1 * m[i] + a1 * g[i];
     v[i] = b2 * v[i] + a2 * (g[i] * g[i]);
@@ -50,7 +52,7 @@ CS_INLINE void precondition(T* out, const T* v, const Constants<T>& c, int64_t n
 
 // target_clones takes no templates, hence one plain function a type.
 #define CS_ADAMW_LOOPS(T)                                                                                            \
-  CS_SIMD void accumulate_loop(T* m, T* v, const T* g, T b1, T b2, int64_t n) { accumulate(m, v, g, b1, b2, n); }    \
+  CS_SIMD void accumulate_loop(T* m, T* v, const T* g, double b1, double b2, int64_t n) { accumulate(m, v, g, b1, b2, n); } \
   CS_SIMD void direct_loop(T* o, const T* w, const T* m, const T* v, const Constants<T>& c, int64_t n) { direct(o, w, m, v, c, n); } \
   CS_SIMD void step_loop(T* w, const T* m, const T* v, const Constants<T>& c, T eta, int64_t n) { take_step(w, m, v, c, eta, n); } \
   CS_SIMD void precondition_loop(T* o, const T* v, const Constants<T>& c, int64_t n) { precondition(o, v, c, n); }
@@ -64,8 +66,8 @@ void adamw_accumulate(const TensorList& m, const TensorList& v, const TensorList
   with_element_type(m, [&](auto type) {
     using T = decltype(type);
     for_each_chunk(chunks_of(m), [&](const Chunk& c, size_t) {
-      accumulate_loop(write<T>(m[c.tensor], c), write<T>(v[c.tensor], c), read<T>(gradient[c.tensor], c),
-                      static_cast<T>(beta1), static_cast<T>(beta2), c.length);
+      accumulate_loop(write<T>(m[c.tensor], c), write<T>(v[c.tensor], c), read<T>(gradient[c.tensor], c), beta1,
+                      beta2, c.length);
     });
   });
 }
