@@ -49,13 +49,14 @@ export function drawChart(chart: Chart, size: Size): string {
 function drawPlot({ x, y, marks, insetTop = 0, insetBottom = 0 }: Chart, { width, height }: Size): string {
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const widest = Math.max(...y.ticks.map((tick) => textWidth(y.format(tick), sizes.text)), 0);
+  const lastLabel = textWidth(x.format(x.ticks.at(-1) ?? 0), sizes.text);
   const marginLeft = Math.ceil(sizes.padding + sizes.text + 8 + widest + 9);
   const svg = Plot.plot({
     document,
     width,
     height,
     marginTop: 10,
-    marginRight: sizes.padding + 6,
+    marginRight: Math.ceil(Math.max(sizes.padding + 6, lastLabel / 2 + 8)),
     marginBottom: sizes.padding + 36,
     marginLeft,
     x: { type: x.type, domain: x.domain },

@@ -15,8 +15,10 @@ export interface ScaleOptions {
   log?: boolean;
   /** A linear axis begins at 0. */
   zero?: boolean;
-  /** Ticks at whole numbers only, and no room beside the outermost values. */
+  /** Ticks at whole numbers only. */
   whole?: boolean;
+  /** No room beside the outermost values. */
+  tight?: boolean;
   /** About how many ticks. Default 6. */
   count?: number;
 }
@@ -45,14 +47,18 @@ function extent(values: readonly number[], positive = false): [number, number] {
   return [low, high];
 }
 
-function linearScale(lowest: number, highest: number, { zero, whole, count = 6 }: ScaleOptions): Scale {
+function linearScale(
+  lowest: number,
+  highest: number,
+  { zero, whole, tight, count = 6 }: ScaleOptions,
+): Scale {
   // Far within what doubles hold, so that no sum below is infinite.
   let [low, high] = [Math.max(-1e300, lowest), Math.min(1e300, highest)];
   if (zero) low = Math.min(0, low);
   const size = Math.max(Math.abs(low), Math.abs(high)) || 1;
   const flat = high - low < size * 1e-9 || high - low < 1e-300;
   if (flat) [low, high] = whole ? [low - 1, high + 1] : [low - size * 0.1, high + size * 0.1];
-  const room = whole ? 0 : (high - low) * 0.05;
+  const room = tight ? 0 : (high - low) * 0.05;
   const domain: [number, number] = [zero && lowest >= 0 ? 0 : low - room, high + room];
   const step = niceStep((domain[1] - domain[0]) / count, whole);
   const ticks: number[] = [];

@@ -1,23 +1,35 @@
 import type { Point } from "./statistics.js";
 
-/** More points than a figure has pixels for. */
-const most = 1600;
+/** Above this number of points a figure has more of them than it has pixels for. */
+export const mostPoints = 1600;
 
 /**
- * A series with fewer points that looks the same: of each of `most`/2 stretches the lowest and the highest point stay.
+ * A line with at most 1600 points that looks the same: of each of 800 stretches the lowest and the highest point stay.
+ * A stretch without a finite value stays a gap.
  */
 export function thin(points: readonly Point[]): Point[] {
-  if (points.length <= most) return [...points];
-  const stretch = (2 * points.length) / most;
-  const kept: Point[] = [];
-  for (let start = 0; start < points.length; start += stretch) {
-    const all = points.slice(Math.round(start), Math.round(start + stretch));
-    const finite = all.filter(({ y }) => Number.isFinite(y));
-    // Nothing but gaps stays a gap.
-    const part = (finite.length > 0 ? finite : all) as [Point, ...Point[]];
-    const low = part.reduce((a, b) => (b.y < a.y ? b : a));
-    const high = part.reduce((a, b) => (b.y > a.y ? b : a));
-    kept.push(...new Set([low, high].sort((a, b) => a.x - b.x)));
-  }
-  return kept;
+  if (points.length <= mostPoints) return [...points];
+  return stretches(points, mostPoints / 2).flatMap(({ low, high }) =>
+    low === high ? [low] : [low, high].sort((a, b) => a.x - b.x),
+  );
+}
+
+/** From the lowest to the highest value in each of so many stretches of a series: a band, for a haze of points. */
+export function ranges(points: readonly Point[], count: number): { x: number; low: number; high: number }[] {
+  return stretches(points, count).map(({ low, high, middle }) => ({ x: middle, low: low.y, high: high.y }));
+}
+
+function stretches(points: readonly Point[], count: number) {
+  const start = (i: number) => Math.floor((i * points.length) / count);
+  return Array.from({ length: count }, (_, i) => {
+    const all = points.slice(start(i), start(i + 1)) as [Point, ...Point[]];
+    const finite = all.filter(({ y }) => Number.isFinite(y)) as [Point, ...Point[]];
+    const part = finite.length > 0 ? finite : all;
+    const last = all[all.length - 1] as Point;
+    return {
+      low: part.reduce((a, b) => (b.y < a.y ? b : a)),
+      high: part.reduce((a, b) => (b.y > a.y ? b : a)),
+      middle: (all[0].x + last.x) / 2,
+    };
+  });
 }

@@ -69,11 +69,11 @@ async function write(
     const svg = draw(figureSize);
     const files = { svg: `figures/${name}.svg`, png: `figures/${name}.png` };
     await writeWhole(place(files.svg), svg);
-    await writeWhole(place(files.png), raster(svg));
+    await writeWhole(place(files.png), await raster(svg));
     report.figures[name] = { svg: place(files.svg), png: place(files.png) };
     shown.push({ caption, svg, files });
   }
-  await writeWhole(report.png, raster(overview(figures)));
+  await writeWhole(report.png, await raster(overview(figures)));
   await writeWhole(report.csv, csv(run));
   await writeWhole(report.html, runPage(run, parameters, shown));
   return report;

@@ -1,9 +1,14 @@
 import * as Plot from "@observablehq/plot";
 import type { Mark } from "../chart.js";
+import type { LegendItem } from "../legend.js";
+import { integerText } from "../numbers.js";
+import type { Point } from "../statistics.js";
 import { colors } from "../style.js";
 
 /** What the scale keeps free at an edge that has marks. */
-export const edgeRoom = 22;
+export const edgeRoom = 26;
+
+const crowd = 150;
 
 export interface EdgeOptions {
   edge: "top" | "bottom";
@@ -12,6 +17,28 @@ export interface EdgeOptions {
   color: string;
   title: (x: number) => string;
   className: string;
+}
+
+/** Losses that are not finite, on the upper edge. */
+export function notFiniteMarks(points: readonly Point[]): Mark[] {
+  return edgeMarks(notFinite(points), {
+    edge: "top",
+    label: "∞",
+    color: colors.purple,
+    title: (x) => `${x}: not finite`,
+    className: "not-finite",
+  });
+}
+
+export function notFiniteLegend(points: readonly Point[]): LegendItem[] {
+  const { length } = notFinite(points);
+  if (length === 0) return [];
+  return [{ glyph: "triangle-up", color: colors.purple, text: `not finite (${integerText(length)})` }];
+}
+
+/** Where a series has no finite value. */
+export function notFinite(points: readonly Point[]): number[] {
+  return points.filter(({ y }) => !Number.isFinite(y)).map(({ x }) => x);
 }
 
 /**
@@ -48,8 +75,8 @@ export function edgeMarks(
       rotate: edge === "top" ? 0 : 180,
       r: 4,
       fill: color,
-      stroke: "white",
-      strokeWidth: 0.6,
+      // Where they overlap, an outline would hide most of each.
+      ...(xs.length > crowd ? { fillOpacity: 0.4 } : { stroke: "white", strokeWidth: 0.6 }),
       title,
       className,
     }),

@@ -20,7 +20,7 @@ export function forwardPassesFigure({ forwardPasses }: ForwardPassesData): Figur
   const rule = { strokeWidth: sizes.line, strokeDasharray: "5 4" };
   const chart = {
     title,
-    subtitle: `${counted(forwardPasses.length, "measurement")}  ·  ${low} to ${high} forward passes`,
+    subtitle: `${counted(forwardPasses.length, "measurement")}  ·  ${low < high ? `${low} to ${high}` : low} forward passes each`,
     legend: [
       { glyph: "dashed", color: colors.ink, text: `median ${prose(middle)}` },
       { glyph: "dashed", color: colors.vermillion, text: `mean ${prose(average)}` },
@@ -28,7 +28,7 @@ export function forwardPassesFigure({ forwardPasses }: ForwardPassesData): Figur
     y: {
       ...scale(
         bars.map(({ count }) => count),
-        { zero: true, log: false },
+        { zero: true, whole: true, log: false },
       ),
       label: "measurements",
     },
@@ -52,7 +52,9 @@ export function forwardPassesFigure({ forwardPasses }: ForwardPassesData): Figur
     caption: "What measuring costs: how many measurements took how many forward passes.",
     draw: (size) => {
       const x = scale([low, high], { whole: true, log: false, count: size.width / 25 });
-      const domain: [number, number] = [low - 0.7, high + 0.7];
+      // A bar alone does not fill the frame.
+      const room = Math.max(0.7, 3 - (high - low) / 2);
+      const domain: [number, number] = [low - room, high + room];
       return drawChart({ ...chart, x: { ...x, domain, label: "forward passes" } }, size);
     },
   };

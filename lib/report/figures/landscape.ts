@@ -4,9 +4,10 @@ import type { Figure } from "../figure.js";
 import type { LegendItem } from "../legend.js";
 import { prose } from "../numbers.js";
 import { scale } from "../scales.js";
+import { line } from "../series.js";
 import type { Point } from "../statistics.js";
 import { colors, sizes } from "../style.js";
-import { thin } from "../thin.js";
+import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./edge-marks.js";
 
 export interface LandscapeData {
   step: number;
@@ -39,7 +40,9 @@ export function landscapeFigure(data: LandscapeData): Figure {
       label: "learning rate η along Δ",
     },
     y: { ...scale(curve.map(({ y }) => y)), label },
+    insetTop: notFinite(curve).length > 0 ? edgeRoom : 0,
     marks: [
+      ...notFiniteMarks(curve),
       Plot.areaY(below(curve, baseLoss, critical), {
         x: "x",
         y1: baseLoss,
@@ -86,12 +89,12 @@ function verticals({ critical, learningRate }: LandscapeData): Mark[] {
 }
 
 function curveMarks(curve: readonly Point[]): Mark[] {
-  const at = { x: "x", y: "y" };
   return [
-    Plot.line(thin(curve), { ...at, stroke: colors.blue, strokeWidth: sizes.line, className: "curve" }),
+    line(curve, { color: colors.blue, className: "curve" }),
     curve.length <= 100 &&
       Plot.dot(curve, {
-        ...at,
+        x: "x",
+        y: "y",
         fill: colors.blue,
         r: 2.2,
         title: ({ x, y }: Point) => `η = ${prose(x)}: loss ${prose(y, 6)}`,
@@ -106,7 +109,7 @@ function pointMarks(points: readonly (Point & { color: string })[]): Mark[] {
     .map(({ color, ...point }) => Plot.dot([point], { x: "x", y: "y", r: 5, fill: color, stroke: "white" }));
 }
 
-function legendItems({ learningRate, critical }: LandscapeData): LegendItem[] {
+function legendItems({ points, learningRate, critical }: LandscapeData): LegendItem[] {
   const items: LegendItem[] = [
     { glyph: "line-dots", color: colors.blue, text: "L(θ − ηΔ)" },
     { glyph: "dashed", color: colors.muted, text: "L(θ)" },
@@ -114,7 +117,7 @@ function legendItems({ learningRate, critical }: LandscapeData): LegendItem[] {
   ];
   if (Number.isFinite(critical))
     items.push({ glyph: "line", color: colors.ink, text: `ηc = ${prose(critical)}` });
-  return items;
+  return [...items, ...notFiniteLegend(points)];
 }
 
 /** The part of the curve before ηc, and ηc itself: where the loss is lower than L(θ). */

@@ -4,9 +4,10 @@ import type { Figure } from "../figure.js";
 import type { LegendItem } from "../legend.js";
 import { prose } from "../numbers.js";
 import { scale } from "../scales.js";
+import { line, stepAxis } from "../series.js";
 import { kernelMean, manyPoints, type Point, running, windowFor } from "../statistics.js";
-import { colors, sizes } from "../style.js";
-import { thin } from "../thin.js";
+import { colors } from "../style.js";
+import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./edge-marks.js";
 
 export interface LossData {
   /** Loss over steps. */
@@ -24,10 +25,11 @@ export function lossFigure(data: LossData): Figure {
   const title = "Loss over training";
   const chart = {
     title,
-    subtitle: subtitle(data),
+    subtitle: [...ends("training", training), ...ends("validation", validation)].join("  ·  "),
     legend: legendItems(data, window),
     y: { ...scale([...training, ...validation].map(({ y }) => y)), label },
-    marks: [...trainingMarks(training, window), ...validationMarks(validation)],
+    insetTop: notFinite(training).length > 0 ? edgeRoom : 0,
+    marks: [...trainingMarks(training, window), ...validationMarks(validation), ...notFiniteMarks(training)],
   };
   const steps = training.map(({ x }) => x);
   return {
@@ -36,36 +38,25 @@ export function lossFigure(data: LossData): Figure {
     caption:
       `The loss of each step's batch before its update${window > 1 ? " (light), and smoothed (dark)" : ""}` +
       `${validation.length > 0 ? ", and the loss on held-out data (points)" : ""}.`,
-    draw: (size) =>
-      drawChart(
-        { ...chart, x: { ...scale(steps, { whole: true, log: false, count: 8 }), label: "step" } },
-        size,
-      ),
+    draw: (size) => drawChart({ ...chart, x: stepAxis(steps, size) }, size),
   };
 }
 
 function trainingMarks(training: readonly Point[], window: number): Mark[] {
-  const line = { x: "x", y: "y", stroke: colors.blue };
-  const raw =
-    window > 1 ? { strokeOpacity: 0.4, strokeWidth: 1 } : { strokeWidth: sizes.line, marker: "dot" as const };
-  if (training.length > 40) delete raw.marker;
+  const color = colors.blue;
+  if (window === 1) return [line(training, { color, dots: true, className: "training" })];
   return [
-    Plot.line(thin(training), { ...line, ...raw, className: "training" }),
-    window > 1 &&
-      Plot.line(running(training, window, kernelMean), {
-        ...line,
-        strokeWidth: sizes.line,
-        className: "training-smoothed",
-      }),
+    line(training, { color, width: 1, opacity: 0.4, className: "training" }),
+    line(running(training, window, kernelMean), { color, className: "training-smoothed" }),
   ];
 }
 
 function validationMarks(validation: readonly Point[]): Mark[] {
-  const at = { x: "x", y: "y" };
   return [
-    Plot.line(validation, { ...at, stroke: colors.vermillion, strokeWidth: 1.5 }),
+    line(validation, { color: colors.vermillion, width: 1.5, className: "validation-line" }),
     Plot.dot(validation, {
-      ...at,
+      x: "x",
+      y: "y",
       fill: colors.vermillion,
       stroke: "white",
       r: 4,
@@ -75,17 +66,17 @@ function validationMarks(validation: readonly Point[]): Mark[] {
   ];
 }
 
-function legendItems({ validation }: LossData, window: number): LegendItem[] {
-  const items: LegendItem[] = [
-    { glyph: "line", color: colors.blue, opacity: window > 1 ? 0.5 : 1, text: "training" },
-  ];
+function legendItems({ training, validation }: LossData, window: number): LegendItem[] {
+  const opacity = window > 1 ? 0.5 : 1;
+  const items: LegendItem[] = [{ glyph: "line", color: colors.blue, opacity, text: "training" }];
   if (window > 1) items.push({ glyph: "line", color: colors.blue, text: `smoothed over ${window} steps` });
   if (validation.length > 0) items.push({ glyph: "line-dots", color: colors.vermillion, text: "validation" });
-  return items;
+  return [...items, ...notFiniteLegend(training)];
 }
 
-function subtitle({ training, validation }: LossData): string {
-  const part = (name: string, points: readonly Point[]) =>
-    points.length > 0 ? [`${name} ${prose(points[0]?.y)} → ${prose(points.at(-1)?.y)}`] : [];
-  return [...part("training", training), ...part("validation", validation)].join("  ·  ");
+/** Where a series begins and where it ends. */
+function ends(name: string, points: readonly Point[]): string[] {
+  const [first, last] = [prose(points[0]?.y), prose(points.at(-1)?.y)];
+  if (points.length === 0) return [];
+  return [points.length === 1 ? `${name} ${first}` : `${name} ${first} → ${last}`];
 }
