@@ -10,7 +10,7 @@ import sys
 import time
 
 import torch
-from gpt2 import Gpt2
+from networks import Gpt2
 from safetensors.torch import load_file
 
 directory, batches, threads, kind, settings = sys.argv[1:6]

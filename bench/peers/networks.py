@@ -1,4 +1,4 @@
-"""GPT-2 in plain PyTorch, from a Hugging Face directory: what a PyTorch user would write."""
+"""GPT-2 and multilayer perceptrons in plain PyTorch, from a model directory: what a PyTorch user would write."""
 
 import json
 import os
@@ -67,3 +67,25 @@ class Gpt2(torch.nn.Module):
 
     def loss(self, ids, labels):
         return F.cross_entropy(self(ids).flatten(0, 1), labels.flatten())
+
+
+def mlp(config, stored):
+    """Linear layers with GELU between them."""
+    sizes = config["layer_sizes"]
+    layers = []
+    for n, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
+        linear = torch.nn.Linear(inputs, outputs)
+        with torch.no_grad():
+            linear.weight.copy_(stored[f"layers.{n}.weight"])
+            linear.bias.copy_(stored[f"layers.{n}.bias"])
+        layers += [linear, torch.nn.GELU()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def load_network(directory, batch):
+    """The network of a directory, and its inputs and labels from a batch file."""
+    config = json.load(open(os.path.join(directory, "config.json")))
+    if config["model_type"] == "mlp":
+        stored = load_file(os.path.join(directory, "model.safetensors"))
+        return mlp(config, stored), batch["inputs"], batch["targets"]
+    return Gpt2(directory), batch["input_ids"], batch["labels"]
