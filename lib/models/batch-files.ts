@@ -96,15 +96,20 @@ async function makeBatches(
   for (let i = 0; i < count; i++) {
     const part = <T extends BigInt64Array | Float32Array | Float64Array>(all: T) =>
       all.subarray((i * all.length) / count, ((i + 1) * all.length) / count) as T;
-    made.push(
-      kind === "tokens"
-        ? Batch.tokens({
-            inputIds: part(inputs as BigInt64Array),
-            labels: part(targets as BigInt64Array),
-            shape: [rows, width],
-          })
-        : Batch.examples({ inputs: part(inputs as Float32Array), targets: part(targets), shape: [rows] }),
-    );
+    try {
+      made.push(
+        kind === "tokens"
+          ? Batch.tokens({
+              inputIds: part(inputs as BigInt64Array),
+              labels: part(targets as BigInt64Array),
+              shape: [rows, width],
+            })
+          : Batch.examples({ inputs: part(inputs as Float32Array), targets: part(targets), shape: [rows] }),
+      );
+    } catch (error) {
+      for (const batch of made) batch.dispose();
+      throw bad(path, `numbers that make batch ${i} of ${count}`, (error as Error).message, error);
+    }
   }
   return made;
 }
@@ -117,9 +122,7 @@ function numbers(
   return dtype === "float64" ? new Float64Array(bytes) : new Float32Array(bytes);
 }
 
-function bad(file: string, what: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_BATCH_FILE",
-    `Expected ${what} for the batch "${file}" but received ${received}`,
-  );
+function bad(file: string, what: string, received: string, cause?: unknown): CriticalSharpnessError {
+  const message = `Expected ${what} for the batch "${file}" but received ${received}`;
+  return new CriticalSharpnessError("ERR_BATCH_FILE", message, { cause });
 }
