@@ -47,17 +47,23 @@ function extent(values: readonly number[], positive = false): [number, number] {
   return [low, high];
 }
 
+/** To far within what doubles hold, so that no room added is infinite or 0. */
+function clamp(value: number, lowest: number, highest: number): number {
+  return Math.min(highest, Math.max(lowest, value));
+}
+
 function linearScale(
   lowest: number,
   highest: number,
   { zero, whole, tight, count = 6 }: ScaleOptions,
 ): Scale {
-  // Far within what doubles hold, so that no sum below is infinite.
-  let [low, high] = [Math.max(-1e300, lowest), Math.min(1e300, highest)];
+  let [low, high] = [clamp(lowest, -1e300, 1e300), clamp(highest, -1e300, 1e300)];
   if (zero) low = Math.min(0, low);
-  const size = Math.max(Math.abs(low), Math.abs(high)) || 1;
-  const flat = high - low < size * 1e-9 || high - low < 1e-300;
-  if (flat) [low, high] = whole ? [low - 1, high + 1] : [low - size * 0.1, high + size * 0.1];
+  const largestEnd = Math.max(Math.abs(low), Math.abs(high));
+  const size = largestEnd < 1e-290 ? 1 : largestEnd;
+  const flat = high - low < size * 1e-9;
+  const apart = whole ? Math.max(1, size * 1e-9) : size * 0.1;
+  if (flat) [low, high] = [low - apart, high + apart];
   const room = tight ? 0 : (high - low) * 0.05;
   const domain: [number, number] = [zero && lowest >= 0 ? 0 : low - room, high + room];
   const step = niceStep((domain[1] - domain[0]) / count, whole);
@@ -76,7 +82,7 @@ function niceStep(least: number, whole = false): number {
 }
 
 function logScale(lowest: number, highest: number, count: number): Scale {
-  let [low, high] = [Math.max(1e-290, lowest), Math.min(1e290, highest)];
+  let [low, high] = [clamp(lowest, 1e-290, 1e290), clamp(highest, 1e-290, 1e290)];
   if (high / low < 1.5) [low, high] = [low / 1.25, high * 1.25];
   const decades = Math.log10(high) - Math.log10(low);
   const room = 10 ** Math.min(8, decades * 0.05);

@@ -19,18 +19,15 @@ export interface LineOptions {
 }
 
 /** A series as a line, broken where there is no value. */
-export function line(points: readonly Point[], options: LineOptions): Mark {
+export function line(points: readonly Point[], options: LineOptions): Mark[] {
   const { color, className, width = sizes.line, opacity = 1, dots = false } = options;
   const marked = points.length === 1 || (dots && points.length <= fewPoints);
-  return Plot.line(thin(points), {
-    x: "x",
-    y: "y",
-    stroke: color,
-    strokeWidth: width,
-    strokeOpacity: opacity,
-    ...(marked ? { marker: "dot" as const } : {}),
-    className,
-  });
+  const at = { x: "x", y: "y" };
+  return [
+    Plot.line(thin(points), { ...at, stroke: color, strokeWidth: width, strokeOpacity: opacity, className }),
+    // No marker of the line's: that would need an id, and a page has many figures.
+    marked && Plot.dot(points, { ...at, fill: color, r: 3, className: `${className}-points` }),
+  ];
 }
 
 /** The axis of a series over steps. */

@@ -80,11 +80,15 @@ export function statusRows({
   const count = (status: string) =>
     integerText(steps.filter(({ measurement }) => measurement?.status === status).length);
   return [
-    ["converged", count("converged"), "The first rise of the loss was enclosed: λc = 2/ηc."],
+    [
+      "converged",
+      count("converged"),
+      "The rise of the loss above L(θ) was enclosed to the tolerance: λc = 2/ηc.",
+    ],
     [
       "non-descent",
       count("non-descent"),
-      "Δ does not descend: the loss rises from the start, ηc = 0 and λc = ∞.",
+      "Δ does not descend: every step along it raises the loss, ηc = 0 and λc = ∞.",
     ],
     ["unbounded", count("unbounded"), "The loss rose at no η that was tried: ηc = ∞ and λc = 0."],
   ];

@@ -69,8 +69,8 @@ export function landscapeFigure(data: LandscapeData): Figure {
     name: "loss-along-update",
     title,
     caption: hasCritical
-      ? `The loss of step ${step}'s batch along its update Δ, before it was made. The first η at which the loss passes ` +
-        "L(θ) is the critical learning rate ηc (shaded: where it is lower); the update itself went as far as this step's η."
+      ? `The loss of step ${step}'s batch along its update Δ, before it was made. Where the loss passes L(θ) is the ` +
+        "critical learning rate ηc (shaded: where it is lower); the update itself went as far as this step's η."
       : `The loss of step ${step}'s batch along its update Δ, before it was made.`,
     draw: (size) => drawChart(chart, size),
   };
@@ -90,7 +90,7 @@ function verticals({ critical, learningRate }: LandscapeData): Mark[] {
 
 function curveMarks(curve: readonly Point[]): Mark[] {
   return [
-    line(curve, { color: colors.blue, className: "curve" }),
+    ...line(curve, { color: colors.blue, className: "curve" }),
     curve.length <= 100 &&
       Plot.dot(curve, {
         x: "x",

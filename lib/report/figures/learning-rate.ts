@@ -22,7 +22,7 @@ export function learningRateFigure({ learningRate }: LearningRateData): Figure {
     subtitle: `highest ${prose(highest)}  ·  last ${prose(values.at(-1))}`,
     legend: [{ glyph: "line", color: colors.vermillion, text: "η of each step" }] as const,
     y: { ...scale(values, { zero: true, log }), label: "learning rate η" },
-    marks: [line(learningRate, { color: colors.vermillion, className: "learning-rate" })],
+    marks: line(learningRate, { color: colors.vermillion, className: "learning-rate" }),
   };
   const steps = learningRate.map(({ x }) => x);
   return {

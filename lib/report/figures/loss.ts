@@ -44,16 +44,16 @@ export function lossFigure(data: LossData): Figure {
 
 function trainingMarks(training: readonly Point[], window: number): Mark[] {
   const color = colors.blue;
-  if (window === 1) return [line(training, { color, dots: true, className: "training" })];
+  if (window === 1) return line(training, { color, dots: true, className: "training" });
   return [
-    line(training, { color, width: 1, opacity: 0.4, className: "training" }),
-    line(running(training, window, kernelMean), { color, className: "training-smoothed" }),
+    ...line(training, { color, width: 1, opacity: 0.4, className: "training" }),
+    ...line(running(training, window, kernelMean), { color, className: "training-smoothed" }),
   ];
 }
 
 function validationMarks(validation: readonly Point[]): Mark[] {
   return [
-    line(validation, { color: colors.vermillion, width: 1.5, className: "validation-line" }),
+    ...line(validation, { color: colors.vermillion, width: 1.5, className: "validation-line" }),
     Plot.dot(validation, {
       x: "x",
       y: "y",

@@ -16,7 +16,7 @@ export function measuredMarks(data: SharpnessData): Mark[] {
   if (measured.length <= manyPoints) return fewMarks(data);
   const haze = measured.length <= mostPoints ? points(data, { r: 2, opacity: 0.35 }) : band(measured);
   const trend = running(measured, windowFor(measured.length), median);
-  return [haze, line(trend, { color, className: "running-median" })];
+  return [haze, ...line(trend, { color, className: "running-median" })];
 }
 
 export function measuredLegend({ measured: { length } }: SharpnessData): LegendItem[] {
@@ -45,7 +45,7 @@ function fewMarks(data: SharpnessData): Mark[] {
       strokeWidth: 3,
       className: "bracket",
     }),
-    line(broken, { color, width: 1, opacity: 0.6, className: "measured-line" }),
+    ...line(broken, { color, width: 1, opacity: 0.6, className: "measured-line" }),
     points(data, { r: 2.5, opacity: 1 }),
   ];
 }

@@ -38,7 +38,7 @@ export function sharpnessFigure(data: SharpnessData): Figure {
     },
     marks: [
       ...measuredMarks(data),
-      line(threshold, { color: colors.vermillion, className: "threshold" }),
+      ...line(threshold, { color: colors.vermillion, className: "threshold" }),
       ...outsideMarks(data),
     ],
   };
