@@ -27,34 +27,41 @@ export async function writeState(file: string, { handle, model, kind, steps }: O
 /** @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE` naming what does not fit. */
 export async function readState(file: string, { handle, model, kind }: Optimizer): Promise<void> {
   const { tensors, metadata } = await readSafetensorsHeader(file);
-  const bad = (what: string, received: string) =>
+  const bad = (what: string, received: string, cause?: unknown) =>
     new CriticalSharpnessError(
       "ERR_OPTIMIZER_STATE",
       `Expected ${what} for the optimizer state "${file}" but received ${received}`,
+      { cause },
     );
   if (metadata.optimizer !== kind)
     throw bad(`state of "${kind}"`, `state of "${metadata.optimizer ?? "no optimizer"}"`);
-  const steps = Number(metadata.steps);
-  if (!Number.isSafeInteger(steps) || steps < 0)
-    throw bad("a count of steps in its metadata", String(metadata.steps));
+  const steps = /^\d+$/.test(metadata.steps ?? "") ? Number(metadata.steps) : NaN;
+  if (!Number.isSafeInteger(steps)) throw bad("a count of steps in its metadata", String(metadata.steps));
 
   const first = model.parameters[0]?.name ?? "";
   const roles = [...tensors.keys()]
     .filter((name) => name.endsWith(`.${first}`))
     .map((name) => name.slice(0, -first.length - 1));
+  const known = new Set(roles.flatMap((role) => model.parameters.map(({ name }) => `${role}.${name}`)));
+  const surplus = [...tensors.keys()].find((name) => !known.has(name));
+  if (surplus !== undefined) throw bad("only tensors of the model's parameters", `"${surplus}"`);
   const state: Record<string, NativeVector> = {};
   try {
     for (const role of roles) {
       const places = model.parameters.map(({ name, shape }): FileTensor => {
         const tensor = tensors.get(`${role}.${name}`);
         if (!tensor) throw bad(`a tensor "${role}.${name}"`, "none of that name");
+        if (tensor.dtype === "int64")
+          throw bad(`floating-point numbers in tensor "${tensor.name}"`, tensor.dtype);
         if (String(tensor.shape) !== String(shape))
           throw bad(`shape [${shape}] of tensor "${tensor.name}"`, `[${tensor.shape}]`);
         return { path: file, byteOffset: tensor.byteOffset, dtype: tensor.dtype };
       });
       state[role] = await native().loadVector(model.handle, places);
     }
-    await handle.restore(steps, state);
+    await handle.restore(steps, state).catch((error: Error & { code?: string }) => {
+      throw error.code === "ERR_OPTIMIZER_STATE" ? bad("all state tensors", error.message, error) : error;
+    });
   } finally {
     for (const vector of Object.values(state)) vector.dispose();
   }
