@@ -54,6 +54,12 @@ export function checkString(value: unknown, subject: string): string {
   return value;
 }
 
+/** The value, if it is an array of non-empty strings. */
+export function checkStrings(value: unknown, subject: string): string[] {
+  if (!Array.isArray(value)) throw expected("an array of strings", subject, value);
+  return value.map((v, i) => checkString(v, `${subject}[${i}]`));
+}
+
 /** The value as a plain record; a missing one is empty. */
 export function checkOptions(value: unknown, subject: string): Record<string, unknown> {
   if (value === undefined) return {};

@@ -16,6 +16,7 @@ const record = 1 + features;
  */
 export async function loadCifar10(paths: readonly string[]): Promise<ExampleSet> {
   const files = await listFiles(paths, ".bin");
+  if (files.length === 0) throw badData("at least one file of images", "paths", "none");
   const parts: Buffer[] = [];
   for (const file of files) {
     const bytes = await readFile(file).catch((error) => {

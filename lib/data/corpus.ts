@@ -1,3 +1,4 @@
+import { expected } from "../errors.js";
 import { badData } from "./errors.js";
 import type { Texts } from "./texts.js";
 import type { TextTokenizer } from "./tokenizers.js";
@@ -14,6 +15,9 @@ export async function tokenizeCorpus(
   tokenizer: TextTokenizer,
   separator: string,
 ): Promise<TokenStream> {
+  if (typeof texts?.[Symbol.asyncIterator] !== "function")
+    throw expected("texts one after the other", "texts", texts);
+  if (typeof tokenizer?.encode !== "function") throw expected("a tokenizer", "tokenizer", tokenizer);
   const parts: TokenArray[] = [];
   let length = 0;
   for await (const text of texts) {

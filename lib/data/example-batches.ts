@@ -1,4 +1,5 @@
-import { checkNumber } from "../checks.js";
+import { checkNumber, checkOptions } from "../checks.js";
+import { expected } from "../errors.js";
 import { badData } from "./errors.js";
 import { type ExampleSet, gather, rows } from "./examples.js";
 import { permutation, random } from "./random.js";
@@ -33,12 +34,12 @@ export class ExampleBatches {
 
   /** @throws CriticalSharpnessError `ERR_DATA` if there are fewer examples than a batch takes. */
   constructor(set: ExampleSet, options: ExampleBatchOptions) {
-    this.#size = checkNumber(options.size, "options.size", { minimum: 1, integer: true });
-    this.#seed = checkNumber(options.seed, "options.seed", { minimum: 0, integer: true });
-    const fraction = checkNumber(options.validationFraction ?? 0, "options.validationFraction", {
-      minimum: 0,
-      below: 1,
-    });
+    const { size, seed, validationFraction = 0 } = checkOptions(options, "options");
+    if (!((set as unknown as ExampleSet | null)?.inputs instanceof Float32Array))
+      throw expected("an ExampleSet", "set", set);
+    this.#size = checkNumber(size, "options.size", { minimum: 1, integer: true });
+    this.#seed = checkNumber(seed, "options.seed", { minimum: 0, integer: true });
+    const fraction = checkNumber(validationFraction, "options.validationFraction", { minimum: 0, below: 1 });
     const held = Math.floor(set.count * fraction);
     this.#training = rows(set, 0, set.count - held);
     this.#validation = rows(set, set.count - held, set.count);
@@ -63,6 +64,7 @@ export class ExampleBatches {
 
   /** The training batch of a step, which counts from 1. */
   training(step: number): ExampleBatch {
+    checkNumber(step, "step", { minimum: 1, integer: true });
     const { inputs, targets, count } = this.#training;
     if (this.fullBatch) return { kind: "examples", inputs, targets, shape: [count] };
     const perEpoch = Math.floor(count / this.#size);

@@ -2,6 +2,7 @@ export { loadCifar10 } from "./cifar10.js";
 export { tokenizeCorpus } from "./corpus.js";
 export { type ExampleBatch, ExampleBatches, type ExampleBatchOptions } from "./example-batches.js";
 export type { ExampleSet } from "./examples.js";
+export { loadMnist } from "./mnist.js";
 export { type Random, random } from "./random.js";
 export { type SyntheticOptions, syntheticExamples } from "./synthetic.js";
 export { jsonLinesTexts, listFiles, plainTexts, stateOfTheUnionTexts, type Texts } from "./texts.js";

@@ -1,4 +1,4 @@
-import { checkChoice, checkNumber } from "../checks.js";
+import { checkChoice, checkNumber, checkOptions } from "../checks.js";
 import type { ExampleSet } from "./examples.js";
 import { type Random, random } from "./random.js";
 
@@ -25,13 +25,15 @@ export interface SyntheticOptions {
  */
 export function syntheticExamples(options: SyntheticOptions): ExampleSet {
   const size = { minimum: 1, maximum: 2 ** 24, integer: true };
-  const task = checkChoice(options.task, "options.task", ["regression", "classification"]);
-  const count = checkNumber(options.count, "options.count", size);
-  const features = checkNumber(options.features, "options.features", size);
-  const outputs = checkNumber(options.outputs, "options.outputs", size);
-  const hidden = checkNumber(options.hidden ?? 32, "options.hidden", size);
-  const noise = checkNumber(options.noise ?? 0.1, "options.noise", { minimum: 0 });
-  const generator = random("synthetic", options.seed);
+  const given = checkOptions(options, "options");
+  const task = checkChoice(given.task, "options.task", ["regression", "classification"]);
+  const count = checkNumber(given.count, "options.count", size);
+  const features = checkNumber(given.features, "options.features", size);
+  const outputs = checkNumber(given.outputs, "options.outputs", size);
+  const hidden = checkNumber(given.hidden ?? 32, "options.hidden", size);
+  const noise = checkNumber(given.noise ?? 0.1, "options.noise", { minimum: 0 });
+  const seed = checkNumber(given.seed, "options.seed", { minimum: 0, integer: true });
+  const generator = random("synthetic", seed);
   const first = normals(generator, hidden * features, 1 / Math.sqrt(features));
   const second = normals(generator, outputs * hidden, 1 / Math.sqrt(hidden));
   const inputs = Float32Array.from(normals(generator, count * features, 1));

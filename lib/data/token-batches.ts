@@ -1,7 +1,7 @@
-import { checkNumber } from "../checks.js";
+import { checkNumber, checkOptions } from "../checks.js";
 import { badData } from "./errors.js";
 import { random } from "./random.js";
-import type { TokenStream } from "./tokens.js";
+import { checkStream, type TokenStream } from "./tokens.js";
 
 /** Token sequences with their labels, row-major; the labels are the inputs shifted by one. */
 export interface TokenBatch {
@@ -37,14 +37,12 @@ export class TokenBatches {
   /** @throws CriticalSharpnessError `ERR_DATA` if the stream is shorter than a sequence needs. */
   constructor(stream: TokenStream, options: TokenBatchOptions) {
     const positive = { minimum: 1, integer: true };
-    this.#stream = stream;
-    this.#size = checkNumber(options.size, "options.size", positive);
-    this.#sequence = checkNumber(options.sequence, "options.sequence", positive);
-    this.#seed = checkNumber(options.seed, "options.seed", { minimum: 0, integer: true });
-    const fraction = checkNumber(options.validationFraction ?? 0, "options.validationFraction", {
-      minimum: 0,
-      below: 1,
-    });
+    const { size, sequence, seed, validationFraction = 0 } = checkOptions(options, "options");
+    this.#stream = checkStream(stream, "stream");
+    this.#size = checkNumber(size, "options.size", positive);
+    this.#sequence = checkNumber(sequence, "options.sequence", positive);
+    this.#seed = checkNumber(seed, "options.seed", { minimum: 0, integer: true });
+    const fraction = checkNumber(validationFraction, "options.validationFraction", { minimum: 0, below: 1 });
     const held = Math.floor(stream.length * fraction);
     this.trainingTokens = stream.length - held;
     // A window's last label is one token further.
@@ -66,6 +64,7 @@ export class TokenBatches {
 
   /** The training batch of a step, which counts from 1. */
   async training(step: number): Promise<TokenBatch> {
+    checkNumber(step, "step", { minimum: 1, integer: true });
     const generator = random("token batch", this.#seed, step);
     const places = this.trainingTokens - this.#sequence;
     return this.#windows(Array.from({ length: this.#size }, () => generator.below(places)));

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { checkChoice, checkOptions } from "../checks.js";
 import { badData, unreadable } from "./errors.js";
 import { type NpyHeader, npyHeaderBytes, npyMagic, parseNpyHeader } from "./npy.js";
 import type { TokenArray, TokenStream } from "./tokens.js";
@@ -17,11 +18,13 @@ export interface TokenFileOptions {
  * @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA` naming the file.
  */
 export async function openTokenFile(path: string, options: TokenFileOptions = {}): Promise<TokenStream> {
+  const { dtype: stated } = checkOptions(options, "options");
+  const given = stated === undefined ? undefined : checkChoice(stated, "options.dtype", ["uint16", "uint32"]);
   const file = await open(path, "r").catch((error) => {
     throw unreadable("a readable token file", path, error);
   });
   try {
-    const { dtype, count, byteOffset } = await layout(file, path, options.dtype);
+    const { dtype, count, byteOffset } = await layout(file, path, given);
     return {
       name: path,
       length: count,

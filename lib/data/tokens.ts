@@ -1,3 +1,5 @@
+import { expected } from "../errors.js";
+
 /** Token ids as they are stored. */
 export type TokenArray = Uint8Array | Uint16Array | Uint32Array;
 
@@ -13,8 +15,18 @@ export interface TokenStream extends AsyncDisposable {
   read(start: number, count: number): Promise<TokenArray>;
 }
 
+/** The value, if it can be read as a stream. */
+export function checkStream(value: unknown, subject: string): TokenStream {
+  const { length, read } = (value ?? {}) as Partial<TokenStream>;
+  if (!Number.isSafeInteger(length) || typeof read !== "function")
+    throw expected("a TokenStream", subject, value);
+  return value as TokenStream;
+}
+
 /** Tokens in memory. */
 export function tokensInMemory(name: string, tokens: TokenArray, vocabularySize?: number): TokenStream {
+  if (!(tokens instanceof Uint8Array || tokens instanceof Uint16Array || tokens instanceof Uint32Array))
+    throw expected("a Uint8Array, Uint16Array or Uint32Array", "tokens", tokens);
   return {
     name,
     length: tokens.length,
@@ -26,6 +38,9 @@ export function tokensInMemory(name: string, tokens: TokenArray, vocabularySize?
 
 /** Streams one after the other, as one. It owns them. */
 export function concatenated(streams: readonly TokenStream[]): TokenStream {
+  if (!Array.isArray(streams) || streams.length === 0)
+    throw expected("an array of at least one TokenStream", "streams", streams);
+  for (const [i, stream] of streams.entries()) checkStream(stream, `streams[${i}]`);
   const [only] = streams;
   if (only && streams.length === 1) return only;
   const sizes = streams.map((s) => s.vocabularySize);

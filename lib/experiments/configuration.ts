@@ -100,7 +100,7 @@ function resolveModel(
     if (typeof directory !== "string" || directory === "")
       throw new TypeError(`Expected a path for model.directory but received ${JSON.stringify(directory)}`);
     if (other !== undefined)
-      throw new TypeError(`Expected no key beside model.directory but received "${other}"`);
+      throw new TypeError(`Expected no key beside it for model.directory but received "${other}"`);
     return { directory: absolute(directory) };
   }
   const { seed: own = seed, initialization, ...config } = model;

@@ -16,7 +16,7 @@ export function checkMeterState(value: unknown): MeterState {
   if (version !== 1 || !lastFits || !CriticalPredictor.accepts(predictor))
     throw new CriticalSharpnessError(
       "ERR_METER_STATE",
-      `Expected the state of a SharpnessMeter (version 1) but received ${version === 1 ? "a damaged one" : `version ${String(version)}`}`,
+      `Expected what a SharpnessMeter of this version gives for its state but received ${version === 1 ? "a damaged one" : `version ${String(version)}`}`,
     );
   return value as MeterState;
 }

@@ -36,7 +36,8 @@ export async function readState(file: string, { handle, model, kind }: Optimizer
   if (metadata.optimizer !== kind)
     throw bad(`state of "${kind}"`, `state of "${metadata.optimizer ?? "no optimizer"}"`);
   const steps = /^\d+$/.test(metadata.steps ?? "") ? Number(metadata.steps) : NaN;
-  if (!Number.isSafeInteger(steps)) throw bad("a count of steps in its metadata", String(metadata.steps));
+  if (!Number.isSafeInteger(steps))
+    throw bad("a count of steps in its metadata", JSON.stringify(metadata.steps) ?? "none");
 
   const first = model.parameters[0]?.name ?? "";
   const roles = [...tensors.keys()]

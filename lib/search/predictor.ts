@@ -1,3 +1,4 @@
+import { expected } from "../errors.js";
 import { type LevelState, learnLevel, newLevel, predictLevel } from "./level.js";
 import { learnShape, newShape, predictShape, refine, type ShapeState } from "./shape.js";
 import type { LineShape, SearchResult } from "./types.js";
@@ -47,8 +48,9 @@ export class CriticalPredictor {
     return (level === null || sameForm(level, newLevel(learnt as number))) && sameForm(shape, newShape());
   }
 
-  /** Takes the place of what was learnt. */
+  /** Takes the place of what was learnt. @throws TypeError if it is not a state. */
   restore(state: PredictorState): void {
+    if (!CriticalPredictor.accepts(state)) throw expected("what state() gives", "state", state);
     this.#state = structuredClone(state);
   }
 
@@ -82,7 +84,9 @@ export class CriticalPredictor {
 }
 
 /** Logarithms, so that effects are exponents; losses may be negative in general. */
-function features({ slope, baseLoss, norm }: LineFacts): number[] {
+function features(facts: LineFacts): number[] {
+  if (typeof facts !== "object" || facts === null) throw expected("an object", "facts", facts);
+  const { slope, baseLoss, norm } = facts;
   const known = [Math.log(slope), Math.log(Math.max(Math.abs(baseLoss), 1e-12))];
   return norm === undefined ? known : [...known, Math.log(Math.max(norm, 1e-300))];
 }

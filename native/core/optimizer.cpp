@@ -18,7 +18,7 @@ void Optimizer::accumulate(const ParameterVector& gradient) {
 
 void Optimizer::require_gradient() const {
   if (steps_ == 0)
-    throw InputError(InputError::Kind::state, "ERR_NO_GRADIENT", "Expected a gradient to have been accumulated before the direction is used but received none");
+    throw InputError(InputError::Kind::state, "ERR_NO_GRADIENT", "Expected a gradient, taken in by accumulate, for the optimizer's direction but received none");
 }
 
 std::shared_ptr<const ParameterVector> Optimizer::direction(bool weight_decay) const {

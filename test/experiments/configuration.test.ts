@@ -164,7 +164,7 @@ describe("what is wrong is said in one line", () => {
     [{ ...gpt, model: { directory: "" } }, 'Expected a path for model.directory but received ""'],
     [
       { ...gpt, model: { directory: "a", seed: 1 } },
-      'Expected no key beside model.directory but received "seed"',
+      'Expected no key beside it for model.directory but received "seed"',
     ],
     [{ ...gpt, model: "a" }, 'Expected an object for model but received "a"'],
   ];
