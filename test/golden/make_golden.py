@@ -1,9 +1,10 @@
 """
 Writes the golden values: losses, gradients, update directions and critical learning rates in float64 by PyTorch.
 
-    python -m venv .venv && .venv/bin/pip install -r test/golden/requirements.txt \
-        --extra-index-url https://download.pytorch.org/whl/cpu
+    python3 -m venv .venv && .venv/bin/pip install -r test/golden/requirements.txt
     .venv/bin/python test/golden/make_golden.py
+
+PyTorch's CPU build will do; about a minute on one core. The same versions write the same bytes on the same kind of CPU.
 
 For each case a folder cases/<name>/ with
     config.json, model.safetensors   the model. Weights are float32 numbers, so that float32 and float64 start alike
