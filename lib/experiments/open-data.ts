@@ -6,6 +6,7 @@ import {
   jsonLinesTexts,
   listFiles,
   loadCifar10,
+  loadMnist,
   loadTokenizer,
   openTokenFile,
   plainTexts,
@@ -18,19 +19,27 @@ import {
 import type { TrainConfiguration } from "./configuration.js";
 
 type DataSection = TrainConfiguration["data"];
-type Examples = Extract<DataSection, { type: "cifar10" | "synthetic" }>;
+type Examples = Extract<DataSection, { type: "cifar10" | "mnist" | "synthetic" }>;
 
 /** Opens what the section `data` of a configuration names: a stream of tokens, or a set of examples. */
 export async function openData(data: DataSection, seed: number): Promise<TokenStream | ExampleSet> {
-  return isExamples(data) ? openExamples(data, seed) : openTokens(data);
+  return isExampleData(data) ? openExamples(data, seed) : openTokens(data);
 }
 
-function isExamples(data: DataSection): data is Examples {
-  return data.type === "cifar10" || data.type === "synthetic";
+/** Whether the data are examples with targets; else they are tokens. */
+export function isExampleData(data: DataSection): data is Examples {
+  return data.type === "cifar10" || data.type === "mnist" || data.type === "synthetic";
 }
 
 async function openExamples(data: Examples, seed: number): Promise<ExampleSet> {
-  return data.type === "cifar10" ? loadCifar10(data.files) : syntheticExamples({ ...data, seed });
+  switch (data.type) {
+    case "cifar10":
+      return loadCifar10(data.files);
+    case "mnist":
+      return loadMnist();
+    case "synthetic":
+      return syntheticExamples({ ...data, seed });
+  }
 }
 
 async function openTokens(data: Exclude<DataSection, Examples>): Promise<TokenStream> {

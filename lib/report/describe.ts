@@ -43,6 +43,7 @@ export function describeData(data: TrainConfiguration["data"]): string {
     "state-of-the-union": "State of the Union addresses",
     tokens: "token files",
     cifar10: "CIFAR-10",
+    mnist: "MNIST digits",
     synthetic: "synthetic",
   } as const;
   if (data.type === "synthetic")

@@ -1,3 +1,4 @@
+import { isExampleData } from "../experiments/index.js";
 import {
   contextLength,
   describeData,
@@ -16,7 +17,7 @@ export function trainingRows(run: RunRecords, parameters: number | undefined): R
   const { configuration, created, versions, steps, validations } = run;
   const { model, data, optimizer, batch, seed, dtype } = configuration;
   const last = steps.at(-1);
-  const seen = data.type === "cifar10" || data.type === "synthetic" ? "examples" : "tokens";
+  const seen = isExampleData(data) ? "examples" : "tokens";
   const length = batch.sequence ?? contextLength(model);
   const size = length
     ? `${counted(batch.size, "sequence")} of ${integerText(length)} tokens`

@@ -2,6 +2,7 @@ import path from "node:path";
 import { Command } from "commander";
 import { AbortError, CriticalSharpnessError } from "../../errors.js";
 import {
+  isExampleData,
   readConfiguration,
   type StepRecord,
   type TrainConfiguration,
@@ -98,7 +99,7 @@ function stopped({ step, steps }: TrainDisplay, cause: AbortError): CriticalShar
 }
 
 function summary(result: TrainResult, { data }: TrainConfiguration): string[] {
-  const seen = data.type === "cifar10" || data.type === "synthetic" ? "examples" : "tokens";
+  const seen = isExampleData(data) ? "examples" : "tokens";
   return table([
     ["steps", `${result.steps}, ${result.tokens} ${seen}`],
     ["loss", short(result.loss)],
