@@ -1,4 +1,4 @@
-import { checkChoice, checkNumber } from "../checks.js";
+import { checkBoolean, checkChoice, checkNumber } from "../checks.js";
 import { expected } from "../errors.js";
 import { checkNames } from "./options.js";
 
@@ -10,22 +10,33 @@ export interface ThresholdOptions {
   weightDecay?: number;
   /** AdamW's β₁ in [0, 1). Default 0.9. */
   beta1?: number;
+  /** Gradient descent's μ in [0, 1), of b ← μb + g. Default 0. */
+  momentum?: number;
+  /** Whether Δ is g + μb (Nesterov) rather than b. Default false. */
+  nesterov?: boolean;
 }
+
+const names = ["optimizer", "learningRate", "weightDecay", "beta1", "momentum", "nesterov"];
 
 /**
  * The sharpness at which training on a quadratic becomes unstable: for gradient descent the largest λ(H) is 2/η − γ, for
- * AdamW the largest λ(P⁻¹H) is (1+β₁)/(1−β₁)·(2/η − γ) (Cohen et al. 2022, with decay). Critical sharpness λc is compared
- * with 2/η instead, whatever β₁ and γ are.
+ * AdamW the largest λ(P⁻¹H) is (1+β₁)/(1−β₁)·(2/η − γ) (Cohen et al. 2022, with decay). Momentum μ raises gradient descent's
+ * to (1+μ)·(2/η − γ), with Nesterov's form (1+μ)/(1+2μ)·(2/η − γ): where the linear recursion has the eigenvalue −1.
+ * Critical sharpness λc is compared with 2/η instead, whatever β₁, μ and γ are.
  */
 export function stabilityThreshold(options: ThresholdOptions): number {
-  const given = checkNames(options, "options", ["optimizer", "learningRate", "weightDecay", "beta1"]);
+  const given = checkNames(options, "options", names);
   const optimizer = checkChoice(given.optimizer, "options.optimizer", ["gd", "adamw"]);
   const eta = checkNumber(given.learningRate, "options.learningRate", { above: 0 });
   const decay = checkNumber(given.weightDecay ?? 0, "options.weightDecay", { minimum: 0 });
+  const others = optimizer === "gd" ? ["beta1"] : ["momentum", "nesterov"];
+  for (const name of others)
+    if (given[name] !== undefined)
+      throw expected(`no value with optimizer "${optimizer}"`, `options.${name}`, given[name], "range");
   if (optimizer === "gd") {
-    if (given.beta1 !== undefined)
-      throw expected('no value with optimizer "gd"', "options.beta1", given.beta1, "range");
-    return 2 / eta - decay;
+    const mu = checkNumber(given.momentum ?? 0, "options.momentum", { minimum: 0, below: 1 });
+    const nesterov = checkBoolean(given.nesterov ?? false, "options.nesterov");
+    return ((1 + mu) / (nesterov ? 1 + 2 * mu : 1)) * (2 / eta - decay);
   }
   const beta1 = checkNumber(given.beta1 ?? 0.9, "options.beta1", { minimum: 0, below: 1 });
   return ((1 + beta1) / (1 - beta1)) * (2 / eta - decay);

@@ -13,16 +13,17 @@ test("the values of the paper", () => {
   );
 });
 
-/** |θ| after many steps on the quadratic ½λθ² from θ = 1, momentum as AdamW's with P fixed. */
-function recursion(
-  { learningRate: eta, weightDecay: decay = 0, beta1 = 0 }: ThresholdOptions,
-  lambda: number,
-): number {
+/** |θ| after many steps on the quadratic ½λθ² from θ = 1; AdamW with P fixed. */
+function recursion(options: ThresholdOptions, lambda: number): number {
+  const { optimizer, learningRate: eta, weightDecay: decay = 0, nesterov = false } = options;
+  const adamw = optimizer === "adamw";
+  const beta = (adamw ? options.beta1 : options.momentum) ?? 0;
   let theta = 1;
   let m = 0;
   for (let t = 0; t < 20_000 && Math.abs(theta) < 1e6; t++) {
-    m = beta1 * m + (1 - beta1) * lambda * theta;
-    theta -= eta * (m + decay * theta);
+    const gradient = lambda * theta;
+    m = beta * m + (adamw ? 1 - beta : 1) * gradient;
+    theta -= eta * ((nesterov ? gradient + beta * m : m) + decay * theta);
   }
   return Math.abs(theta);
 }
@@ -30,6 +31,9 @@ function recursion(
 const cases: ThresholdOptions[] = [
   { optimizer: "gd", learningRate: 0.03 },
   { optimizer: "gd", learningRate: 0.03, weightDecay: 2 },
+  { optimizer: "gd", learningRate: 0.03, momentum: 0.9 },
+  { optimizer: "gd", learningRate: 0.03, momentum: 0.5, weightDecay: 2 },
+  { optimizer: "gd", learningRate: 0.03, momentum: 0.9, nesterov: true, weightDecay: 2 },
   { optimizer: "adamw", learningRate: 0.01, beta1: 0.9 },
   { optimizer: "adamw", learningRate: 0.01, beta1: 0.9, weightDecay: 1 },
   { optimizer: "adamw", learningRate: 0.2, beta1: 0.5, weightDecay: 0.3 },
@@ -39,9 +43,8 @@ const cases: ThresholdOptions[] = [
 describe.each(cases)("%o", (options) => {
   test("the recursion converges 1 % below the threshold and diverges 1 % above", () => {
     const threshold = stabilityThreshold(options);
-    const simulated = options.optimizer === "gd" ? { ...options, beta1: 0 } : options;
-    expect(recursion(simulated, 0.99 * threshold)).toBeLessThan(1e-3);
-    expect(recursion(simulated, 1.01 * threshold)).toBeGreaterThan(1e3);
+    expect(recursion(options, 0.99 * threshold)).toBeLessThan(1e-3);
+    expect(recursion(options, 1.01 * threshold)).toBeGreaterThan(1e3);
   });
 });
 
@@ -56,7 +59,10 @@ test.each<[unknown, string]>([
   [{ optimizer: "gd", learningRate: 1, beta1: 0.9 }, "ERR_OUT_OF_RANGE"],
   [{ optimizer: "adamw", learningRate: 1, beta1: 1 }, "ERR_OUT_OF_RANGE"],
   [{ optimizer: "adamw", learningRate: 1, beta1: "0.9" }, "ERR_INVALID_ARG_TYPE"],
+  [{ optimizer: "gd", learningRate: 1, momentum: 1 }, "ERR_OUT_OF_RANGE"],
+  [{ optimizer: "gd", learningRate: 1, nesterov: 1 }, "ERR_INVALID_ARG_TYPE"],
   [{ optimizer: "adamw", learningRate: 1, momentum: 0.9 }, "ERR_OUT_OF_RANGE"],
+  [{ optimizer: "adamw", learningRate: 1, dampening: 0.9 }, "ERR_OUT_OF_RANGE"],
 ])("misuse %o", (options, code) => {
   expect(() => stabilityThreshold(options as never)).toThrow(expect.objectContaining({ code }));
 });
