@@ -8,10 +8,6 @@ import {
 } from "../../lib/models/safetensors.js";
 import { native } from "../../lib/native/load.js";
 import type { ComputeDtype } from "../../lib/native/surface.js";
-import { setThreads } from "../../lib/native/threads.js";
-
-// Networks this small take no good from more, and waiting threads take the cores of the other tests.
-await setThreads(1);
 
 /** A line that PyTorch scanned in float64: the last batch's loss along the vector of this name. */
 export interface GoldenLine {

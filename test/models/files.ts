@@ -3,10 +3,6 @@ import { expect } from "vitest";
 import { createModel, type Model, type ModelConfigInput } from "../../lib/models/index.js";
 import { readSafetensorsHeader, readStoredTensor } from "../../lib/models/safetensors.js";
 import type { ComputeDtype } from "../../lib/native/surface.js";
-import { setThreads } from "../../lib/native/threads.js";
-
-// Networks this small take no good from more, and waiting threads take the cores of the other tests.
-await setThreads(1);
 
 export const gpt = {
   model_type: "gpt2",

@@ -1,8 +1,5 @@
 import { Batch, createModel, Direction, type Model } from "../../lib/models/index.js";
-import { setThreads } from "../../lib/native/threads.js";
 import { mlp, numbers } from "../models/files.js";
-
-await setThreads(1);
 
 export const inputs = Float64Array.from({ length: 20 }, (_, i) => Math.sin(i));
 export const targets = Float64Array.from({ length: 15 }, (_, i) => Math.cos(2 * i));
