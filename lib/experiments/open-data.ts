@@ -1,3 +1,4 @@
+import { rows } from "../data/examples.js";
 import {
   byteTokenizer,
   concatenated,
@@ -17,6 +18,7 @@ import {
   tokenizeCorpus,
 } from "../data/index.js";
 import type { TrainConfiguration } from "./configuration.js";
+import { badConfiguration } from "./configuration-errors.js";
 
 type DataSection = TrainConfiguration["data"];
 type Examples = Extract<DataSection, { type: "cifar10" | "mnist" | "synthetic" }>;
@@ -34,12 +36,21 @@ export function isExampleData(data: DataSection): data is Examples {
 async function openExamples(data: Examples, seed: number): Promise<ExampleSet> {
   switch (data.type) {
     case "cifar10":
-      return loadCifar10(data.files);
+      return first(await loadCifar10(data.files), data.count);
     case "mnist":
-      return loadMnist();
+      return first(await loadMnist(), data.count);
     case "synthetic":
       return syntheticExamples({ ...data, seed });
   }
+}
+
+function first(set: ExampleSet, count: number | undefined): ExampleSet {
+  if (count === undefined || count === set.count) return set;
+  if (count < set.count) return rows(set, 0, count);
+  throw badConfiguration(
+    `Expected at most ${set.count}, the examples that there are, for data.count but received ${count}`,
+    undefined,
+  );
 }
 
 async function openTokens(data: Exclude<DataSection, Examples>): Promise<TokenStream> {
