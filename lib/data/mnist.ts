@@ -39,10 +39,18 @@ async function readDigit(file: string): Promise<number[]> {
   const text = await readFile(file, "utf8").catch((error) => {
     throw unreadable("a readable file", file, error);
   });
-  const { data } = JSON.parse(text) as { data?: unknown };
+  const data = dataOf(text);
   if (!Array.isArray(data) || data.length === 0 || data.length % features !== 0)
     throw badData(`images of ${features} numbers each`, `"${file}"`, "another kind of JSON");
   return data;
+}
+
+function dataOf(text: string): unknown {
+  try {
+    return (JSON.parse(text) as { data?: unknown } | null)?.data;
+  } catch {
+    return undefined;
+  }
 }
 
 function standardize(values: Float32Array): void {

@@ -9,6 +9,7 @@ import type {
   ValidationRecord,
 } from "../experiments/records.js";
 import { runFiles } from "../experiments/run-directory.js";
+import { isSound } from "./record-shapes.js";
 
 /** A step, without the forward passes of its measurement: there are many, and none is shown. */
 export interface RunStep extends Omit<StepRecord, "measurement"> {
@@ -93,17 +94,31 @@ async function* readLines(directory: string): AsyncGenerator<Record<string, unkn
   if (!file) return;
   let damaged = 0;
   let count = 0;
-  for await (const line of file.readLines()) {
-    count++;
-    // Only a last line may be cut short; what stands after a damaged one cannot be relied on.
-    if (damaged > 0)
-      throw bad("JSON in every line of metrics.jsonl", directory, `something else in line ${damaged}`);
-    try {
-      const record: unknown = JSON.parse(line);
-      if (isObject(record)) yield record;
-    } catch {
-      damaged = count;
+  try {
+    for await (const line of file.readLines()) {
+      count++;
+      // Only a last line may be cut short; what stands after a damaged one cannot be relied on.
+      if (damaged > 0)
+        throw bad("JSON in every line of metrics.jsonl", directory, `something else in line ${damaged}`);
+      const record = parsed(line);
+      if (record === undefined) damaged = count;
+      if (!isObject(record)) continue;
+      if (!isSound(record))
+        throw bad("the records of a run in metrics.jsonl", directory, `something else in line ${count}`);
+      yield record;
     }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw bad("a readable metrics.jsonl", directory, (error as Error).message, error);
+  }
+}
+
+/** undefined if it is no JSON. */
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
   }
 }
 

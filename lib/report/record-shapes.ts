@@ -1,0 +1,38 @@
+import * as z from "zod";
+
+const known = z.number().nullable();
+const measurement = z.object({
+  criticalLearningRate: known,
+  criticalSharpness: known,
+  lower: known,
+  upper: known,
+  status: z.string(),
+  forwardPasses: z.number(),
+});
+
+/** What a report reads of a record; a number that was not finite stands as null. */
+const shapes: Record<string, z.ZodType> = {
+  step: z.object({
+    step: z.number(),
+    tokens: z.number(),
+    loss: known,
+    learningRate: known,
+    gradientNorm: known,
+    seconds: z.number(),
+    measurement: measurement.nullable(),
+  }),
+  validation: z.object({ step: z.number(), loss: known }),
+  landscape: z.object({
+    step: z.number(),
+    baseLoss: known,
+    criticalLearningRate: known,
+    learningRate: known,
+    points: z.array(z.object({ learningRate: z.number(), loss: known })),
+  }),
+};
+
+/** Whether a line of metrics.jsonl has what its type says; one of another type is nobody's business. */
+export function isSound(record: Record<string, unknown>): boolean {
+  const shape = Object.hasOwn(shapes, String(record.type)) ? shapes[String(record.type)] : undefined;
+  return shape === undefined || shape.safeParse(record).success;
+}
