@@ -5,6 +5,7 @@ import { scale } from "../scales.js";
 import { line, stepAxis } from "../series.js";
 import { median, type Point } from "../statistics.js";
 import { colors } from "../style.js";
+import { mostPoints } from "../thin.js";
 import { edgeMarks, edgeRoom } from "./edge-marks.js";
 import { measuredLegend, measuredMarks } from "./measured-sharpness.js";
 
@@ -95,13 +96,15 @@ function subtitle({ measured, threshold, nonDescent, unbounded }: SharpnessData)
   return ratios.length > 0 ? `median λc ÷ (2/η) = ${prose(median(ratios))}  ·  ${told}` : told;
 }
 
-function caption({ nonDescent, unbounded }: SharpnessData): string {
+function caption({ measured, nonDescent, unbounded }: SharpnessData): string {
   const edges = [
     ...(nonDescent.length > 0 ? ["on the upper edge, updates that do not descend (λc = ∞)"] : []),
     ...(unbounded.length > 0 ? ["on the lower edge, updates along which no rise was found (λc = 0)"] : []),
   ];
-  return (
-    "λc = 2/ηc along each update. Where it is below 2/η, the step is shorter than ηc and lowers the loss of its own " +
-    `batch; where it is above, the step overshoots.${edges.length > 0 ? ` Triangles: ${edges.join("; ")}.` : ""}`
-  );
+  return [
+    "λc = 2/ηc along each update.",
+    "Where it is below 2/η, the step is shorter than ηc and lowers the loss of its own batch; where it is above, the step overshoots.",
+    ...(measured.length > mostPoints ? ["The band holds all measurements."] : []),
+    ...(edges.length > 0 ? [`Triangles: ${edges.join("; ")}.`] : []),
+  ].join(" ");
 }
