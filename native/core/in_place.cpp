@@ -84,13 +84,15 @@ void apply_chunk(T* weight, const T* direction, T eta, int8_t* distance, std::ve
 }
 
 template <class T, class Undo>
-void undo_chunk(T* weight, const T* direction, T eta, const int8_t* distance, const std::vector<uint64_t>& far,
-                int64_t n, const Undo& put_back) {
+void undo_chunk(T* weight, const T* direction, T eta, const int8_t* distance, std::vector<uint64_t>& far, int64_t n,
+                const Undo& put_back) {
   put_back(weight, direction, eta, distance, n);
   if (far.empty()) return;
   size_t next = 0;
   for (int64_t i = 0; i < n; i++)
     if (distance[i] == far_away) weight[i] = value<T>(static_cast<Bits<T>>(far[next++]));
+  // One step far too long must not leave eight bytes a weight behind for good.
+  if (static_cast<int64_t>(far.capacity()) > n / 256) std::vector<uint64_t>().swap(far);
 }
 
 }  // namespace

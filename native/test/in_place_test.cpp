@@ -192,6 +192,18 @@ TEST("in place: an exception while it is made puts back what was moved already")
   CHECK(line.whole());
 }
 
+TEST("in place: a step far too long leaves no more behind than an ordinary one") {
+  constexpr size_t n = 1 << 18;
+  InPlaceStorage storage;
+  Line line({random_tensor({n}, at::kFloat, 20, 0.02)}, {random_tensor({n}, at::kFloat, 21)});
+  {
+    const InPlacePerturbation perturbed(line.weights, *line.direction, 1e9, storage);
+    CHECK(bytes_of(storage) > 8 * n);  // every weight is far
+  }
+  CHECK(bytes_of(storage) <= n + n / 20);
+  CHECK(line.whole());
+}
+
 TEST("in place: ordinary values cost about one byte each") {
   constexpr size_t n = 1 << 20;
   for (const auto dtype : {at::kFloat, at::kDouble}) {
