@@ -15,8 +15,8 @@ import { checkMeasureOptions, checkNames, type MeasureOptions, measureOptionName
 /**
  * Critical sharpness measured again and again along a training run. Each measurement starts from what the ones before it
  * predict, which takes 2 to 4 forward passes as a rule; with the method `bisection` it starts at the last ηc, as in Kalra
- * et al. 2026. The first measurement, and any whose ηc jumped, also looks for an earlier crossing below the one found; a
- * jump is an ηc more than 4× away both from the last one and from what was predicted.
+ * et al. 2026. The first measurement, and any whose ηc is more than 4× away from the last one, also looks for an earlier
+ * crossing below the one found.
  */
 export class SharpnessMeter {
   readonly #options: MeasureOptions;
@@ -94,7 +94,6 @@ export class SharpnessMeter {
       ...common,
       baseLoss,
       ...(prediction && {
-        firstCrossing: { near: [prediction.learningRate, this.#last ?? prediction.learningRate] },
         initialLearningRate: prediction.learningRate,
         initialError: prediction.error,
         shape: prediction.shape,
