@@ -1,5 +1,12 @@
 // The networks and batches that the benchmarks work on.
-import { Batch, random } from "../../dist/index.js";
+import {
+  Batch,
+  byteTokenizer,
+  random,
+  stateOfTheUnionTexts,
+  TokenBatches,
+  tokenizeCorpus,
+} from "../../dist/index.js";
 
 /** GPT-2 configurations by their number of parameters, roughly. */
 export const gpts = {
@@ -25,4 +32,13 @@ export function tokenBatch({ vocab_size, n_positions }, rows, sequence = n_posit
     }
   }
   return { batch: Batch.tokens({ inputIds, labels, shape: [rows, sequence] }), inputIds, labels };
+}
+
+/** Training batches of real text, State of the Union addresses as bytes: data for `Batch.tokens`, one for each step. */
+export async function textBatches({ n_positions }, rows, count) {
+  const corpus = await tokenizeCorpus("addresses", stateOfTheUnionTexts(), byteTokenizer, "\n\n");
+  const batches = new TokenBatches(corpus, { size: rows, sequence: n_positions, seed: 1 });
+  const made = [];
+  for (let step = 1; step <= count; step++) made.push(await batches.training(step));
+  return made;
 }
