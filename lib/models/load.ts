@@ -16,7 +16,9 @@ interface FoundTensor extends StoredTensor {
 
 /**
  * Opens a Hugging Face directory: `config.json` and `model.safetensors`, or shards with `model.safetensors.index.json`.
- * Weights of the model's own precision are memory-mapped, copy-on-write; others are converted.
+ * Weights of the model's own precision are memory-mapped, copy-on-write; others are converted. A mapped file must not be cut
+ * short or overwritten while the model lives: the system ends a process that reads a page which is gone. Replacing it by
+ * another of its name is safe, and is what `save` does.
  *
  * @throws CriticalSharpnessError `ERR_MODEL_FILE`, `ERR_SAFETENSORS`, `ERR_FILE` naming file and tensor.
  */
