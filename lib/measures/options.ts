@@ -72,9 +72,11 @@ export function checkDirection(value: unknown, subject: string): Direction {
   return duck<Direction>(value, subject, "a Direction", ["dot", "norm", "scale"]);
 }
 
-export function checkCallback(value: unknown): ((...args: never[]) => void) | undefined {
-  if (value !== undefined && typeof value !== "function")
-    throw expected("a function", "options.onEvaluation", value);
+export function checkCallback(
+  value: unknown,
+  subject = "options.onEvaluation",
+): ((...args: never[]) => void) | undefined {
+  if (value !== undefined && typeof value !== "function") throw expected("a function", subject, value);
   return value as ((...args: never[]) => void) | undefined;
 }
 

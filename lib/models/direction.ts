@@ -1,5 +1,5 @@
-import { checkInstance, checkNumber, checkString } from "../checks.js";
-import { CriticalSharpnessError } from "../errors.js";
+import { checkChoice, checkInstance, checkNumber, checkOptions, checkString } from "../checks.js";
+import { CriticalSharpnessError, expected } from "../errors.js";
 import { native } from "../native/load.js";
 import { Owner } from "../native/owner.js";
 import type { FileTensor, NativeVector } from "../native/surface.js";
@@ -56,6 +56,35 @@ export class Direction extends Owner<NativeVector> {
     return Direction.of(model, await native().difference(model.handle, other.handle));
   }
 
+  /**
+   * Independent random numbers of mean 0 and variance 1, one for each weight. The same seed gives the same ones.
+   *
+   * @throws TypeError, RangeError naming the option.
+   */
+  static async random(
+    model: ParameterSet,
+    options: { seed: number; distribution?: "normal" | "rademacher" },
+  ): Promise<Direction> {
+    checkInstance(model, "model", ParameterSet, "a Model");
+    const { seed, distribution = "normal" } = checkOptions(options, "options");
+    const chosen = checkChoice(distribution, "options.distribution", ["normal", "rademacher"] as const);
+    const start = checkNumber(seed, "options.seed", { minimum: 0, integer: true });
+    return Direction.of(model, await native().randomVector(model.handle, chosen, start));
+  }
+
+  /** Σ coefficientsᵢ·directionsᵢ */
+  static async combine(
+    directions: readonly Direction[],
+    coefficients: readonly number[],
+  ): Promise<Direction> {
+    if (!Array.isArray(directions) || directions.length === 0)
+      throw expected("an array of directions", "directions", directions);
+    const handles = directions.map(
+      (d, i) => checkInstance(d, `directions[${i}]`, Direction, "a Direction").handle,
+    );
+    return (directions[0] as Direction).like(await native().combine(handles, coefficients));
+  }
+
   /** @internal */
   static of(model: ParameterSet, handle: NativeVector): Direction {
     return new Direction(handle, model.parameters, model.handle.parameterDtype);
@@ -79,6 +108,18 @@ export class Direction extends Owner<NativeVector> {
   /** A new direction, k times this one. */
   async scale(k: number): Promise<Direction> {
     return this.like(await this.handle.scale(checkNumber(k, "k")));
+  }
+
+  /** A new direction: the elementwise product. */
+  async multiply(other: Direction): Promise<Direction> {
+    return this.like(
+      await this.handle.multiply(checkInstance(other, "other", Direction, "a Direction").handle),
+    );
+  }
+
+  /** A new direction of 1/√x: P^(−½) of a diagonal P. @throws RangeError unless every number is positive. */
+  async inverseSquareRoot(): Promise<Direction> {
+    return this.like(await this.handle.inverseSquareRoot());
   }
 
   /** A new direction that keeps the chosen parameters' part, sharing its memory, and is zero elsewhere. */

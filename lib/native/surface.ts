@@ -75,6 +75,9 @@ export interface NativePerturbation {
   mode: "view" | "in-place";
 }
 
+/** The loss's Hessian, or the Gauss–Newton matrix: with the Hessian of the loss in the network's outputs alone. */
+export type CurvatureOperator = "hessian" | "gauss-newton";
+
 export interface NativePassOptions {
   /** Rows or sequences per micro-batch; 0 = all at once. */
   microBatch: number;
@@ -103,6 +106,13 @@ export interface NativeModel extends NativeDisposable {
     batch: NativeBatch,
     options: NativePassOptions,
   ): Promise<{ loss: number; version: number; gradient: NativeVector }>;
+  /** The curvature's product with `vector`, exactly, and the slope ∇L·vector. Float32 and float64 compute only. */
+  curvatureProduct(
+    batch: NativeBatch,
+    vector: NativeVector,
+    operator: CurvatureOperator,
+    options: NativePassOptions,
+  ): Promise<{ product: NativeVector; slope: number; version: number }>;
 }
 
 /** One tensor (or none, meaning zeros) for each parameter of a model: a gradient, a direction, a preconditioner's diagonal. */
@@ -112,6 +122,10 @@ export interface NativeVector extends NativeDisposable {
   norm(): Promise<number>;
   /** A new vector, k times this one. */
   scale(k: number): Promise<NativeVector>;
+  /** A new vector: the elementwise product. */
+  multiply(other: NativeVector): Promise<NativeVector>;
+  /** A new vector of 1/√x. Rejects (`ERR_OUT_OF_RANGE`) unless every x is positive. */
+  inverseSquareRoot(): Promise<NativeVector>;
   /** A new vector that shares the kept parameters' tensors and is zero elsewhere. */
   mask(keep: readonly boolean[]): NativeVector;
   has(index: number): boolean;
@@ -136,6 +150,30 @@ export interface NativeOptimizer extends NativeDisposable {
   /** State tensors by role (`momentum`; `exp_avg`, `exp_avg_sq`), each a snapshot shared with nothing. */
   state(): Promise<Record<string, NativeVector>>;
   restore(steps: number, state: Record<string, NativeVector>): Promise<void>;
+}
+
+/** A·q = Σ coefficientsᵢ·qᵢ + beta·(the next vector), where q was the basis' last vector. */
+export interface NativeKrylovStep {
+  coefficients: number[];
+  beta: number;
+  /** The basis spans the whole space, or a number was not finite (`beta`, then): there is no next vector. */
+  exhausted: boolean;
+  /** The model's version that the product was computed with. */
+  version: number;
+}
+
+/** An orthonormal basis of vectors, each made of the one before by A = S·curvature·S. */
+export interface NativeKrylov extends NativeDisposable {
+  /** Vectors in the basis. */
+  readonly size: number;
+  /** Starts a basis from a vector or (null) a random one. False: it is zero or not finite. */
+  start(first: NativeVector | null): Promise<boolean>;
+  /** One product, orthogonalised twice against the whole basis. A cancelled step leaves the basis as it was. */
+  step(options: { cancel?: NativeCancelToken }): Promise<NativeKrylovStep>;
+  /** Keeps these combinations of all vectors but the last, and the last after them. */
+  restart(combinations: readonly (readonly number[])[]): Promise<void>;
+  /** Σ coefficientsᵢ·qᵢ over the first vectors. */
+  combination(coefficients: readonly number[]): Promise<NativeVector>;
 }
 
 export interface NativeInfo {
@@ -167,6 +205,25 @@ export interface NativeAddon {
   loadVector(model: NativeModel, tensors: readonly (FileTensor | null)[]): Promise<NativeVector>;
   /** θ_model − θ_other, so that θ_model − 1·Δ = θ_other. */
   difference(model: NativeModel, other: NativeModel): Promise<NativeVector>;
+  /** Σ coefficientsᵢ·vectorsᵢ */
+  combine(vectors: readonly NativeVector[], coefficients: readonly number[]): Promise<NativeVector>;
+  /** Independent numbers of variance 1; the same seed gives the same ones. */
+  randomVector(
+    model: NativeModel,
+    distribution: "normal" | "rademacher",
+    seed: number,
+  ): Promise<NativeVector>;
+  createKrylov(
+    model: NativeModel,
+    batch: NativeBatch,
+    options: {
+      operator: CurvatureOperator;
+      microBatch: number;
+      /** S, a diagonal; null = 1. */
+      scaling: NativeVector | null;
+      seed: number;
+    },
+  ): NativeKrylov;
   createSgd(
     model: NativeModel,
     groups: NativeOptimizerGroup,

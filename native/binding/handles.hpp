@@ -2,6 +2,7 @@
 #include "batch.hpp"
 #include "cancellation.hpp"
 #include "handle.hpp"
+#include "krylov.hpp"
 #include "model.hpp"
 #include "optimizer.hpp"
 
@@ -52,6 +53,16 @@ class OptimizerHandle final : public Handle<OptimizerHandle, Optimizer> {
   static void define(Napi::Env env);
 };
 
+class KrylovHandle final : public Handle<KrylovHandle, Krylov> {
+ public:
+  using Handle::Handle;
+  static constexpr const char* name = "NativeKrylov";
+  static constexpr napi_type_tag tag{0x3d92c7e1b05f4a68ULL, 0xbe41d9027fa3c651ULL};
+  static constexpr bool holds_memory = true;
+  static Napi::FunctionReference& constructor(Environment& e) { return e.krylov; }
+  static void define(Napi::Env env);
+};
+
 class CancelTokenHandle final : public Handle<CancelTokenHandle, const Cancellation> {
  public:
   using Handle::Handle;
@@ -68,6 +79,7 @@ void export_models(Napi::Env env, Napi::Object& exports);
 void export_batches(Napi::Env env, Napi::Object& exports);
 void export_vectors(Napi::Env env, Napi::Object& exports);
 void export_optimizers(Napi::Env env, Napi::Object& exports);
+void export_krylov(Napi::Env env, Napi::Object& exports);
 void export_process(Napi::Env env, Napi::Object& exports);
 
 }  // namespace critical_sharpness::binding

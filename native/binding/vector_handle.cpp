@@ -3,6 +3,7 @@
 #include "job.hpp"
 #include "read_bytes.hpp"
 #include "tensor_arguments.hpp"
+#include "vector_algebra.hpp"
 
 namespace critical_sharpness::binding {
 namespace {
@@ -28,6 +29,18 @@ Napi::Value scale(const Napi::CallbackInfo& info) {
   const double k = read_number(info[0], "k");
   return submit(
       info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(vector->scaled(k)); }, VectorHandle::wrap);
+}
+
+Napi::Value multiply(const Napi::CallbackInfo& info) {
+  const auto a = VectorHandle::core(info), b = VectorHandle::core(info[0], "other");
+  return submit(
+      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(elementwise_product(*a, *b)); }, VectorHandle::wrap);
+}
+
+Napi::Value inverse_square_root_of(const Napi::CallbackInfo& info) {
+  const auto vector = VectorHandle::core(info);
+  return submit(
+      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(inverse_square_root(*vector)); }, VectorHandle::wrap);
 }
 
 Napi::Value mask(const Napi::CallbackInfo& info) {
@@ -58,6 +71,27 @@ Napi::Value difference_of_models(const Napi::CallbackInfo& info) {
   return submit(info.Env(), [=] { return difference(*a, *b); }, VectorHandle::wrap);
 }
 
+Napi::Value combine(const Napi::CallbackInfo& info) {
+  const Napi::Array given = read_array(info[0], "vectors", 1, 1 << 20);
+  std::vector<Shared> vectors;
+  for (uint32_t i = 0, n = given.Length(); i < n; i++)
+    vectors.push_back(VectorHandle::core(given.Get(i), "vectors[" + std::to_string(i) + "]"));
+  const auto coefficients = read_numbers(info[1], "coefficients", vectors.size(), Range::any);
+  return submit(
+      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(linear_combination(vectors, coefficients)); },
+      VectorHandle::wrap);
+}
+
+Napi::Value draw(const Napi::CallbackInfo& info) {
+  const auto layout = ModelHandle::core(info[0], "model")->layout();
+  const auto distribution = read_choice<Distribution>(
+      info[1], "distribution", {{"normal", Distribution::normal}, {"rademacher", Distribution::rademacher}});
+  const auto seed = static_cast<uint64_t>(read_integer(info[2], "seed", 0, int64_t{1} << 53));
+  return submit(
+      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(random_vector(layout, distribution, seed)); },
+      VectorHandle::wrap);
+}
+
 }  // namespace
 
 void VectorHandle::define(Napi::Env env) {
@@ -66,6 +100,8 @@ void VectorHandle::define(Napi::Env env) {
     async_method(prototype, "dot", dot);
     async_method(prototype, "norm", norm);
     async_method(prototype, "scale", scale);
+    async_method(prototype, "multiply", multiply);
+    async_method(prototype, "inverseSquareRoot", inverse_square_root_of);
     method(prototype, "mask", mask);
     method(prototype, "has", has);
     async_method(prototype, "read", read);
@@ -76,6 +112,8 @@ void export_vectors(Napi::Env env, Napi::Object& exports) {
   VectorHandle::define(env);
   async_method(exports, "loadVector", load);
   async_method(exports, "difference", difference_of_models);
+  async_method(exports, "combine", combine);
+  async_method(exports, "randomVector", draw);
 }
 
 }  // namespace critical_sharpness::binding

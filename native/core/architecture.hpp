@@ -4,14 +4,15 @@
 #include <string>
 #include <vector>
 
+#include "activation.hpp"
 #include "batch.hpp"
 #include "cancellation.hpp"
+#include "dual_view.hpp"
 #include "parameter_vector.hpp"
 #include "parameter_view.hpp"
 
 namespace critical_sharpness {
 
-enum class Activation { gelu, gelu_tanh, relu, tanh };
 enum class Loss { mse, cross_entropy };
 
 /// How one parameter starts: N(0, deviation²), U(−bound, bound) or a constant.
@@ -25,6 +26,14 @@ struct HeadGradient {
   double scale = 1;                                                // of every derivative
   at::Tensor features;                                             // ∂/∂features, filled by the head
   std::function<void(size_t parameter, const at::Tensor&)> add;    // ∂/∂parameter, to be added up
+};
+
+/// Where the derivatives of the loss's tangent go while its head is computed: half of a Hessian-vector product.
+struct HeadCurvature {
+  double scale = 1;  // of every derivative
+  bool gauss_newton = false;
+  at::Tensor features;  // ∂/∂features, ∂/∂their tangents (not needed where `gauss_newton`): dual rows, filled by the head
+  std::function<void(size_t parameter, const at::Tensor&)> add;  // ∂/∂parameter, to be added up
 };
 
 /// A network without weights: what its parameters are and how a forward pass reads them through a view.
@@ -43,6 +52,9 @@ class Architecture {
   /// Sum of the loss terms in float64; fills `gradient` when it is given.
   virtual double head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
                       const Cancellation& cancel) const = 0;
+  /// Derivative of that sum along the direction of `view`, for dual rows of features; fills `curvature`.
+  virtual double head_tangent(DualView& view, const at::Tensor& features, const Batch& batch, HeadCurvature& curvature,
+                              const Cancellation& cancel) const = 0;
 };
 
 struct MlpDescription {
@@ -58,7 +70,5 @@ struct Gpt2Description {
 };
 std::unique_ptr<const Architecture> make_mlp(MlpDescription description);
 std::unique_ptr<const Architecture> make_gpt2(Gpt2Description description);
-
-at::Tensor activate(const at::Tensor& x, Activation activation);
 
 }  // namespace critical_sharpness

@@ -1,13 +1,13 @@
+#include <ATen/ops/_softmax.h>
 #include <ATen/ops/add.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/empty_like.h>
 
 #include <cmath>
 
 #include "architecture.hpp"
 #include "errors.hpp"
+#include "kernels/dual_softmax.hpp"
 #include "loss_heads.hpp"
 
 namespace critical_sharpness {
@@ -86,17 +86,15 @@ class Gpt2 final : public Architecture {
 
   at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
     const at::Tensor& ids = batch.inputs();
-    const int64_t tokens = ids.numel(), length = ids.size(1);
-    const at::Tensor positions = view.embedding(at::arange(length, at::kLong), wpe);
-    at::Tensor x = at::add(view.embedding(ids, wte), positions).reshape({tokens, d_.width});
+    at::Tensor x = view.embed(ids, wte, wpe);
     for (int64_t n = 0; n < d_.layers; n++) {
       cancel.check();
       const size_t p = block(n);
       const at::Tensor normed = view.layer_norm(x, p + norm1, p + norm1 + 1, d_.norm_epsilon);
-      const at::Tensor attended = attend(view.linear(normed, p + qkv, p + qkv + 1, Storage::in_out), ids.size(0), length);
+      const at::Tensor attended = view.attention(view.linear(normed, p + qkv, p + qkv + 1, Storage::in_out), ids.size(0), ids.size(1), d_.heads);
       x = add_residual(x, view.linear(attended, p + attention_out, p + attention_out + 1, Storage::in_out));
       const at::Tensor inner = view.linear(view.layer_norm(x, p + norm2, p + norm2 + 1, d_.norm_epsilon), p + up, p + up + 1, Storage::in_out);
-      x = add_residual(x, view.linear(activate(inner, d_.activation), p + down, p + down + 1, Storage::in_out));
+      x = add_residual(x, view.linear(view.activation(inner, d_.activation), p + down, p + down + 1, Storage::in_out));
     }
     return view.layer_norm(x, final_norm(), final_norm() + 1, d_.norm_epsilon);
   }
@@ -125,6 +123,37 @@ class Gpt2 final : public Architecture {
     return sum;
   }
 
+  /// As `head`, of z = xWᵀ and ż = ẋWᵀ + xẆᵀ.
+  double head_tangent(DualView& view, const at::Tensor& features, const Batch& batch, HeadCurvature& curvature,
+                      const Cancellation& cancel) const override {
+    const at::Tensor weight = view.value(head_weight(), view.compute_dtype(), Scratch::Slot::weight);
+    const at::Tensor& weight_tangent = view.tangent(head_weight());
+    const at::Tensor targets = batch.targets().reshape({-1}), x = dual::values(features), x_tangent = dual::tangents(features);
+    const int64_t rows = x.size(0), chunk = std::max<int64_t>(128, logits_at_once / 2 / d_.vocabulary_size);
+    curvature.features = at::empty_like(features);
+    double sum = 0;
+    for (int64_t start = 0; start < rows; start += chunk) {
+      cancel.check();
+      const int64_t n = std::min(chunk, rows - start);
+      const auto part = [&](const at::Tensor& all) { return all.narrow(0, start, n); };
+      at::Tensor p = at::_softmax(at::mm(part(x), weight.t()), 1, false);
+      at::Tensor tangent = at::mm(part(x_tangent), weight.t());
+      if (weight_tangent.defined()) tangent.addmm_(part(x), weight_tangent.t());
+      sum += kernels::cross_entropy_curvature(p, tangent, part(targets), curvature.scale);
+      // `tangent` is z's gradient now, `p` that of ż.
+      at::Tensor into = part(dual::values(curvature.features)), into_tangent = part(dual::tangents(curvature.features));
+      at::mm_out(into, tangent, weight);
+      at::Tensor into_weight = at::mm(tangent.t(), part(x));
+      if (!curvature.gauss_newton) {
+        at::mm_out(into_tangent, p, weight);
+        if (weight_tangent.defined()) into.addmm_(p, weight_tangent);
+        into_weight.addmm_(p.t(), part(x_tangent));
+      }
+      curvature.add(head_weight(), into_weight);
+    }
+    return sum;
+  }
+
  private:
   // The order of parameters().
   static constexpr size_t wte = 0, wpe = 1;
@@ -133,13 +162,6 @@ class Gpt2 final : public Architecture {
   size_t final_norm() const { return block(d_.layers); }
   size_t head_weight() const { return d_.tied ? wte : final_norm() + 2; }
   static InitialValue norm_value(size_t which) { return {InitialValue::Kind::constant, which == 0 ? 1.0 : 0.0}; }
-
-  at::Tensor attend(const at::Tensor& qkv_rows, int64_t batch, int64_t length) const {
-    const auto parts = qkv_rows.view({batch, length, 3, d_.heads, d_.width / d_.heads}).unbind(2);
-    const at::Tensor out = at::scaled_dot_product_attention(parts[0].transpose(1, 2), parts[1].transpose(1, 2),
-                                                            parts[2].transpose(1, 2), {}, 0.0, /*is_causal=*/true);
-    return out.transpose(1, 2).reshape({batch * length, d_.width});
-  }
 
   Gpt2Description d_;
 };

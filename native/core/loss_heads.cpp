@@ -1,11 +1,16 @@
 #include "loss_heads.hpp"
 
 #include <ATen/ops/_log_softmax.h>
+#include <ATen/ops/_softmax.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/mul.h>
 #include <ATen/ops/nll_loss.h>
 #include <ATen/ops/sub.h>
 #include <ATen/core/Reduction.h>
 
 #include "batch.hpp"
+#include "dual/dual.hpp"
+#include "kernels/dual_softmax.hpp"
 
 namespace critical_sharpness {
 
@@ -32,6 +37,20 @@ double squared_error_sum(const at::Tensor& outputs, const at::Tensor& targets, d
   const double sum = difference.square().sum(at::IntArrayRef{1}).sum(at::kDouble).item<double>();
   if (gradient) *gradient = difference.mul_(2 * scale);
   return sum;
+}
+
+double cross_entropy_tangent(const at::Tensor& logits, const at::Tensor& targets, double scale, at::Tensor& gradient) {
+  const at::Tensor p = at::_softmax(dual::values(logits), 1, false), tangent = dual::tangents(logits).clone();
+  const double slope = kernels::cross_entropy_curvature(p, tangent, targets, scale);
+  gradient = at::cat({tangent, p});
+  return slope;
+}
+
+double squared_error_tangent(const at::Tensor& outputs, const at::Tensor& targets, double scale, at::Tensor& gradient) {
+  const at::Tensor values = dual::values(outputs), tangents = dual::tangents(outputs);
+  const at::Tensor difference = at::sub(values, targets.to(values.scalar_type()));
+  gradient = at::cat({tangents, difference}).mul_(2 * scale);
+  return 2 * at::mul(difference, tangents).sum(at::IntArrayRef{1}).sum(at::kDouble).item<double>();
 }
 
 }  // namespace critical_sharpness

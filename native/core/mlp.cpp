@@ -1,7 +1,3 @@
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/relu.h>
-#include <ATen/ops/tanh.h>
-
 #include <cmath>
 
 #include "architecture.hpp"
@@ -9,17 +5,6 @@
 #include "loss_heads.hpp"
 
 namespace critical_sharpness {
-
-at::Tensor activate(const at::Tensor& x, Activation activation) {
-  switch (activation) {
-    case Activation::gelu: return at::gelu(x, "none");
-    case Activation::gelu_tanh: return at::gelu(x, "tanh");
-    case Activation::relu: return at::relu(x);
-    case Activation::tanh: return at::tanh(x);
-  }
-  TORCH_INTERNAL_ASSERT(false);
-}
-
 namespace {
 
 /// Fully connected layers with an activation between them. Parameters 2n and 2n + 1 are layer n's weight and bias.
@@ -77,7 +62,7 @@ class Mlp final : public Architecture {
     for (size_t n = 0; n < layers(); n++) {
       cancel.check();
       x = view.linear(x, 2 * n, 2 * n + 1);
-      if (n + 1 < layers()) x = activate(x, d_.activation);
+      if (n + 1 < layers()) x = view.activation(x, d_.activation);
     }
     return x;
   }
@@ -90,6 +75,12 @@ class Mlp final : public Architecture {
                                             : cross_entropy_sum(outputs, batch.targets(), scale, d);
     if (d) *d = d->to(outputs.scalar_type());
     return sum;
+  }
+
+  double head_tangent(DualView&, const at::Tensor& outputs, const Batch& batch, HeadCurvature& curvature,
+                      const Cancellation&) const override {
+    return d_.loss == Loss::mse ? squared_error_tangent(outputs, batch.targets(), curvature.scale, curvature.features)
+                                : cross_entropy_tangent(outputs, batch.targets(), curvature.scale, curvature.features);
   }
 
  private:

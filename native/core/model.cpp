@@ -43,16 +43,6 @@ std::array<int64_t, Scratch::slots> scratch_capacity(const Layout& layout, at::S
   return most;
 }
 
-/// Calls body(part) for every micro-batch.
-template <class Body>
-void for_each_micro_batch(const Batch& batch, const PassOptions& options, const Body& body) {
-  const int64_t rows = batch.rows(), size = options.micro_batch > 0 ? std::min(options.micro_batch, rows) : rows;
-  for (int64_t start = 0; start < rows; start += size) {
-    options.cancel.check();
-    body(batch.slice(start, std::min(size, rows - start)));
-  }
-}
-
 }  // namespace
 
 Model::Model(std::unique_ptr<const Architecture> architecture, at::ScalarType parameter_dtype, at::ScalarType compute_dtype)

@@ -8,6 +8,7 @@
 #include "batch.hpp"
 #include "cancellation.hpp"
 #include "in_place.hpp"
+#include "micro_batches.hpp"
 #include "parameter_vector.hpp"
 #include "scratch.hpp"
 
@@ -31,11 +32,6 @@ struct Perturbation {
   PerturbationMode mode = PerturbationMode::view;
 };
 
-struct PassOptions {
-  int64_t micro_batch = 0;  // rows at a time; 0 = all
-  Cancellation cancel;
-};
-
 struct LossResult {
   double loss = 0;
   uint64_t version = 0;
@@ -44,6 +40,15 @@ struct GradientResult {
   double loss = 0;
   uint64_t version = 0;
   std::shared_ptr<const ParameterVector> gradient;
+};
+
+/// H: the loss's Hessian. JᵀH_out·J: the Gauss–Newton matrix, with the Hessian of the loss in the outputs (the features).
+enum class CurvatureOperator { hessian, gauss_newton };
+
+struct CurvatureResult {
+  double slope = 0;  // ∇L·v
+  uint64_t version = 0;
+  std::shared_ptr<const ParameterVector> product;
 };
 
 /// An architecture with weights. Every member that computes is called on the compute thread only.
@@ -70,6 +75,9 @@ class Model {
   void check(const Batch& batch) const { architecture_->check(batch); }
   LossResult loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options);
   GradientResult gradient(const Batch& batch, const PassOptions& options);
+  /// The exact product of the curvature with `vector`: the gradient of the loss's derivative along it. Not in bfloat16.
+  CurvatureResult curvature_product(const Batch& batch, const ParameterVector& vector, CurvatureOperator curvature,
+                                    const PassOptions& options);
 
  private:
   double mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const;

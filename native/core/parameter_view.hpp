@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "activation.hpp"
 #include "parameter_vector.hpp"
 #include "scratch.hpp"
 
@@ -26,9 +27,14 @@ class ParameterView {
   /// Whether a weight is stored [out, in] (PyTorch's Linear) or [in, out] (GPT-2's Conv1D).
   enum class Storage { out_in, in_out };
   /// x·Wᵀ + b in the compute dtype.
-  at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage = Storage::out_in);
+  virtual at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage = Storage::out_in);
   /// Normalised in the precision of x, then rounded to the compute dtype.
-  at::Tensor layer_norm(const at::Tensor& x, size_t weight, size_t bias, double epsilon);
+  virtual at::Tensor layer_norm(const at::Tensor& x, size_t weight, size_t bias, double epsilon);
+  /// Rows [tokens, width] of token ids [batch, length]: tokens[id] + positions[place in the sequence].
+  virtual at::Tensor embed(const at::Tensor& ids, size_t tokens, size_t positions);
+  virtual at::Tensor activation(const at::Tensor& x, Activation kind) { return activate(x, kind); }
+  /// Causal self-attention within sequences of `length` rows, which hold queries, keys and values side by side.
+  virtual at::Tensor attention(const at::Tensor& qkv, int64_t batch, int64_t length, int64_t heads);
 
  private:
   at::ScalarType compute_dtype_;

@@ -1,0 +1,70 @@
+import { CriticalSharpnessError } from "../errors.js";
+import type { Direction } from "../models/index.js";
+import type { CheckedCurvature } from "./curvature-options.js";
+
+/** Products with the matrix A of some options: H, or P^(−½)HP^(−½). */
+export class CurvatureProduct {
+  products = 0;
+  /** ∇L·x of the last product, without a preconditioner. */
+  slope = Number.NaN;
+  readonly #curvature: CheckedCurvature;
+  readonly #scaling: Direction | undefined;
+  readonly #version: number;
+
+  private constructor(curvature: CheckedCurvature, scaling: Direction | undefined) {
+    this.#curvature = curvature;
+    this.#scaling = scaling;
+    this.#version = curvature.model.version;
+  }
+
+  static async open(curvature: CheckedCurvature): Promise<CurvatureProduct> {
+    return new CurvatureProduct(curvature, await curvature.preconditioner?.inverseSquareRoot());
+  }
+
+  [Symbol.dispose](): void {
+    this.#scaling?.dispose();
+  }
+
+  /** A·x */
+  async of(x: Direction): Promise<Direction> {
+    const scaling = this.#scaling;
+    using scaled = await scaling?.multiply(x);
+    const product = await this.#unscaled(scaled ?? x);
+    if (!scaling) return product;
+    using inner = product;
+    return scaling.multiply(inner);
+  }
+
+  /** xᵀA·x */
+  async along(x: Direction): Promise<number> {
+    using scaled = await this.#scaling?.multiply(x);
+    const vector = scaled ?? x;
+    using product = await this.#unscaled(vector);
+    const value = await vector.dot(product);
+    if (!Number.isFinite(value))
+      throw new CriticalSharpnessError(
+        "ERR_NON_FINITE_CURVATURE",
+        `Expected a finite number for the curvature along a direction but received ${value}`,
+      );
+    return value;
+  }
+
+  async #unscaled(x: Direction): Promise<Direction> {
+    const { model, batch, operator, microBatch, signal } = this.#curvature;
+    const { product, slope, version } = await model.curvatureProduct(batch, x, {
+      operator,
+      microBatch,
+      signal,
+    });
+    this.products++;
+    this.slope = slope;
+    if (version !== this.#version) {
+      product.dispose();
+      throw new CriticalSharpnessError(
+        "ERR_WEIGHTS_CHANGED",
+        `Expected unchanged weights during a measurement but received version ${version} after ${this.#version}`,
+      );
+    }
+    return product;
+  }
+}

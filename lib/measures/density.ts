@@ -1,0 +1,74 @@
+import { checkNumber } from "../checks.js";
+import { Direction } from "../models/direction.js";
+import { type CurvatureOptions, checkCurvature, curvatureNames } from "./curvature-options.js";
+import { KrylovSpace } from "./krylov-space.js";
+import { checkNames } from "./options.js";
+
+export interface DensityOptions extends CurvatureOptions {
+  /** Lanczos steps from each random vector: as many nodes, and as many vectors in memory. Default 40. */
+  steps?: number;
+  /** Random vectors. Default 3. */
+  probes?: number;
+  /** Points of the grid. Default 256. */
+  points?: number;
+  /** Standard deviation σ of the Gaussian that stands for each node, over the nodes' range. Default 0.01. */
+  bandwidth?: number;
+}
+
+export interface SpectralDensity {
+  /** The quadrature: eigenvalues with weights that add up to 1, ascending. */
+  nodes: { eigenvalue: number; weight: number }[];
+  /** Evenly spaced eigenvalues, three σ beyond the nodes on either side. */
+  grid: number[];
+  /** Of eigenvalues at the grid's points, per unit; its integral is 1. */
+  density: number[];
+  /** Products with the curvature. */
+  products: number;
+}
+
+/**
+ * Density of the eigenvalues of the Hessian of a batch's mean loss, or of P^(−½)HP^(−½), by stochastic Lanczos quadrature
+ * (Ubaru et al. 2017; Ghorbani et al. 2019).
+ *
+ * @throws as `hessianEigenvalues`.
+ */
+export async function spectralDensity(options: DensityOptions): Promise<SpectralDensity> {
+  const names = [...curvatureNames, "steps", "probes", "points", "bandwidth"];
+  const given = checkNames(options, "options", names);
+  const curvature = checkCurvature(given);
+  const steps = checkNumber(given.steps ?? 40, "options.steps", { minimum: 1, integer: true });
+  const probes = checkNumber(given.probes ?? 3, "options.probes", { minimum: 1, integer: true });
+  const points = checkNumber(given.points ?? 256, "options.points", {
+    minimum: 2,
+    maximum: 1e6,
+    integer: true,
+  });
+  const bandwidth = checkNumber(given.bandwidth ?? 0.01, "options.bandwidth", { above: 0, maximum: 1 });
+  using space = await KrylovSpace.open(curvature);
+  const nodes: SpectralDensity["nodes"] = [];
+  for (let i = 0; i < probes; i++) {
+    using probe = await Direction.random(curvature.model, { seed: curvature.seed + i });
+    await space.start(probe);
+    do await space.step();
+    while (space.size < steps && !space.exhausted);
+    for (const { value, vector } of space.ritzPairs())
+      nodes.push({ eigenvalue: value, weight: (vector[0] as number) ** 2 / probes });
+  }
+  nodes.sort((a, b) => a.eigenvalue - b.eigenvalue);
+  return { nodes, ...smooth(nodes, points, bandwidth), products: space.products };
+}
+
+function smooth(nodes: SpectralDensity["nodes"], points: number, bandwidth: number) {
+  const lowest = (nodes[0] as { eigenvalue: number }).eigenvalue;
+  const highest = (nodes.at(-1) as { eigenvalue: number }).eigenvalue;
+  // A matrix with one eigenvalue has no range.
+  const sigma = bandwidth * (highest - lowest || Math.abs(highest) || 1);
+  const start = lowest - 3 * sigma;
+  const step = (highest - lowest + 6 * sigma) / (points - 1);
+  const grid = Array.from({ length: points }, (_, i) => start + i * step);
+  const height = 1 / (sigma * Math.sqrt(2 * Math.PI));
+  const density = grid.map((x) =>
+    nodes.reduce((sum, n) => sum + n.weight * height * Math.exp(-(((x - n.eigenvalue) / sigma) ** 2) / 2), 0),
+  );
+  return { grid, density };
+}

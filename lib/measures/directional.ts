@@ -1,0 +1,107 @@
+import { checkChoice, checkNumber } from "../checks.js";
+import { CriticalSharpnessError, expected } from "../errors.js";
+import type { Direction, Gradient } from "../models/index.js";
+import { type CurvatureOptions, checkCurvature, curvatureNames } from "./curvature-options.js";
+import { CurvatureProduct } from "./curvature-product.js";
+import { openLine } from "./line.js";
+import { checkDirection, checkNames } from "./options.js";
+import { secondDifference } from "./second-difference.js";
+
+export interface DirectionalOptions
+  extends Pick<CurvatureOptions, "model" | "batch" | "operator" | "microBatch" | "signal"> {
+  /** Δ: the line is θ − η·Δ. */
+  direction: Direction;
+  /** s = ∇L·Δ of the batch, or its gradient. Without either it is computed. */
+  slope?: number;
+  gradient?: Gradient | Direction;
+  /**
+   * `hvp`: one exact Hessian-vector product. `central-difference`: forward passes alone, for models whose second derivative
+   * is not to be had. Default: `hvp`, with bfloat16 compute `central-difference`.
+   */
+  method?: "hvp" | "central-difference";
+  /** ηc of the line, where known: the largest step of the differences, and what the anharmonicity is made of. */
+  criticalLearningRate?: number;
+}
+
+export interface DirectionalResult {
+  /** λdir = ΔᵀHΔ/(∇L·Δ); negative where the loss bends down along a descending Δ, or up along an ascending one. */
+  directionalSharpness: number;
+  /** ΔᵀHΔ */
+  curvature: number;
+  /** ∇L·Δ */
+  slope: number;
+  /** How far the curvature may be off: 0 for the exact product. */
+  curvatureError: number;
+  /** λc/λdir, 1 on a quadratic; undefined without ηc. */
+  anharmonicity: number | undefined;
+  method: "hvp" | "central-difference";
+  /** Forward passes of the differences. */
+  forwardPasses: number;
+}
+
+const names = [
+  ...curvatureNames.filter((name) => name !== "preconditioner" && name !== "seed"),
+  "direction",
+  "slope",
+  "gradient",
+  "method",
+  "criticalLearningRate",
+];
+
+/**
+ * Directional sharpness λdir = ΔᵀHΔ/(∇L·Δ): the curvature along an update direction, as the step sees it. On a quadratic
+ * it is the critical sharpness λc = 2/ηc (Kalra et al. 2026).
+ *
+ * @throws CriticalSharpnessError `ERR_NON_FINITE_CURVATURE`, `ERR_NON_FINITE_SLOPE`, `ERR_NON_FINITE_LOSS`,
+ *   `ERR_WEIGHTS_CHANGED`, `ERR_GRADIENT_BATCH`, `ERR_GRADIENT_VERSION`.
+ * @throws AbortError; TypeError, RangeError naming the option; RangeError for `hvp` with bfloat16 compute.
+ */
+export async function directionalSharpness(options: DirectionalOptions): Promise<DirectionalResult> {
+  const given = checkNames(options, "options", names);
+  const curvature = checkCurvature(given);
+  const { model, batch, operator, microBatch, signal } = curvature;
+  const direction = checkDirection(given.direction, "direction");
+  const usual = model.dtype === "bfloat16" ? "central-difference" : "hvp";
+  const method = checkChoice(given.method ?? usual, "options.method", ["hvp", "central-difference"]);
+  const critical =
+    given.criticalLearningRate === undefined
+      ? undefined
+      : checkNumber(given.criticalLearningRate, "options.criticalLearningRate", { above: 0 });
+  const known = { slope: given.slope, gradient: given.gradient, subject: "the direction" };
+  const line = await openLine(model, batch, direction, known, { microBatch, signal });
+  let { slope, baseLoss } = line.start;
+  let found = { curvature: 0, error: 0, forwardPasses: 0 };
+  if (method === "hvp") {
+    using product = await CurvatureProduct.open(curvature);
+    found.curvature = await product.along(direction);
+    slope ??= product.slope;
+  } else {
+    if (operator !== "hessian")
+      throw expected('"hessian" with the method "central-difference"', "options.operator", operator, "range");
+    if (slope === undefined) {
+      const { gradient, loss } = await model.gradient(batch, { microBatch, signal });
+      using vector = gradient;
+      slope = await vector.dot(direction);
+      baseLoss = loss;
+    }
+    baseLoss ??= await line.lossAt(0);
+    // Where no ηc is known: the step after which the tangent has fallen by a tenth of the loss.
+    const start = critical ?? Math.abs((0.1 * (baseLoss || 1)) / (slope || 1));
+    found = await secondDifference(line.lossAt, baseLoss, start);
+  }
+  if (!Number.isFinite(slope) || slope === 0)
+    throw new CriticalSharpnessError(
+      "ERR_NON_FINITE_SLOPE",
+      `Expected a finite slope ∇L·Δ other than zero but received ${slope}`,
+    );
+  const directional = found.curvature / slope;
+  return {
+    directionalSharpness: directional,
+    curvature: found.curvature,
+    slope,
+    curvatureError: found.error,
+    anharmonicity: critical === undefined ? undefined : 2 / critical / directional,
+    method,
+    forwardPasses: found.forwardPasses,
+  };
+}

@@ -1,0 +1,59 @@
+import type { HessianResult, Solve } from "./hessian.js";
+import type { KrylovSpace, RitzPair } from "./krylov-space.js";
+
+/** Lanczos with full reorthogonalisation and thick restarts. */
+export async function lanczos(space: KrylovSpace, solve: Solve): Promise<HessianResult> {
+  const { count, which, tolerance, maximumIterations, basisSize, onIteration } = solve;
+  const wanted = which === "both-ends" ? 2 * count : count;
+  await space.start(solve.initial);
+  for (;;) {
+    await space.step();
+    const pairs = space.ritzPairs();
+    const chosen = choose(pairs, wanted, which);
+    onIteration?.({
+      iteration: space.products,
+      eigenvalues: chosen.map((pair) => pair.value),
+      residuals: chosen.map((pair) => pair.residual),
+    });
+    const converged =
+      chosen.length === wanted &&
+      chosen.every(({ value, residual }) => residual <= tolerance * Math.abs(value));
+    if (converged || space.exhausted || space.products >= maximumIterations)
+      return finish(space, solve, chosen, converged);
+    // Beside what is wanted, the half of the rest that is next to it: it carries most of what was learned.
+    if (space.size >= basisSize)
+      await space.restart(choose(pairs, wanted + Math.ceil((basisSize - wanted) / 3), which));
+  }
+}
+
+/** Some of the pairs that are in descending order: the `count` that lie where `which` says, in its order. */
+function choose(pairs: readonly RitzPair[], count: number, which: Solve["which"]): RitzPair[] {
+  switch (which) {
+    case "largest":
+      return pairs.slice(0, count);
+    case "smallest":
+      return pairs.slice(-count);
+    case "magnitude":
+      return pairs.toSorted((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, count);
+    case "both-ends":
+      if (pairs.length <= count) return [...pairs];
+      return [...pairs.slice(0, Math.ceil(count / 2)), ...pairs.slice(-Math.floor(count / 2))];
+  }
+}
+
+async function finish(
+  space: KrylovSpace,
+  { eigenvectors }: Solve,
+  pairs: readonly RitzPair[],
+  converged: boolean,
+): Promise<HessianResult> {
+  const vectors = [];
+  if (eigenvectors) for (const { vector } of pairs) vectors.push(await space.vector(vector));
+  return {
+    eigenvalues: pairs.map((pair) => pair.value),
+    residuals: pairs.map((pair) => pair.residual),
+    iterations: space.products,
+    converged,
+    eigenvectors: vectors,
+  };
+}

@@ -1,0 +1,132 @@
+#include "krylov.hpp"
+
+#include <ATen/ops/zeros.h>
+#include <c10/util/accumulate.h>
+
+#include <cmath>
+#include <limits>
+
+#include "errors.hpp"
+
+namespace critical_sharpness {
+namespace {
+
+double epsilon_of(at::ScalarType dtype) {
+  return dtype == at::kDouble ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
+}
+
+/// Own, dense copies.
+std::vector<at::Tensor> dense(const ParameterVector& vector) {
+  std::vector<at::Tensor> tensors;
+  for (size_t i = 0; i < vector.size(); i++)
+    tensors.push_back(vector[i].defined() ? vector[i].clone() : at::zeros(vector.layout()->parameters[i].shape, vector.layout()->dtype));
+  return tensors;
+}
+
+}  // namespace
+
+Krylov::Krylov(std::shared_ptr<Model> model, std::shared_ptr<const Batch> batch, KrylovOptions options)
+    : model_(std::move(model)), batch_(std::move(batch)), options_(std::move(options)) {
+  model_->check(*batch_);
+  if (options_.scaling) require_same_layout(*layout(), *options_.scaling->layout(), "the scaling");
+  for (const auto& p : layout()->parameters) dimension_ += c10::multiply_integers(p.shape);
+}
+
+bool Krylov::start(const ParameterVector* first) {
+  if (first) require_same_layout(*layout(), *first->layout(), "the first vector");
+  auto q = first ? dense(*first) : draw();
+  basis_.clear();
+  size_ = 0;
+  return append(std::move(q), orthogonalize(q).norm);
+}
+
+std::vector<at::Tensor> Krylov::draw() {
+  return random_vector(layout(), Distribution::normal, options_.seed + drawn_++).tensors();
+}
+
+bool Krylov::append(std::vector<at::Tensor> w, double norm) {
+  if (!(norm > 0) || !std::isfinite(norm)) return false;
+  for (auto& t : w) t.mul_(1 / norm);
+  basis_.push_back(std::move(w));
+  size_ = basis_.size();
+  return true;
+}
+
+std::vector<at::Tensor> Krylov::apply(const std::vector<at::Tensor>& q, const Cancellation& cancel) const {
+  const ParameterVector plain(layout(), q);
+  const ParameterVector vector = options_.scaling ? elementwise_product(*options_.scaling, plain) : plain;
+  const auto product = model_->curvature_product(*batch_, vector, options_.curvature, {options_.micro_batch, cancel}).product;
+  std::vector<at::Tensor> w;
+  for (size_t i = 0; i < product->size(); i++) {
+    at::Tensor t = (*product)[i];  // nobody else's, so that it may be written to
+    if (!t.defined()) t = at::zeros(layout()->parameters[i].shape, layout()->dtype);
+    else if (options_.scaling) t.mul_((*options_.scaling)[i]);
+    w.push_back(t);
+  }
+  return w;
+}
+
+Krylov::Orthogonalized Krylov::orthogonalize(const std::vector<at::Tensor>& w) const {
+  std::vector<double> first = kernels::subtract_and_project(basis_, w, {}, true);
+  const double before = std::sqrt(first.back());
+  first.pop_back();
+  if (first.empty()) return {{}, before, before};
+  std::vector<double> second = kernels::subtract_and_project(basis_, w, first, true);
+  second.pop_back();
+  const double norm = std::sqrt(kernels::subtract_and_project(basis_, w, second, false).back());
+  for (size_t j = 0; j < first.size(); j++) first[j] += second[j];
+  return {std::move(first), before, norm};
+}
+
+KrylovStep Krylov::step(const Cancellation& cancel) {
+  if (basis_.empty())
+    throw InputError(InputError::Kind::state, "ERR_OUT_OF_RANGE", "Expected a basis that was started for a step but received an empty one");
+  KrylovStep step;
+  step.version = model_->version();
+  auto w = apply(basis_.back(), cancel);
+  auto made = orthogonalize(w);
+  step.coefficients = std::move(made.coefficients);
+  if (!std::isfinite(made.norm_before) || static_cast<int64_t>(basis_.size()) >= dimension_) {
+    step.exhausted = true;
+    step.beta = std::isfinite(made.norm_before) ? 0 : made.norm_before;
+    return step;
+  }
+  if (made.norm > 10 * epsilon_of(layout()->dtype) * made.norm_before) {
+    step.beta = made.norm;
+    append(std::move(w), made.norm);
+    return step;
+  }
+  // The basis spans an invariant subspace: go on with whatever is orthogonal to it.
+  for (int attempt = 0; attempt < 3; attempt++) {
+    auto fresh = draw();
+    const auto [ignored, before, norm] = orthogonalize(fresh);
+    if (norm > 1e-3 * before / std::sqrt(static_cast<double>(dimension_)) && append(std::move(fresh), norm)) return step;
+  }
+  step.exhausted = true;
+  return step;
+}
+
+void Krylov::restart(size_t kept, const std::vector<double>& combination) {
+  if (basis_.size() < 2 || kept < 1 || kept >= basis_.size() || combination.size() != kept * (basis_.size() - 1))
+    reject_range("Expected as many combinations as vectors to keep, each of the basis' " +
+                 std::to_string(basis_.empty() ? 0 : basis_.size() - 1) + " vectors before its last, but received " +
+                 std::to_string(combination.size()) + " numbers for " + std::to_string(kept));
+  auto last = std::move(basis_.back());
+  basis_.pop_back();
+  kernels::rotate(basis_, combination, kept);
+  basis_.resize(kept);
+  basis_.push_back(std::move(last));
+  size_ = basis_.size();
+}
+
+ParameterVector Krylov::combination(const std::vector<double>& coefficients) const {
+  if (coefficients.empty() || coefficients.size() > basis_.size())
+    reject_range("Expected 1 to " + std::to_string(basis_.size()) + " coefficients for a combination of the basis but received " +
+                 std::to_string(coefficients.size()));
+  auto out = ParameterVector::empty(layout());
+  kernels::combine(out.tensors(), kernels::Basis(basis_.begin(), basis_.begin() + static_cast<std::ptrdiff_t>(coefficients.size())),
+                   coefficients);
+  return out;
+}
+
+}  // namespace critical_sharpness

@@ -1,0 +1,66 @@
+#pragma once
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "kernels/basis.hpp"
+#include "model.hpp"
+#include "vector_algebra.hpp"
+
+namespace critical_sharpness {
+
+struct KrylovOptions {
+  CurvatureOperator curvature = CurvatureOperator::hessian;
+  int64_t micro_batch = 0;
+  SharedVector scaling;  // S, a diagonal: the operator is S·H·S; none = 1
+  uint64_t seed = 0;     // of vectors that are drawn
+};
+
+/// What a step found out: A·q = Σ coefficientᵢ·qᵢ + β·(the next vector), q the basis' last vector until then.
+struct KrylovStep {
+  std::vector<double> coefficients;
+  double beta = 0;
+  bool exhausted = false;  // the basis spans the whole space: there is no next vector
+  uint64_t version = 0;
+};
+
+/// An orthonormal basis of parameter vectors, each made of the one before by the curvature of a batch's loss.
+/// Every member that computes is called on the compute thread only.
+class Krylov {
+ public:
+  Krylov(std::shared_ptr<Model> model, std::shared_ptr<const Batch> batch, KrylovOptions options);
+
+  const std::shared_ptr<const Layout>& layout() const { return model_->layout(); }
+  /// Vectors of the basis. May be read from any thread.
+  size_t size() const { return size_.load(); }
+  int64_t byte_length() const { return static_cast<int64_t>(size() + (options_.scaling ? 1 : 0)) * model_->byte_length(); }
+
+  /// A basis of one vector: `first`, or a random one. Returns false if `first` is zero or not finite.
+  bool start(const ParameterVector* first);
+  /// One product, orthogonalised against the whole basis, twice. A step that throws leaves the basis as it was.
+  KrylovStep step(const Cancellation& cancel);
+  /// Keeps `kept` combinations of all vectors but the last, and the last after them.
+  void restart(size_t kept, const std::vector<double>& combination);
+  /// Σ coefficientᵢ·qᵢ over the first vectors.
+  ParameterVector combination(const std::vector<double>& coefficients) const;
+
+ private:
+  struct Orthogonalized {
+    std::vector<double> coefficients;
+    double norm_before = 0, norm = 0;
+  };
+  Orthogonalized orthogonalize(const std::vector<at::Tensor>& w) const;
+  std::vector<at::Tensor> apply(const std::vector<at::Tensor>& q, const Cancellation& cancel) const;
+  bool append(std::vector<at::Tensor> w, double norm);
+  std::vector<at::Tensor> draw();
+
+  std::shared_ptr<Model> model_;
+  std::shared_ptr<const Batch> batch_;
+  KrylovOptions options_;
+  kernels::Basis basis_;
+  std::atomic<size_t> size_{0};
+  int64_t dimension_ = 0;
+  uint64_t drawn_ = 0;
+};
+
+}  // namespace critical_sharpness

@@ -1,0 +1,24 @@
+#pragma once
+#include <algorithm>
+
+#include "batch.hpp"
+#include "cancellation.hpp"
+
+namespace critical_sharpness {
+
+struct PassOptions {
+  int64_t micro_batch = 0;  // rows at a time; 0 = all
+  Cancellation cancel;
+};
+
+/// Calls body(part) for every micro-batch.
+template <class Body>
+void for_each_micro_batch(const Batch& batch, const PassOptions& options, const Body& body) {
+  const int64_t rows = batch.rows(), size = options.micro_batch > 0 ? std::min(options.micro_batch, rows) : rows;
+  for (int64_t start = 0; start < rows; start += size) {
+    options.cancel.check();
+    body(batch.slice(start, std::min(size, rows - start)));
+  }
+}
+
+}  // namespace critical_sharpness
