@@ -1,6 +1,7 @@
 import { checkChoice, checkNumber } from "../checks.js";
 import { CriticalSharpnessError, expected } from "../errors.js";
 import type { Direction, Gradient } from "../models/index.js";
+import type { ComputeDtype } from "../native/surface.js";
 import { type CurvatureOptions, checkCurvature, curvatureNames } from "./curvature-options.js";
 import { CurvatureProduct } from "./curvature-product.js";
 import { openLine } from "./line.js";
@@ -19,7 +20,7 @@ export interface DirectionalOptions
    * is not to be had. Default: `hvp`, with bfloat16 compute `central-difference`.
    */
   method?: "hvp" | "central-difference";
-  /** ηc of the line, where known: the largest step of the differences, and what the anharmonicity is made of. */
+  /** ηc of the line, where known: the anharmonicity is made of it, and it bounds the steps of the differences. */
   criticalLearningRate?: number;
 }
 
@@ -30,13 +31,27 @@ export interface DirectionalResult {
   curvature: number;
   /** ∇L·Δ */
   slope: number;
-  /** How far the curvature may be off: 0 for the exact product. */
+  /** How far the curvature may be off, roughly: 0 for the exact product. */
   curvatureError: number;
   /** λc/λdir, 1 on a quadratic; undefined without ηc. */
   anharmonicity: number | undefined;
   method: "hvp" | "central-difference";
   /** Forward passes of the differences. */
   forwardPasses: number;
+}
+
+/** Relative rounding error of a loss, whose terms are many and are added up in float64. */
+const precision = { float64: 1e-15, float32: 3e-8, bfloat16: 5e-4 } as const;
+
+/**
+ * Where differences begin: with the step after which the tangent has fallen by a tenth of the loss, or at ηc if that comes
+ * first. Where losses are rounded to bfloat16, only as large a step as ηc stands out.
+ *
+ * @param fall the step after which the tangent has fallen by all of the loss
+ */
+function largestStep(dtype: ComputeDtype, fall: number, critical = Infinity): number {
+  if (dtype !== "bfloat16") return Math.min(0.1 * fall, critical);
+  return Number.isFinite(critical) ? critical : fall;
 }
 
 const names = [
@@ -85,9 +100,8 @@ export async function directionalSharpness(options: DirectionalOptions): Promise
       baseLoss = loss;
     }
     baseLoss ??= await line.lossAt(0);
-    // Where no ηc is known: the step after which the tangent has fallen by a tenth of the loss.
-    const start = critical ?? Math.abs((0.1 * (baseLoss || 1)) / (slope || 1));
-    found = await secondDifference(line.lossAt, baseLoss, start);
+    const start = largestStep(model.dtype, Math.abs((baseLoss || 1) / (slope || 1)), critical);
+    found = await secondDifference(line.lossAt, baseLoss, start, precision[model.dtype]);
   }
   if (!Number.isFinite(slope) || slope === 0)
     throw new CriticalSharpnessError(

@@ -51,7 +51,8 @@ describe("which eigenvalues", () => {
         .eigenvalues;
     const near = (found: number[], golden: number[]) => {
       expect(found.length).toBe(golden.length);
-      for (const [i, value] of golden.entries()) expect(relative(found[i] as number, value)).toBeLessThan(1e-6);
+      for (const [i, value] of golden.entries())
+        expect(relative(found[i] as number, value)).toBeLessThan(1e-6);
     };
     near(await find("smallest", 3), smallest);
     near(await find("both-ends", 2), [...largest.slice(0, 2), ...smallest.slice(-2)]);
@@ -105,6 +106,11 @@ describe("restarts", () => {
       expect(relative(all.eigenvalues[i] as number, value)).toBeLessThan(1e-9);
     for (const [i, value] of smallest.entries())
       expect(relative(all.eigenvalues[count - 3 + i] as number, value)).toBeLessThan(1e-9);
-    expect(relative(all.eigenvalues.reduce((a, b) => a + b), trace)).toBeLessThan(1e-12);
+    expect(
+      relative(
+        all.eigenvalues.reduce((a, b) => a + b),
+        trace,
+      ),
+    ).toBeLessThan(1e-12);
   });
 });

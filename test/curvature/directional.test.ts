@@ -1,0 +1,67 @@
+import { describe, expect, test } from "vitest";
+import { criticalSharpness, directionalSharpness } from "../../lib/measures/index.js";
+import type { Batch } from "../../lib/models/index.js";
+import { goldenVector, openCase, relative } from "../golden/golden.js";
+import { dense } from "./golden.js";
+
+const within = { float64: 1e-8, float32: 1e-4 } as const;
+
+for (const dtype of ["float64", "float32"] as const)
+  describe(`directional sharpness in ${dtype} is that of PyTorch's dense Hessian`, () => {
+    for (const [name, golden] of Object.entries(dense))
+      test(name, async () => {
+        const open = await openCase(name, dtype);
+        const batch = open.batches.at(-1) as Batch;
+        const { model } = open;
+        for (const [along, vector] of [
+          ["gradient", `gradient.${open.batches.length - 1}`],
+          ["adamw", "adamw"],
+        ] as const) {
+          const direction = await goldenVector(open, vector);
+          const exact = await directionalSharpness({ model, batch, direction });
+          expect(exact).toMatchObject({ method: "hvp", curvatureError: 0, forwardPasses: 0 });
+          expect(relative(exact.directionalSharpness, golden[along].directional)).toBeLessThan(within[dtype]);
+          expect(relative(exact.slope, golden[along].slope)).toBeLessThan(within[dtype]);
+        }
+      });
+  });
+
+describe("from forward passes alone", () => {
+  const smooth = Object.keys(dense).filter((name) => !name.includes("relu"));
+  for (const dtype of ["float64", "float32", "bfloat16"] as const)
+    test(`central differences in ${dtype} are near, and say how near`, async () => {
+      for (const name of smooth) {
+        const open = await openCase(name, dtype);
+        const batch = open.batches.at(-1) as Batch;
+        const { model } = open;
+        const direction = await goldenVector(open, `gradient.${open.batches.length - 1}`);
+        const gradient = await model.gradient(batch);
+        const { criticalLearningRate } = await criticalSharpness({ model, batch, direction, gradient });
+        for (const known of [{ gradient, criticalLearningRate }, { gradient }, {}]) {
+          const found = await directionalSharpness({
+            ...known,
+            model,
+            batch,
+            direction,
+            ...(dtype === "bfloat16" ? {} : { method: "central-difference" }),
+          });
+          expect(found.method).toBe("central-difference");
+          expect(found.forwardPasses).toBeLessThanOrEqual(16);
+          const golden = dense[name]?.gradient.directional as number;
+          const far = relative(found.directionalSharpness, golden);
+          const message = `${name}: ${JSON.stringify(found)}, exactly ${golden}`;
+          expect(far, message).toBeLessThan({ float64: 1e-8, float32: 1e-3, bfloat16: 0.2 }[dtype]);
+          expect(far, message).toBeLessThan((5 * found.curvatureError) / Math.abs(found.curvature));
+        }
+      }
+    });
+
+  test("bfloat16 has no exact products, and says what has", async () => {
+    const open = await openCase("gpt2-tied", "bfloat16");
+    const batch = open.batches.at(-1) as Batch;
+    const direction = await goldenVector(open, "adamw");
+    const exact = directionalSharpness({ model: open.model, batch, direction, method: "hvp" });
+    await expect(exact).rejects.toThrow(/Expected a model that computes in float32 or float64/);
+    await expect(exact).rejects.toMatchObject({ code: "ERR_OUT_OF_RANGE" });
+  });
+});
