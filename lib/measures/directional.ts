@@ -44,14 +44,13 @@ export interface DirectionalResult {
 const precision = { float64: 1e-15, float32: 3e-8, bfloat16: 5e-4 } as const;
 
 /**
- * Where differences begin: with the step after which the tangent has fallen by a tenth of the loss, or at ηc if that comes
- * first. Where losses are rounded to bfloat16, only as large a step as ηc stands out.
+ * Where differences begin: at the step after which the tangent has fallen by a tenth of the loss, or at ηc if that comes
+ * first. Losses that are rounded to bfloat16 differ enough only after ten times that.
  *
  * @param fall the step after which the tangent has fallen by all of the loss
  */
 function largestStep(dtype: ComputeDtype, fall: number, critical = Infinity): number {
-  if (dtype !== "bfloat16") return Math.min(0.1 * fall, critical);
-  return Number.isFinite(critical) ? critical : fall;
+  return Math.min(dtype === "bfloat16" ? fall : fall / 10, critical);
 }
 
 const names = [

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { criticalSharpness, directionalSharpness } from "../../lib/measures/index.js";
 import type { Batch } from "../../lib/models/index.js";
 import { goldenVector, openCase, relative } from "../golden/golden.js";
-import { dense } from "./golden.js";
+import { type DenseCase, dense } from "./golden.js";
 
 const within = { float64: 1e-8, float32: 1e-4 } as const;
 
@@ -30,6 +30,7 @@ describe("from forward passes alone", () => {
   const smooth = Object.keys(dense).filter((name) => !name.includes("relu"));
   for (const dtype of ["float64", "float32", "bfloat16"] as const)
     test(`central differences in ${dtype} are near, and say how near`, async () => {
+      let resolved = 0;
       for (const name of smooth) {
         const open = await openCase(name, dtype);
         const batch = open.batches.at(-1) as Batch;
@@ -47,13 +48,18 @@ describe("from forward passes alone", () => {
           });
           expect(found.method).toBe("central-difference");
           expect(found.forwardPasses).toBeLessThanOrEqual(16);
-          const golden = dense[name]?.gradient.directional as number;
-          const far = relative(found.directionalSharpness, golden);
-          const message = `${name}: ${JSON.stringify(found)}, exactly ${golden}`;
+          const { directional, slope } = (dense[name] as DenseCase).gradient;
+          const message = `${name}: ${JSON.stringify(found)}, exactly ${directional}`;
+          const error = Math.abs(found.curvature - directional * slope);
+          expect(error, message).toBeLessThan(5 * found.curvatureError);
+          // Rounded to bfloat16, a line that bends at once cannot be resolved: then the error says so.
+          if (dtype === "bfloat16" && found.curvatureError > 0.1 * Math.abs(found.curvature)) continue;
+          resolved++;
+          const far = relative(found.directionalSharpness, directional);
           expect(far, message).toBeLessThan({ float64: 1e-8, float32: 1e-3, bfloat16: 0.2 }[dtype]);
-          expect(far, message).toBeLessThan((5 * found.curvatureError) / Math.abs(found.curvature));
         }
       }
+      expect(resolved).toBeGreaterThanOrEqual(dtype === "bfloat16" ? 8 : 15);
     });
 
   test("bfloat16 has no exact products, and says what has", async () => {
