@@ -7,11 +7,12 @@
 #include "activation.hpp"
 #include "batch.hpp"
 #include "cancellation.hpp"
-#include "dual_view.hpp"
 #include "parameter_vector.hpp"
 #include "parameter_view.hpp"
 
 namespace critical_sharpness {
+
+class DualView;
 
 enum class Loss { mse, cross_entropy };
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "architecture.hpp"
+#include "dual_view.hpp"
 #include "errors.hpp"
 #include "kernels/dual_softmax.hpp"
 #include "loss_heads.hpp"

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "architecture.hpp"
+#include "dual_view.hpp"
 #include "errors.hpp"
 #include "loss_heads.hpp"
 

@@ -1,27 +1,17 @@
-#include "kernels/dual_activation.hpp"
+#include <ATen/core/grad_mode.h>
 
 #include "dual.hpp"
+#include "kernels/dual_activation.hpp"
+#include "record.hpp"
 
 namespace critical_sharpness::dual {
-namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-
-struct Activate : torch::autograd::Function<Activate> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, int64_t kind) {
-    auto made = kernels::dual_activation(x.contiguous(), static_cast<Activation>(kind));
-    ctx->save_for_backward({made.slope, made.bend});
-    return made.output;
-  }
-  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    const auto saved = ctx->get_saved_variables();
-    return {kernels::dual_activation_backward(gradients[0].contiguous(), saved[0], saved[1]), {}};
-  }
-};
-
-}  // namespace
-
-at::Tensor activation(const at::Tensor& x, Activation kind) { return Activate::apply(x, static_cast<int64_t>(kind)); }
+at::Tensor activation(const at::Tensor& x, Activation kind) {
+  const at::NoGradGuard no_gradient;
+  auto made = kernels::dual_activation(x.detach().contiguous(), kind);
+  return record({x}, made.output, [slope = made.slope, bend = made.bend](const at::Tensor& g) {
+    return std::vector<at::Tensor>{kernels::dual_activation_backward(g, slope, bend)};
+  });
+}
 
 }  // namespace critical_sharpness::dual

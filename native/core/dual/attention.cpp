@@ -1,3 +1,4 @@
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/_softmax.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/bmm.h>
@@ -10,12 +11,10 @@
 
 #include "dual.hpp"
 #include "kernels/dual_softmax.hpp"
+#include "record.hpp"
 
 namespace critical_sharpness::dual {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 /// Scores that one matrix of a stretch of heads may hold: 2 MiB of float32, so that the handful of matrices of a stretch
 /// stay in cache.
@@ -77,80 +76,68 @@ at::Tensor to_rows(const at::Tensor& heads, const Shape& s, int64_t parts) {
       .reshape({2 * s.batch * s.length, parts * s.heads * s.size});
 }
 
-/// Scores are made again backwards, a stretch of heads at a time: only queries, keys and values are kept.
-struct Attention : torch::autograd::Function<Attention> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& rows, int64_t batch, int64_t length, int64_t heads,
-                            bool gauss_newton) {
-    const Shape shape{batch, length, heads, rows.size(1) / (3 * heads)};
-    const at::Tensor qkv = to_heads(rows, shape, 3), mask = causal_mask(shape, rows.options());
-    ctx->save_for_backward({qkv, mask});
-    ctx->saved_data["batch"] = batch;
-    ctx->saved_data["heads"] = heads;
-    ctx->saved_data["gauss_newton"] = gauss_newton;
-    const at::Tensor out = at::empty({2, shape.count(), length, shape.size}, rows.options());
-    for_each_stretch(shape, [&](int64_t start, int64_t count) {
-      const Heads h = heads_of(qkv, start, count);
-      const Scores s = scores(h, mask, shape.scale(), true);
-      kernels::softmax_tangent(s.p, s.tangent);
-      at::Tensor o = out[0].narrow(0, start, count), o_dot = out[1].narrow(0, start, count);
-      at::bmm_out(o, s.p, h.v);
-      at::bmm_out(o_dot, s.tangent, h.v);
-      o_dot.baddbmm_(s.p, h.v_dot);
-    });
-    return to_rows(out, shape, 1);
-  }
+at::Tensor forward(const at::Tensor& qkv, const at::Tensor& mask, const Shape& shape) {
+  const at::Tensor out = at::empty({2, shape.count(), shape.length, shape.size}, qkv.options());
+  for_each_stretch(shape, [&](int64_t start, int64_t count) {
+    const Heads h = heads_of(qkv, start, count);
+    const Scores s = scores(h, mask, shape.scale(), true);
+    kernels::softmax_tangent(s.p, s.tangent);
+    at::Tensor o = out[0].narrow(0, start, count), o_dot = out[1].narrow(0, start, count);
+    at::bmm_out(o, s.p, h.v);
+    at::bmm_out(o_dot, s.tangent, h.v);
+    o_dot.baddbmm_(s.p, h.v_dot);
+  });
+  return out;
+}
 
-  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    const auto saved = ctx->get_saved_variables();
-    const at::Tensor &qkv = saved[0], &mask = saved[1];
-    const Shape shape{ctx->saved_data["batch"].toInt(), qkv.size(3), ctx->saved_data["heads"].toInt(), qkv.size(4)};
-    const bool gauss_newton = ctx->saved_data["gauss_newton"].toBool();
-    const at::Tensor g = to_heads(gradients[0].contiguous(), shape, 1)[0];
-    const at::Tensor into = gauss_newton ? at::zeros(qkv.sizes(), qkv.options()) : at::empty(qkv.sizes(), qkv.options());
-    for_each_stretch(shape, [&](int64_t start, int64_t count) {
-      const auto differentiate = gauss_newton ? first_order : second_order;
-      differentiate(heads_of(qkv, start, count), g[0].narrow(0, start, count), g[1].narrow(0, start, count), mask,
-                    shape.scale(), heads_of(into, start, count));
-    });
-    return {to_rows(into, shape, 3), {}, {}, {}, {}};
-  }
+/// out ← scale·a·b
+void product(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double scale) {
+  at::baddbmm_out(out, out, a, b, 0, scale);
+}
 
- private:
-  /// Of o = PV and ȯ = ṖV + PV̇, where P = softmax(S), S = scale·QKᵀ.
-  static void second_order(const Heads& h, const at::Tensor& g, const at::Tensor& g_dot, const at::Tensor& mask, double scale,
-                           Heads into) {
-    const Scores s = scores(h, mask, scale, true);
-    const at::Tensor values = h.v.transpose(1, 2), into_tangent = at::bmm(g_dot, values), into_p = at::bmm(g, values);
-    into_p.baddbmm_(g_dot, h.v_dot.transpose(1, 2));
-    kernels::softmax_backward(s.p, s.tangent, into_p, into_tangent);
-    const at::Tensor p = s.p.transpose(1, 2), p_dot = s.tangent.transpose(1, 2);
-    at::bmm_out(into.v, p, g).baddbmm_(p_dot, g_dot);
-    at::bmm_out(into.v_dot, p, g_dot);
-    const auto product = [&](at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
-      at::baddbmm_out(out, out, a, b, 0, scale);
-    };
-    product(into.q_dot, into_tangent, h.k);
-    product(into.k_dot, into_tangent.transpose(1, 2), h.q);
-    product(into.q, into_p, h.k);
-    into.q.baddbmm_(into_tangent, h.k_dot, 1, scale);
-    product(into.k, into_p.transpose(1, 2), h.q);
-    into.k.baddbmm_(into_tangent.transpose(1, 2), h.q_dot, 1, scale);
-  }
+/// Of o = PV and ȯ = ṖV + PV̇, where P = softmax(S), S = scale·QKᵀ.
+void second_order(const Heads& h, const at::Tensor& g, const at::Tensor& g_dot, const at::Tensor& mask, double scale,
+                  Heads into) {
+  const Scores s = scores(h, mask, scale, true);
+  const at::Tensor values = h.v.transpose(1, 2), into_tangent = at::bmm(g_dot, values), into_p = at::bmm(g, values);
+  into_p.baddbmm_(g_dot, h.v_dot.transpose(1, 2));
+  kernels::softmax_backward(s.p, s.tangent, into_p, into_tangent);
+  const at::Tensor p = s.p.transpose(1, 2), p_dot = s.tangent.transpose(1, 2);
+  at::bmm_out(into.v, p, g).baddbmm_(p_dot, g_dot);
+  at::bmm_out(into.v_dot, p, g_dot);
+  product(into.q_dot, into_tangent, h.k, scale);
+  product(into.k_dot, into_tangent.transpose(1, 2), h.q, scale);
+  product(into.q, into_p, h.k, scale);
+  into.q.baddbmm_(into_tangent, h.k_dot, 1, scale);
+  product(into.k, into_p.transpose(1, 2), h.q, scale);
+  into.k.baddbmm_(into_tangent.transpose(1, 2), h.q_dot, 1, scale);
+}
 
-  static void first_order(const Heads& h, const at::Tensor& g, const at::Tensor&, const at::Tensor& mask, double scale,
-                          Heads into) {
-    const at::Tensor p = scores(h, mask, scale, false).p, into_scores = at::bmm(g, h.v.transpose(1, 2));
-    kernels::softmax_tangent(p, into_scores);  // the softmax's Jacobian is symmetric
-    at::bmm_out(into.v, p.transpose(1, 2), g);
-    at::baddbmm_out(into.q, into.q, into_scores, h.k, 0, scale);
-    at::baddbmm_out(into.k, into.k, into_scores.transpose(1, 2), h.q, 0, scale);
-  }
-};
+void first_order(const Heads& h, const at::Tensor& g, const at::Tensor&, const at::Tensor& mask, double scale, Heads into) {
+  const at::Tensor p = scores(h, mask, scale, false).p, into_scores = at::bmm(g, h.v.transpose(1, 2));
+  kernels::softmax_tangent(p, into_scores);  // the softmax's Jacobian is symmetric
+  at::bmm_out(into.v, p.transpose(1, 2), g);
+  product(into.q, into_scores, h.k, scale);
+  product(into.k, into_scores.transpose(1, 2), h.q, scale);
+}
 
 }  // namespace
 
+/// Scores are made again backwards, a stretch of heads at a time: only queries, keys and values are kept.
 at::Tensor attention(const at::Tensor& qkv, int64_t batch, int64_t length, int64_t heads, bool gauss_newton) {
-  return Attention::apply(qkv, batch, length, heads, gauss_newton);
+  const at::NoGradGuard no_gradient;
+  const Shape shape{batch, length, heads, qkv.size(1) / (3 * heads)};
+  const at::Tensor parts = to_heads(qkv.detach(), shape, 3), mask = causal_mask(shape, qkv.options());
+  return record({qkv}, to_rows(forward(parts, mask, shape), shape, 1), [=](const at::Tensor& gradient) {
+    const at::Tensor g = to_heads(gradient, shape, 1)[0];
+    const at::Tensor into = gauss_newton ? at::zeros(parts.sizes(), g.options()) : at::empty(parts.sizes(), g.options());
+    for_each_stretch(shape, [&](int64_t start, int64_t count) {
+      const auto differentiate = gauss_newton ? first_order : second_order;
+      differentiate(heads_of(parts, start, count), g[0].narrow(0, start, count), g[1].narrow(0, start, count), mask,
+                    shape.scale(), heads_of(into, start, count));
+    });
+    return std::vector<at::Tensor>{to_rows(into, shape, 3)};
+  });
 }
 
 }  // namespace critical_sharpness::dual
