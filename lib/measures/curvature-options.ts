@@ -1,7 +1,7 @@
 import { checkChoice, checkNumber, checkSignal } from "../checks.js";
 import type { Batch, Direction, Model } from "../models/index.js";
 import type { CurvatureOperator } from "../native/surface.js";
-import { checkBatch, checkDirection, checkModel } from "./options.js";
+import { checkBatch, checkDirection, checkModel, or } from "./options.js";
 
 /** Which matrix is looked at. */
 export interface CurvatureOptions {
@@ -55,7 +55,7 @@ export function checkCurvature(given: Record<string, unknown>): CheckedCurvature
       given.microBatch === undefined
         ? undefined
         : checkNumber(given.microBatch, "options.microBatch", { minimum: 1, integer: true }),
-    seed: checkNumber(given.seed ?? 0, "options.seed", { minimum: 0, integer: true }),
+    seed: checkNumber(or(given.seed, 0), "options.seed", { minimum: 0, integer: true }),
     signal: checkSignal(given.signal, "options.signal"),
   };
 }

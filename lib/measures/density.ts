@@ -2,7 +2,7 @@ import { checkNumber } from "../checks.js";
 import { Direction } from "../models/direction.js";
 import { type CurvatureOptions, checkCurvature, curvatureNames } from "./curvature-options.js";
 import { KrylovSpace } from "./krylov-space.js";
-import { checkNames } from "./options.js";
+import { checkNames, or } from "./options.js";
 
 export interface DensityOptions extends CurvatureOptions {
   /** Lanczos steps from each random vector: as many nodes, and as many vectors in memory. Default 40. */
@@ -36,14 +36,14 @@ export async function spectralDensity(options: DensityOptions): Promise<Spectral
   const names = [...curvatureNames, "steps", "probes", "points", "bandwidth"];
   const given = checkNames(options, "options", names);
   const curvature = checkCurvature(given);
-  const steps = checkNumber(given.steps ?? 40, "options.steps", { minimum: 1, integer: true });
-  const probes = checkNumber(given.probes ?? 3, "options.probes", { minimum: 1, integer: true });
-  const points = checkNumber(given.points ?? 256, "options.points", {
+  const steps = checkNumber(or(given.steps, 40), "options.steps", { minimum: 1, integer: true });
+  const probes = checkNumber(or(given.probes, 3), "options.probes", { minimum: 1, integer: true });
+  const points = checkNumber(or(given.points, 256), "options.points", {
     minimum: 2,
     maximum: 1e6,
     integer: true,
   });
-  const bandwidth = checkNumber(given.bandwidth ?? 0.01, "options.bandwidth", { above: 0, maximum: 1 });
+  const bandwidth = checkNumber(or(given.bandwidth, 0.01), "options.bandwidth", { above: 0, maximum: 1 });
   using space = await KrylovSpace.open(curvature);
   const nodes: SpectralDensity["nodes"] = [];
   for (let i = 0; i < probes; i++) {

@@ -5,7 +5,7 @@ import type { ComputeDtype } from "../native/surface.js";
 import { type CurvatureOptions, checkCurvature, curvatureNames } from "./curvature-options.js";
 import { CurvatureProduct } from "./curvature-product.js";
 import { openLine } from "./line.js";
-import { checkDirection, checkNames } from "./options.js";
+import { checkDirection, checkNames, or } from "./options.js";
 import { secondDifference } from "./second-difference.js";
 
 export interface DirectionalOptions
@@ -76,7 +76,7 @@ export async function directionalSharpness(options: DirectionalOptions): Promise
   const { model, batch, operator, microBatch, signal } = curvature;
   const direction = checkDirection(given.direction, "direction");
   const usual = model.dtype === "bfloat16" ? "central-difference" : "hvp";
-  const method = checkChoice(given.method ?? usual, "options.method", ["hvp", "central-difference"]);
+  const method = checkChoice(or(given.method, usual), "options.method", ["hvp", "central-difference"]);
   const critical =
     given.criticalLearningRate === undefined
       ? undefined
@@ -105,7 +105,7 @@ export async function directionalSharpness(options: DirectionalOptions): Promise
   if (!Number.isFinite(slope) || slope === 0)
     throw new CriticalSharpnessError(
       "ERR_NON_FINITE_SLOPE",
-      `Expected a finite slope ∇L·Δ other than zero but received ${slope}`,
+      `Expected a finite number other than zero for the slope ∇L·Δ but received ${slope}`,
     );
   const directional = found.curvature / slope;
   return {

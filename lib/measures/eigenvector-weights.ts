@@ -46,7 +46,7 @@ export async function eigenvectorWeights(options: EigenvectorWeightsOptions): Pr
   if (!(square > 0 && Number.isFinite(square)))
     throw new CriticalSharpnessError(
       "ERR_NON_FINITE_SLOPE",
-      `Expected a finite gradient other than zero but received one with ‖g‖² = ${square}`,
+      `Expected finite numbers, not all zero, for the gradient but received some with ‖g‖² = ${square}`,
     );
   const weights = [];
   for (const u of eigenvectors) weights.push((await g.dot(u)) ** 2 / square);

@@ -9,7 +9,7 @@ import {
 } from "./curvature-options.js";
 import { KrylovSpace } from "./krylov-space.js";
 import { lanczos } from "./lanczos.js";
-import { checkCallback, checkDirection, checkNames } from "./options.js";
+import { checkCallback, checkDirection, checkNames, or } from "./options.js";
 import { powerIteration } from "./power-iteration.js";
 
 /** Which eigenvalues: the largest, the smallest (most negative), the largest in magnitude, or `count` at each end. */
@@ -94,15 +94,19 @@ const names = [
 export async function hessianEigenvalues(options: HessianOptions): Promise<HessianResult> {
   const given = checkNames(options, "options", names);
   const curvature = checkCurvature(given);
-  const method = checkChoice(given.method ?? "lanczos", "options.method", ["lanczos", "power"]);
+  const method = checkChoice(or(given.method, "lanczos"), "options.method", ["lanczos", "power"]);
   const power = method === "power";
   const ends = power
     ? (["magnitude"] as const)
     : (["largest", "smallest", "magnitude", "both-ends"] as const);
   const dimension = curvature.model.parameterCount;
-  const which = checkChoice<Ends>(given.which ?? (power ? "magnitude" : "largest"), "options.which", ends);
+  const which = checkChoice<Ends>(or(given.which, power ? "magnitude" : "largest"), "options.which", ends);
   const most = power ? 1 : which === "both-ends" ? Math.max(1, Math.floor(dimension / 2)) : dimension;
-  const count = checkNumber(given.count ?? 1, "options.count", { minimum: 1, maximum: most, integer: true });
+  const count = checkNumber(or(given.count, 1), "options.count", {
+    minimum: 1,
+    maximum: most,
+    integer: true,
+  });
   const wanted = which === "both-ends" ? 2 * count : count;
   const { initial, owned } = await checkInitial(given.initial);
   try {
@@ -110,18 +114,18 @@ export async function hessianEigenvalues(options: HessianOptions): Promise<Hessi
       curvature,
       count,
       which,
-      tolerance: checkNumber(given.tolerance ?? 1e-3, "options.tolerance", { above: 0, below: 1 }),
+      tolerance: checkNumber(or(given.tolerance, 1e-3), "options.tolerance", { above: 0, below: 1 }),
       maximumIterations: checkNumber(
-        given.maximumIterations ?? (power ? 1000 : Math.max(100, 10 * wanted)),
+        or(given.maximumIterations, power ? 1000 : Math.max(100, 10 * wanted)),
         "options.maximumIterations",
         { minimum: 1, integer: true },
       ),
-      basisSize: checkNumber(given.basisSize ?? 2 * wanted + 20, "options.basisSize", {
+      basisSize: checkNumber(or(given.basisSize, 2 * wanted + 20), "options.basisSize", {
         minimum: wanted + 2,
         integer: true,
       }),
       initial,
-      eigenvectors: checkBoolean(given.eigenvectors ?? false, "options.eigenvectors"),
+      eigenvectors: checkBoolean(or(given.eigenvectors, false), "options.eigenvectors"),
       onIteration: checkCallback(given.onIteration, "options.onIteration") as Solve["onIteration"],
     };
     using space = await KrylovSpace.open(curvature);

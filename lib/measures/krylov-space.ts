@@ -59,7 +59,7 @@ export class KrylovSpace {
     if (!(await this.#basis.start(first)))
       throw new CriticalSharpnessError(
         "ERR_START_VECTOR",
-        "Expected a finite direction other than zero for the first vector but received another",
+        "Expected finite numbers, not all zero, for the first vector but received others",
       );
   }
 

@@ -60,6 +60,11 @@ export function checkNames(
   return given;
 }
 
+/** The value, or the usual one where none is given. Null is a value, and the checks' to reject. */
+export function or(value: unknown, usual: unknown): unknown {
+  return value === undefined ? usual : value;
+}
+
 export function checkModel(value: unknown): Model {
   return duck<Model>(value, "model", "a Model", ["lossWithVersion", "gradient", "parameters"]);
 }

@@ -2,7 +2,7 @@ import { checkChoice, checkNumber } from "../checks.js";
 import { Direction } from "../models/direction.js";
 import { type CurvatureOptions, checkCurvature, curvatureNames } from "./curvature-options.js";
 import { CurvatureProduct } from "./curvature-product.js";
-import { checkNames } from "./options.js";
+import { checkNames, or } from "./options.js";
 
 export interface TraceOptions extends CurvatureOptions {
   /**
@@ -31,9 +31,9 @@ export interface TraceResult {
 export async function hessianTrace(options: TraceOptions): Promise<TraceResult> {
   const given = checkNames(options, "options", [...curvatureNames, "method", "products"]);
   const curvature = checkCurvature(given);
-  const method = checkChoice(given.method ?? "hutchinson", "options.method", ["hutchinson", "hutch++"]);
+  const method = checkChoice(or(given.method, "hutchinson"), "options.method", ["hutchinson", "hutch++"]);
   const minimum = method === "hutch++" ? 6 : 2;
-  const products = checkNumber(given.products ?? 30, "options.products", { minimum, integer: true });
+  const products = checkNumber(or(given.products, 30), "options.products", { minimum, integer: true });
   let seed = curvature.seed;
   const draw = () => Direction.random(curvature.model, { seed: seed++, distribution: "rademacher" });
   using operator = await CurvatureProduct.open(curvature);

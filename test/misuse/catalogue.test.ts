@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { batchFileRows, batchRows } from "./batches.js";
+import { curvatureRows, curvatureVectorRows } from "./curvature.js";
 import { dataRows, fileRows, tokenFileRows } from "./data.js";
 import { configurationRows, trainRows } from "./experiments.js";
 import { measureRows, meterRows, searchRows } from "./measures.js";
@@ -21,6 +22,8 @@ const areas: Record<string, Row[]> = {
   schedules: scheduleRows,
   measuring: measureRows,
   meters: meterRows,
+  curvature: curvatureRows,
+  "curvature of vectors": curvatureVectorRows,
   searching: searchRows,
   "token files": tokenFileRows,
   "texts, tokenizers, images": fileRows,

@@ -5,12 +5,16 @@ import {
   createModel,
   criticalSharpness,
   Direction,
+  directionalSharpness,
   type Gradient,
+  hessianEigenvalues,
+  hessianTrace,
   type Model,
   type Optimizer,
   relativeCriticalSharpness,
   Sgd,
   SharpnessMeter,
+  spectralDensity,
 } from "../../lib/index.js";
 import { temporaryFolder } from "../data/helpers.js";
 
@@ -82,6 +86,7 @@ const models: Subject = {
         dtype: () => model.dtype,
         loss: () => model.loss(batch),
         gradient: () => model.gradient(batch),
+        curvatureProduct: () => model.curvatureProduct(batch, direction).then(({ product }) => product),
         digest: () => model.digest(),
         save: () => model.save(newFile()),
       },
@@ -124,6 +129,11 @@ const directions: Subject = {
         dot: () => direction.dot(direction),
         norm: () => direction.norm(),
         scale: () => direction.scale(2),
+        multiply: () => direction.multiply(direction),
+        inverseSquareRoot: async () => {
+          using square = await direction.multiply(direction);
+          return square.inverseSquareRoot();
+        },
         mask: () => direction.mask("layers.0.bias"),
         save: () => direction.save(newFile()),
       },
@@ -203,8 +213,15 @@ const functions: Subject = {
         "criticalSharpness, in place": () => criticalSharpness({ ...line, perturbation: "in-place" }),
         criticalSharpness: () => criticalSharpness(line),
         relativeCriticalSharpness: () => relativeCriticalSharpness({ model, direction, evaluate }),
+        directionalSharpness: () => directionalSharpness({ model, batch, direction }),
+        "directionalSharpness, from forward passes": () =>
+          directionalSharpness({ model, batch, direction, method: "central-difference" }),
+        hessianEigenvalues: () => hessianEigenvalues({ model, batch, tolerance: 0.1 }),
+        hessianTrace: () => hessianTrace({ model, batch, products: 2 }),
+        spectralDensity: () => spectralDensity({ model, batch, steps: 2, probes: 1, points: 4 }),
         "Direction.load": () => Direction.load(file, model),
         "Direction.between": () => Direction.between(model, model),
+        "Direction.random": () => Direction.random(model, { seed: 1 }),
         "new Sgd": () => new Sgd(model, { learningRate: 1 }).steps,
         "new AdamW": () => new AdamW(model, { learningRate: 1 }).steps,
       },
