@@ -6,6 +6,7 @@ import { loadModel, type Model } from "../models/index.js";
 import type { ComputeDtype } from "../native/surface.js";
 import type { Optimizer } from "../optimizers/index.js";
 import { runFiles } from "./run-directory.js";
+import type { Training } from "./training-step.js";
 
 /** What a run needs besides weights and optimizer state to go on after a step. */
 export interface RunState {
@@ -26,13 +27,15 @@ const stateFile = "state.json";
  */
 export async function saveCheckpoint(
   directory: string,
-  { model, optimizer, state }: { model: Model; optimizer: Optimizer; state: RunState },
+  { model, optimizer, curvature }: Pick<Training, "model" | "optimizer" | "curvature">,
+  state: RunState,
 ): Promise<void> {
   const { next, previous } = places(directory);
   await rm(next, { recursive: true, force: true });
   await mkdir(next);
   await model.save(next);
   await optimizer.save(path.join(next, optimizerFile));
+  await curvature.save(next);
   const file = path.join(next, stateFile);
   {
     await using handle = await open(`${file}.tmp`, "w");

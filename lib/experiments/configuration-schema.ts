@@ -135,6 +135,16 @@ export const trainSchema = section({
   })
     .nullable()
     .prefault({}),
+  hessian: section({
+    /** Measured at the first step and at every step that is a multiple of this. */
+    every: count.default(50),
+    /** ‖Au − λu‖ ≤ tolerance·λ. */
+    tolerance: z.number().gt(0).lt(1).default(0.02),
+    /** Most Hessian-vector products for one eigenvalue. */
+    maximumIterations: count.default(60),
+  })
+    .nullable()
+    .default(null),
   validation: section({
     every: count.default(50),
     batches: count.default(4),

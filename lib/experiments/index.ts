@@ -7,6 +7,8 @@ export {
 } from "./configuration.js";
 export { isExampleData } from "./open-data.js";
 export type {
+  CurvatureRecord,
+  EigenvalueRecord,
   LandscapeRecord,
   MeasurementRecord,
   MetricsRecord,

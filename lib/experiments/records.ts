@@ -1,7 +1,7 @@
 import type { SearchResult } from "../search/index.js";
 
 /** Lines of a run's metrics.jsonl. Infinity and NaN are written as null; what an infinite ηc means is in `status`. */
-export type MetricsRecord = StepRecord | LandscapeRecord | ValidationRecord;
+export type MetricsRecord = StepRecord | LandscapeRecord | CurvatureRecord | ValidationRecord;
 
 export interface MeasurementRecord {
   /** ηc: null for `unbounded`, 0 for `non-descent`. */
@@ -47,6 +47,32 @@ export interface LandscapeRecord {
   /** η of the step's update. */
   learningRate: number;
   points: { learningRate: number; loss: number | null }[];
+}
+
+/** An eigenvalue as far as it was found: `residual` is the norm ‖Au − λu‖, which bounds its error. */
+export interface EigenvalueRecord {
+  eigenvalue: number | null;
+  residual: number | null;
+  /** Hessian-vector products. */
+  iterations: number;
+  converged: boolean;
+}
+
+/** Curvature by second derivatives of the loss of a step's batch, before its update. */
+export interface CurvatureRecord {
+  type: "curvature";
+  step: number;
+  /** η of the step's update. */
+  learningRate: number;
+  /** λmax(H) */
+  hessian: EigenvalueRecord;
+  /** λmax(P⁻¹H) with the optimizer's P; null where P = 1. */
+  preconditioned: EigenvalueRecord | null;
+  /** ΔᵀHΔ/(∇L·Δ) */
+  directionalSharpness: number | null;
+  /** What λmax(P⁻¹H), or λmax(H) where P = 1, is compared with: see `stabilityThreshold`. */
+  threshold: number;
+  seconds: number;
 }
 
 /** After the update of a step. */

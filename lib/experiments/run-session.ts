@@ -10,6 +10,7 @@ import {
   saveCheckpoint,
 } from "./checkpoint.js";
 import type { TrainConfiguration } from "./configuration.js";
+import { CurvatureWatch } from "./curvature-watch.js";
 import { MetricsLog } from "./metrics-log.js";
 import { runFiles } from "./run-directory.js";
 import { TrainingData } from "./training-data.js";
@@ -55,13 +56,15 @@ export class RunSession implements AsyncDisposable {
       const data = resources.own(await TrainingData.open(configuration, model.config));
       const optimizer = resources.own(makeOptimizer(model, configuration));
       if (found) await loadCheckpointOptimizer(found.folder, optimizer);
+      const curvature = resources.own(new CurvatureWatch(configuration));
+      if (found) await curvature.load(found.folder, model);
       const { tolerance, method, perturbation } = measure ?? {};
       const { microBatch } = configuration.batch;
       const meter = new SharpnessMeter({ tolerance, method, perturbation, microBatch });
       const state = found?.state ?? { step: 0, tokens: 0, meter: null };
       if (state.meter) meter.restore(state.meter);
       const log = resources.own(await MetricsLog.open(path.join(directory, runFiles.metrics), state.step));
-      const training = { configuration, model, optimizer, meter };
+      const training = { configuration, model, optimizer, meter, curvature };
       return new RunSession(directory, { training, data, log, resources }, state);
     } catch (error) {
       await resources[Symbol.asyncDispose]();
@@ -91,10 +94,14 @@ export class RunSession implements AsyncDisposable {
   /** Writes a checkpoint, unless there is one of this step. */
   async save(): Promise<boolean> {
     if (this.#saved === this.step) return false;
-    const { model, optimizer, meter } = this.training;
-    const state: RunState = { version: 1, step: this.step, tokens: this.tokens, meter: meter.state() };
+    const meter = this.training.meter.state();
     await this.log.sync();
-    await saveCheckpoint(this.#directory, { model, optimizer, state });
+    await saveCheckpoint(this.#directory, this.training, {
+      version: 1,
+      step: this.step,
+      tokens: this.tokens,
+      meter,
+    });
     this.#saved = this.step;
     return true;
   }

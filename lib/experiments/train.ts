@@ -105,9 +105,10 @@ async function run(
       },
     );
     if (!outcome) break;
-    const { landscape, ...rest } = outcome;
+    const { landscape, curvature, ...rest } = outcome;
     session.advance(batch.count);
     if (landscape) await write(landscape);
+    if (curvature) await write(curvature);
     const { loss, gradientNorm, seconds, measurement } = rest;
     const { tokens } = session;
     await write({ type: "step", step, tokens, loss, learningRate, gradientNorm, seconds, measurement });

@@ -3,8 +3,15 @@ import type { SharpnessMeter } from "../measures/index.js";
 import type { Batch, Gradient, Model } from "../models/index.js";
 import type { Optimizer } from "../optimizers/index.js";
 import type { TrainConfiguration } from "./configuration.js";
+import type { CurvatureWatch } from "./curvature-watch.js";
 import { lossAlong } from "./landscape.js";
-import { finiteOrNull, type LandscapeRecord, type MeasurementRecord, measurementRecord } from "./records.js";
+import {
+  type CurvatureRecord,
+  finiteOrNull,
+  type LandscapeRecord,
+  type MeasurementRecord,
+  measurementRecord,
+} from "./records.js";
 
 /** What a run's steps work on. */
 export interface Training {
@@ -12,19 +19,21 @@ export interface Training {
   model: Model;
   optimizer: Optimizer;
   meter: SharpnessMeter;
+  curvature: CurvatureWatch;
 }
 
 export interface StepOutcome {
   loss: number;
   gradientNorm: number;
-  /** Without measurement and landscape. */
+  /** Without what is measured. */
   seconds: number;
   measurement: MeasurementRecord | null;
   landscape: LandscapeRecord | null;
+  curvature: CurvatureRecord | null;
 }
 
 /**
- * One step: gradient, optimizer state, Δ, measurement and landscape along it, update. The signal stops it while it
+ * One step: gradient, optimizer state, Δ, what is measured along it, update. The signal stops it while it
  * computes the gradient, when nothing has changed yet; later the step is made to its end.
  *
  * @throws AbortError; CriticalSharpnessError `ERR_DIVERGED` if loss or gradient is not finite.
@@ -51,32 +60,37 @@ export async function trainingStep(
     );
   await optimizer.accumulate(gradient);
   const measuring = performance.now();
-  const measured = isMeasured(configuration, step)
+  const measured = isMeasured(training, step)
     ? await measure(training, step, batch, gradient, learningRate)
-    : { measurement: null, landscape: null };
+    : { measurement: null, landscape: null, curvature: null };
   const measuredIn = performance.now() - measuring;
   await optimizer.step({ learningRate });
   const seconds = (performance.now() - started - measuredIn) / 1000;
   return { loss: gradient.loss, gradientNorm, seconds, ...measured };
 }
 
-function isMeasured({ measure, landscape }: TrainConfiguration, step: number): boolean {
-  return landscape?.step === step || (measure !== null && (step === 1 || step % measure.every === 0));
+function isMeasured({ configuration: { measure, landscape }, curvature }: Training, step: number): boolean {
+  const isDue = measure !== null && (step === 1 || step % measure.every === 0);
+  return isDue || landscape?.step === step || curvature.isDue(step);
 }
 
 async function measure(
-  { configuration, model, optimizer, meter }: Training,
+  training: Training,
   step: number,
   batch: Batch,
   gradient: Gradient,
   learningRate: number,
-): Promise<Pick<StepOutcome, "measurement" | "landscape">> {
+): Promise<Pick<StepOutcome, "measurement" | "landscape" | "curvature">> {
+  const { configuration, model, optimizer, meter } = training;
   const started = performance.now();
   using direction = await optimizer.direction();
   const result = await meter.measure({ model, batch, direction, gradient });
   const measurement = measurementRecord(result, (performance.now() - started) / 1000);
+  const curvature = training.curvature.isDue(step)
+    ? await training.curvature.measure(training, { step, batch, direction, learningRate })
+    : null;
   const { landscape } = configuration;
-  if (landscape?.step !== step) return { measurement, landscape: null };
+  if (landscape?.step !== step) return { measurement, landscape: null, curvature };
   const points = await lossAlong(model, batch, direction, result, {
     ...landscape,
     learningRate,
@@ -86,6 +100,7 @@ async function measure(
   const criticalLearningRate = finiteOrNull(result.criticalLearningRate);
   return {
     measurement,
+    curvature,
     landscape: {
       type: "landscape",
       step,

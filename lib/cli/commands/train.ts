@@ -19,6 +19,7 @@ interface TrainFlags extends CommonOptions {
   out?: string;
   steps?: number;
   every?: number;
+  hessianEvery?: number;
   learningRate?: number;
   seed?: number;
   dtype?: string;
@@ -32,6 +33,7 @@ export function trainCommand(): Command {
     .option("--out <dir>", "run directory; a run that is there goes on (default: runs/<name of the file>)")
     .option("--steps <n>", "steps in all", integer(1))
     .option("--every <n>", "measure at every n-th step; 0 = never", integer(0))
+    .option("--hessian-every <n>", "measure Hessian eigenvalues at every n-th step; 0 = never", integer(0))
     .option("--learning-rate <x>", "the schedule's highest learning rate", positive)
     .option("--seed <n>", "of initial weights and data order", integer(0))
     .addOption(dtypeOption())
@@ -73,7 +75,10 @@ async function runTrain(file: string, flags: TrainFlags): Promise<void> {
 }
 
 /** Flags take the place of what stands in the file; what is no object there is complained about later. */
-function override(input: unknown, { steps, every, learningRate, seed, dtype }: TrainFlags): unknown {
+function override(
+  input: unknown,
+  { steps, every, hessianEvery, learningRate, seed, dtype }: TrainFlags,
+): unknown {
   if (typeof input !== "object" || input === null) return input;
   const section = (name: string) => (input as Record<string, unknown>)[name];
   const within = (name: string, change: object) => ({ [name]: { ...(section(name) as object), ...change } });
@@ -88,6 +93,11 @@ function override(input: unknown, { steps, every, learningRate, seed, dtype }: T
       : every === 0
         ? { measure: null, landscape: null }
         : within("measure", { every })),
+    ...(hessianEvery === undefined
+      ? {}
+      : hessianEvery === 0
+        ? { hessian: null }
+        : within("hessian", { every: hessianEvery })),
   };
 }
 
