@@ -1,3 +1,4 @@
+import type { CurvatureRecord } from "../experiments/records.js";
 import type { RunRecords, RunStep } from "./run-records.js";
 
 type Cell = string | number | null | undefined;
@@ -20,6 +21,10 @@ const columns = [
   "baseLoss",
   "forwardPasses",
   "measurementSeconds",
+  "hessianSharpness",
+  "preconditionedSharpness",
+  "directionalSharpness",
+  "sharpnessThreshold",
 ] as const;
 
 type Row = Record<(typeof columns)[number], Cell>;
@@ -28,16 +33,33 @@ type Row = Record<(typeof columns)[number], Cell>;
  * A run as comma-separated values: a line for each step, in full precision. What is not known is empty; ηc and λc that
  * are infinite are written as Infinity, which spreadsheets aside everything reads as a number.
  */
-export function csv({ steps, validations }: Pick<RunRecords, "steps" | "validations">): string {
+export function csv({
+  steps,
+  validations,
+  curvatures,
+}: Pick<RunRecords, "steps" | "validations" | "curvatures">): string {
   const validationLoss = new Map(validations.map(({ step, loss }) => [step, loss]));
-  const lines = steps.map((step) => row(step, validationLoss.get(step.step)));
+  const curvature = new Map(curvatures.map((record) => [record.step, record]));
+  const lines = steps.map((step) => row(step, validationLoss.get(step.step), curvature.get(step.step)));
   return [columns.join(","), ...lines.map((cells) => columns.map((name) => text(cells[name])).join(","))]
     .map((line) => `${line}\n`)
     .join("");
 }
 
-function row({ type: _, measurement, ...step }: RunStep, validationLoss: Cell): Row {
-  return { ...step, validationLoss, ...measured(measurement) };
+function row(
+  { type: _, measurement, ...step }: RunStep,
+  validationLoss: Cell,
+  curvature: CurvatureRecord | undefined,
+): Row {
+  return {
+    ...step,
+    validationLoss,
+    ...measured(measurement),
+    hessianSharpness: curvature?.hessian.eigenvalue,
+    preconditionedSharpness: curvature?.preconditioned?.eigenvalue,
+    directionalSharpness: curvature?.directionalSharpness,
+    sharpnessThreshold: curvature?.threshold,
+  };
 }
 
 function measured(measurement: RunStep["measurement"]) {

@@ -7,7 +7,7 @@ export function escapeMarkup(text: string): string {
     .replaceAll('"', "&quot;");
 }
 
-/** A piece of a line of text: on it, below it (the c of λc and ηc) or above it (exponents). */
+/** A piece of a line of text: on it, below it (the c of λc and ηc, the max of λmax) or above it (exponents). */
 interface Run {
   text: string;
   place: "line" | "below" | "above";
@@ -20,12 +20,14 @@ const raised = new RegExp(`[⁻${superscripts}]`, "g");
 function runs(text: string): Run[] {
   const found: Run[] = [];
   let end = 0;
-  for (const { 0: match, index } of text.matchAll(/(?<=[λη])c(?![\p{L}\p{N}])|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+/gu)) {
+  for (const { 0: match, index } of text.matchAll(
+    /(?<=[λη])(?:c|max|dir)(?![\p{L}\p{N}])|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+/gu,
+  )) {
     if (index > end) found.push({ text: text.slice(end, index), place: "line" });
     const plain = match.replace(raised, (digit) =>
       digit === "⁻" ? "−" : String(superscripts.indexOf(digit)),
     );
-    found.push({ text: plain, place: match === "c" ? "below" : "above" });
+    found.push({ text: plain, place: /^[a-z]/.test(match) ? "below" : "above" });
     end = index + match.length;
   }
   if (end < text.length) found.push({ text: text.slice(end), place: "line" });

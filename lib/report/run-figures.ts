@@ -1,11 +1,13 @@
 import type { SearchStatus } from "../search/types.js";
 import type { Figure } from "./figure.js";
+import { type CurvatureData, curvatureFigure, relativeCurvatureFigure } from "./figures/curvature.js";
 import { forwardPassesFigure } from "./figures/forward-passes.js";
 import { landscapeFigure } from "./figures/landscape.js";
 import { learningRateFigure } from "./figures/learning-rate.js";
 import { lossFigure } from "./figures/loss.js";
 import { sharpnessFigure } from "./figures/sharpness.js";
 import type { RunRecords, RunStep } from "./run-records.js";
+import type { Point } from "./statistics.js";
 
 const number = (value: number | null | undefined): number => value ?? NaN;
 
@@ -25,6 +27,7 @@ export function runFigures(run: RunRecords): Figure[] {
   });
   return [
     ...(measurements.length ? [sharpness(run, measurements)] : []),
+    ...curvature(run),
     loss,
     learningRate,
     ...(landscape
@@ -62,12 +65,47 @@ function sharpness(
       low: 2 / number(measurement.upper),
       high: 2 / number(measurement.lower),
     })),
-    threshold: steps
-      .filter(({ learningRate }) => learningRate > 0)
-      .map(({ step, learningRate }) => ({ x: step, y: 2 / learningRate })),
+    threshold: thresholds(steps),
     nonDescent: withStatus("non-descent").map(({ step }) => step),
     unbounded: withStatus("unbounded").map(({ step }) => step),
   });
+}
+
+/** λmax, λdir and λc, absolute and over their thresholds; none where no second derivative was measured. */
+function curvature({ curvatures, steps, configuration }: RunRecords): Figure[] {
+  if (curvatures.length === 0) return [];
+  const data: CurvatureData = {
+    ...eigenvalueNames(configuration.optimizer),
+    largest: curvatures.map(({ step, hessian, preconditioned }) => {
+      const { eigenvalue, residual, converged } = preconditioned ?? hessian;
+      const [y, r] = [number(eigenvalue), number(residual)];
+      return { x: step, y, low: y - r, high: y + r, converged };
+    }),
+    threshold: curvatures.map(({ step, threshold }) => ({ x: step, y: threshold })),
+    directional: curvatures.map(({ step, directionalSharpness }) => ({
+      x: step,
+      y: number(directionalSharpness),
+    })),
+    critical: steps.flatMap(({ step, measurement }) =>
+      measurement?.status === "converged" ? [{ x: step, y: number(measurement.criticalSharpness) }] : [],
+    ),
+    stepThreshold: thresholds(steps),
+  };
+  return [curvatureFigure(data), relativeCurvatureFigure(data)];
+}
+
+function eigenvalueNames(optimizer: RunRecords["configuration"]["optimizer"]) {
+  const decay = optimizer.weightDecay > 0 ? " − γ" : "";
+  const step = decay ? `(2/η${decay})` : "2/η";
+  if (optimizer.type === "adamw") return { name: "λmax(P⁻¹H)", thresholdName: `(1+β₁)/(1−β₁) · ${step}` };
+  if (optimizer.momentum === 0) return { name: "λmax(H)", thresholdName: `2/η${decay}` };
+  return { name: "λmax(H)", thresholdName: `${optimizer.nesterov ? "(1+μ)/(1+2μ)" : "(1+μ)"} · ${step}` };
+}
+
+function thresholds(steps: readonly RunStep[]): Point[] {
+  return steps
+    .filter(({ learningRate }) => learningRate > 0)
+    .map(({ step, learningRate }) => ({ x: step, y: 2 / learningRate }));
 }
 
 function lossLabel({ model }: RunRecords["configuration"]): string {

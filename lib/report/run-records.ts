@@ -3,6 +3,7 @@ import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import { parseConfiguration, type TrainConfiguration } from "../experiments/configuration.js";
 import type {
+  CurvatureRecord,
   LandscapeRecord,
   MeasurementRecord,
   StepRecord,
@@ -25,6 +26,7 @@ export interface RunRecords {
   steps: RunStep[];
   validations: ValidationRecord[];
   landscapes: LandscapeRecord[];
+  curvatures: CurvatureRecord[];
 }
 
 /**
@@ -48,11 +50,13 @@ export async function readRun(directory: string): Promise<RunRecords> {
     steps: [],
     validations: [],
     landscapes: [],
+    curvatures: [],
   };
   for await (const record of readLines(directory)) {
     if (record.type === "step") run.steps.push(withoutEvaluations(record as unknown as StepRecord));
     else if (record.type === "validation") run.validations.push(record as unknown as ValidationRecord);
     else if (record.type === "landscape") run.landscapes.push(record as unknown as LandscapeRecord);
+    else if (record.type === "curvature") run.curvatures.push(record as unknown as CurvatureRecord);
   }
   if (run.steps.length > 0) return run;
   const message = `one without a step. Train it first: critical-sharpness train <config> --out ${directory}`;

@@ -1,0 +1,228 @@
+import * as Plot from "@observablehq/plot";
+import { type Chart, drawChart, type Mark } from "../chart.js";
+import type { Figure } from "../figure.js";
+import type { LegendItem } from "../legend.js";
+import { integerText, prose } from "../numbers.js";
+import { scale } from "../scales.js";
+import { line, stepAxis } from "../series.js";
+import { manyPoints, median, type Point, running, windowFor } from "../statistics.js";
+import { colors, type Size } from "../style.js";
+import { edgeMarks, edgeRoom } from "./edge-marks.js";
+
+/** An eigenvalue, and how far off it may be: λ ± ‖Au − λu‖. */
+export interface EigenvaluePoint extends Point {
+  low: number;
+  high: number;
+  converged: boolean;
+}
+
+export interface CurvatureData {
+  /** What the largest eigenvalue is of: "λmax(H)", "λmax(P⁻¹H)". */
+  name: string;
+  largest: readonly EigenvaluePoint[];
+  /** What it is compared with, at the same steps. */
+  threshold: readonly Point[];
+  thresholdName: string;
+  /** λdir, which may be negative. */
+  directional: readonly Point[];
+  /** λc of the measurements that converged. */
+  critical: readonly Point[];
+  /** 2/η, which λdir and λc are compared with, at every step. */
+  stepThreshold: readonly Point[];
+}
+
+const hues = { largest: colors.purple, directional: colors.green, critical: colors.blue };
+const sameThreshold = ({ threshold, stepThreshold }: CurvatureData) => {
+  const steps = new Map(stepThreshold.map(({ x, y }) => [x, y]));
+  return threshold.every(({ x, y }) => Math.abs(y / (steps.get(x) ?? NaN) - 1) < 1e-9);
+};
+
+/** The largest eigenvalue, λdir and λc over steps, beside what each is compared with. */
+export function curvatureFigure(data: CurvatureData): Figure {
+  const { name, largest, threshold, thresholdName, directional, critical, stepThreshold } = data;
+  const one = sameThreshold(data);
+  const title = `${name}, directional and critical sharpness`;
+  const shown = [...largest, ...threshold, ...directional, ...critical, ...stepThreshold];
+  const missed = largest.filter(({ converged }) => !converged).length;
+  return figure("curvature", title, shown, directional, {
+    subtitle: lastly(data),
+    legend: [
+      {
+        glyph: "line-dots",
+        color: hues.largest,
+        text: name + (missed ? ` (${integerText(missed)} not converged, ring)` : ""),
+      },
+      ...sharpnessLegend(data),
+      ...(one ? [] : [{ glyph: "dashed", color: colors.vermillion, text: thresholdName } as const]),
+      { glyph: "line", color: colors.vermillion, text: "2/η" },
+    ],
+    y: {
+      ...scale(
+        shown.map(({ y }) => y),
+        { log: true },
+      ),
+      label: "sharpness (units of 1/η)",
+    },
+    marks: [
+      ...line(stepThreshold, { color: colors.vermillion, className: "threshold" }),
+      !one &&
+        Plot.line([...threshold], {
+          x: "x",
+          y: "y",
+          stroke: colors.vermillion,
+          strokeWidth: 1.5,
+          strokeDasharray: "5 4",
+          className: "eigenvalue-threshold",
+        }),
+      ...sharpnessMarks(directional, critical),
+      ...eigenvalueMarks(largest),
+    ],
+    caption:
+      `${name} from Hessian-vector products, with its residual as an error bar, λdir = ΔᵀHΔ/(∇L·Δ) and λc = 2/ηc. ` +
+      `${name} is compared with ${thresholdName}, λdir and λc with 2/η.`,
+  });
+}
+
+/** The same, each over its threshold: 1 is the edge of stability. */
+export function relativeCurvatureFigure(data: CurvatureData): Figure {
+  const steps = new Map(data.stepThreshold.map(({ x, y }) => [x, y]));
+  const own = new Map(data.threshold.map(({ x, y }) => [x, y]));
+  const over = (points: readonly Point[], by: Map<number, number>) =>
+    points.map(({ x, y }) => ({ x, y: y / (by.get(x) ?? NaN) }));
+  const largest = data.largest.map((point) => {
+    const by = own.get(point.x) ?? NaN;
+    return { ...point, y: point.y / by, low: point.low / by, high: point.high / by };
+  });
+  const [directional, critical] = [over(data.directional, steps), over(data.critical, steps)];
+  const shown = [...largest, ...directional, ...critical, { x: NaN, y: 1 }];
+  return figure("relative-curvature", "Sharpness over its threshold", shown, directional, {
+    subtitle: "1 is the edge of stability",
+    legend: [
+      { glyph: "line-dots", color: hues.largest, text: `${data.name} ÷ (${data.thresholdName})` },
+      ...sharpnessLegend(data, " · η/2"),
+    ],
+    y: {
+      ...scale(
+        shown.map(({ y }) => y),
+        { log: true },
+      ),
+      label: "sharpness ÷ threshold",
+    },
+    marks: [
+      Plot.ruleY([1], { stroke: colors.vermillion, strokeWidth: 2, className: "threshold" }),
+      ...sharpnessMarks(directional, critical),
+      ...eigenvalueMarks(largest),
+    ],
+    caption: `${data.name}, λdir and λc, each divided by what it is compared with. At the edge of stability ${data.name} stays near 1.`,
+  });
+}
+
+function figure(
+  name: string,
+  title: string,
+  shown: readonly Point[],
+  directional: readonly Point[],
+  { caption, ...chart }: Omit<Chart, "x" | "title"> & { caption: string },
+): Figure {
+  const negative = directional.filter(({ y }) => y <= 0).map(({ x }) => x);
+  const steps = shown.map(({ x }) => x).filter(Number.isFinite);
+  const all: Omit<Chart, "x"> = {
+    ...chart,
+    title,
+    insetBottom: negative.length > 0 ? edgeRoom : 0,
+    marks: [
+      ...chart.marks,
+      ...edgeMarks(negative, {
+        edge: "bottom",
+        label: "≤ 0",
+        color: hues.directional,
+        title: (step) => `step ${step}: λdir ≤ 0`,
+        className: "negative-directional",
+      }),
+    ],
+  };
+  const draw = (size: Size) => drawChart({ ...all, x: stepAxis(steps, size) }, size);
+  return { name, title, caption, draw };
+}
+
+function sharpnessLegend({ directional, critical }: CurvatureData, unit = ""): LegendItem[] {
+  const negative = directional.filter(({ y }) => y <= 0).length;
+  const items: LegendItem[] = [];
+  if (directional.length > 0)
+    items.push({ glyph: "line-dots", color: hues.directional, text: `λdir${unit}` });
+  if (critical.length > 0) items.push({ glyph: "line", color: hues.critical, text: `λc${unit}` });
+  if (negative > 0)
+    items.push({
+      glyph: "triangle-down",
+      color: hues.directional,
+      text: `λdir ≤ 0 (${integerText(negative)})`,
+    });
+  return items;
+}
+
+function sharpnessMarks(directional: readonly Point[], critical: readonly Point[]): Mark[] {
+  const positive = directional.map(({ x, y }) => ({ x, y: y > 0 ? y : NaN }));
+  const many = critical.length > manyPoints;
+  return [
+    many &&
+      Plot.dot(critical, {
+        x: "x",
+        y: "y",
+        r: 1.5,
+        fill: hues.critical,
+        fillOpacity: 0.2,
+        className: "critical-points",
+      }),
+    ...line(many ? running(critical, windowFor(critical.length), median) : critical, {
+      color: hues.critical,
+      width: 1.5,
+      className: "critical",
+      dots: true,
+    }),
+    ...line(positive, { color: hues.directional, width: 1.5, className: "directional", dots: true }),
+  ];
+}
+
+function eigenvalueMarks(largest: readonly EigenvaluePoint[]): Mark[] {
+  return [
+    Plot.ruleX(
+      largest.filter(({ low }) => low > 0),
+      {
+        x: "x",
+        y1: "low",
+        y2: "high",
+        stroke: hues.largest,
+        strokeOpacity: 0.5,
+        strokeWidth: 1.5,
+        className: "residual",
+      },
+    ),
+    ...line(largest, { color: hues.largest, className: "largest" }),
+    Plot.dot(largest, {
+      x: "x",
+      y: "y",
+      r: 3,
+      fill: ({ converged }: EigenvaluePoint) => (converged ? hues.largest : colors.background),
+      stroke: hues.largest,
+      title: ({ x, y }: Point) => `step ${x}: ${prose(y)}`,
+      className: "largest-points",
+    }),
+  ];
+}
+
+/** Where the last quarter of the run sits. */
+function lastly({ name, largest, threshold, critical, stepThreshold }: CurvatureData): string {
+  const end = Math.max(...largest.map(({ x }) => x), ...critical.map(({ x }) => x));
+  const ratios = (points: readonly Point[], to: readonly Point[]) => {
+    const by = new Map(to.map(({ x, y }) => [x, y]));
+    return points.filter(({ x }) => x > 0.75 * end).map(({ x, y }) => y / (by.get(x) ?? NaN));
+  };
+  const told = [
+    [name, ratios(largest, threshold)],
+    ["λc", ratios(critical, stepThreshold)],
+  ].flatMap(([label, values]) => {
+    const finite = (values as number[]).filter(Number.isFinite);
+    return finite.length > 0 ? [`${label} ${prose(median(finite))}`] : [];
+  });
+  return `over its threshold, median of the last quarter: ${told.join("  ·  ")}`;
+}
