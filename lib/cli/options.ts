@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** The parser of an option that takes an integer ≥ `minimum`. */
 export function integer(minimum: number): (text: string) => number {
@@ -23,6 +23,27 @@ export const dtypeOption = () =>
 
 export const jsonOption = () =>
   new Option("--json", "print the result as JSON, and nothing else, on standard output");
+
+export const microBatchOption = () =>
+  new Option("--micro-batch <n>", "rows or sequences at a time: bounds the memory").argParser(integer(1));
+
+export const deviceOption = () => new Option("--device <name>", "where to compute").choices(["cpu"]);
+
+/** Argument and options of a command that looks along a line: `LineFlags`. */
+export function lineOptions(command: Command): Command {
+  return command
+    .argument("<model-dir>", "a Hugging Face directory: config.json and model.safetensors")
+    .requiredOption("--batch <file>", "the batch that is judged, a safetensors file")
+    .option("--update-batch <file>", "the batch whose gradient is the direction (default: the same)")
+    .option(
+      "--direction <what>",
+      '"gradient", or a safetensors file with a tensor for each parameter',
+      "gradient",
+    )
+    .addOption(microBatchOption())
+    .addOption(dtypeOption())
+    .addOption(deviceOption());
+}
 
 /** Options that every command has. */
 export interface CommonOptions {

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../experiments/index.js";
 import { doctorCommand } from "./commands/doctor.js";
+import { hessianCommand } from "./commands/hessian.js";
+import { landscapeCommand } from "./commands/landscape.js";
 import { measureCommand } from "./commands/measure.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
@@ -13,7 +15,14 @@ export async function run(args: readonly string[]): Promise<number> {
     .description("Critical sharpness: how far a step can go before the loss rises.")
     .version(await packageVersion())
     .helpCommand(false);
-  const commands = [trainCommand, measureCommand, reportCommand, doctorCommand];
+  const commands = [
+    trainCommand,
+    measureCommand,
+    landscapeCommand,
+    hessianCommand,
+    reportCommand,
+    doctorCommand,
+  ];
   for (const make of commands)
     program.addCommand(make((code) => (status = code)).option("--verbose", "print the stack of an error"));
   for (const command of [program, ...program.commands]) command.exitOverride().showHelpAfterError(false);

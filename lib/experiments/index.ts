@@ -5,6 +5,7 @@ export {
   type TrainConfiguration,
   type TrainConfigurationInput,
 } from "./configuration.js";
+export { type LandscapeOptions, lossAlong } from "./landscape.js";
 export { isExampleData } from "./open-data.js";
 export type {
   CurvatureRecord,
@@ -15,5 +16,6 @@ export type {
   StepRecord,
   ValidationRecord,
 } from "./records.js";
+export { lossSlice, type Slice, type SliceOptions } from "./slice.js";
 export { type TrainEvent, type TrainOptions, type TrainResult, train } from "./train.js";
 export { packageVersion } from "./versions.js";

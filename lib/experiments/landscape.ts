@@ -11,6 +11,9 @@ export interface LandscapeOptions {
   learningRate: number;
   microBatch?: number;
   perturbation?: "view" | "in-place";
+  signal?: AbortSignal;
+  /** Called after each point. */
+  onPoint?: () => void;
 }
 
 /**
@@ -31,9 +34,11 @@ export async function lossAlong(
     const learningRate = (unit * options.extent * i) / options.points;
     const loss = await model.loss(batch, {
       microBatch: options.microBatch,
+      signal: options.signal,
       perturbation: { direction, learningRate, mode: options.perturbation },
     });
     points.push({ learningRate, loss: finiteOrNull(loss) });
+    options.onPoint?.();
   }
   return points;
 }

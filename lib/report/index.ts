@@ -1,1 +1,2 @@
+export { type Landscape, writeLandscape } from "./landscape-report.js";
 export { type Report, writeReport } from "./write-report.js";

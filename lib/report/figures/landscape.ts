@@ -10,29 +10,31 @@ import { colors, sizes } from "../style.js";
 import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./edge-marks.js";
 
 export interface LandscapeData {
-  step: number;
+  /** The training step whose update Δ is, if any. */
+  step?: number;
   /** L(θ − ηΔ) over η > 0; NaN where it was not finite. */
   points: readonly Point[];
   /** L(θ) */
   baseLoss: number;
   /** ηc; NaN where there is none that is finite and above 0. */
   critical: number;
-  /** η of the step's update. */
+  /** η of the step's update; NaN where Δ is no step's. */
   learningRate: number;
   /** What the loss is, with its unit. */
   label: string;
 }
 
-/** The loss along the update of a step. */
+/** The loss along an update. */
 export function landscapeFigure(data: LandscapeData): Figure {
   const { step, baseLoss, critical, learningRate, label } = data;
   const curve = [{ x: 0, y: baseLoss }, ...data.points];
   const hasCritical = Number.isFinite(critical);
-  const title = `Loss along the update of step ${step}`;
+  const title = step === undefined ? "Loss along Δ" : `Loss along the update of step ${step}`;
+  const isStep = Number.isFinite(learningRate);
   const chart = {
     title,
     subtitle: hasCritical
-      ? `ηc is ${prose(critical / learningRate)} times this step's η  ·  λc = 2/ηc = ${prose(2 / critical)}`
+      ? `${isStep ? `ηc is ${prose(critical / learningRate)} times this step's η  ·  ` : ""}λc = 2/ηc = ${prose(2 / critical)}`
       : "no learning rate at which the loss passes L(θ)",
     legend: legendItems(data),
     x: {
@@ -68,21 +70,27 @@ export function landscapeFigure(data: LandscapeData): Figure {
   return {
     name: "loss-along-update",
     title,
-    caption: hasCritical
-      ? `The loss of step ${step}'s batch along its update Δ, before it was made. Where the loss passes L(θ) is the ` +
-        "critical learning rate ηc (shaded: where it is lower); the update itself went as far as this step's η."
-      : `The loss of step ${step}'s batch along its update Δ, before it was made.`,
+    caption: [
+      step === undefined
+        ? "The loss of the batch along Δ."
+        : `The loss of step ${step}'s batch along its update Δ, before it was made.`,
+      ...(hasCritical
+        ? ["Where the loss passes L(θ) is the critical learning rate ηc (shaded: where it is lower)."]
+        : []),
+      ...(hasCritical && isStep ? ["The update itself went as far as this step's η."] : []),
+    ].join(" "),
     draw: (size) => drawChart(chart, size),
   };
 }
 
 function verticals({ critical, learningRate }: LandscapeData): Mark[] {
   return [
-    Plot.ruleX([learningRate], {
-      stroke: colors.vermillion,
-      strokeWidth: sizes.line,
-      className: "learning-rate",
-    }),
+    Number.isFinite(learningRate) &&
+      Plot.ruleX([learningRate], {
+        stroke: colors.vermillion,
+        strokeWidth: sizes.line,
+        className: "learning-rate",
+      }),
     Number.isFinite(critical) &&
       Plot.ruleX([critical], { stroke: colors.ink, strokeWidth: sizes.line, className: "critical" }),
   ];
@@ -113,8 +121,9 @@ function legendItems({ points, learningRate, critical }: LandscapeData): LegendI
   const items: LegendItem[] = [
     { glyph: "line-dots", color: colors.blue, text: "L(θ − ηΔ)" },
     { glyph: "dashed", color: colors.muted, text: "L(θ)" },
-    { glyph: "line", color: colors.vermillion, text: `step's η = ${prose(learningRate)}` },
   ];
+  if (Number.isFinite(learningRate))
+    items.push({ glyph: "line", color: colors.vermillion, text: `step's η = ${prose(learningRate)}` });
   if (Number.isFinite(critical))
     items.push({ glyph: "line", color: colors.ink, text: `ηc = ${prose(critical)}` });
   return [...items, ...notFiniteLegend(points)];

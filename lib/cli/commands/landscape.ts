@@ -1,0 +1,106 @@
+import { Command } from "commander";
+import { lossAlong, lossSlice, type Slice } from "../../experiments/index.js";
+import { criticalSharpness, hessianEigenvalues } from "../../measures/index.js";
+import { Direction } from "../../models/index.js";
+import { attended, checkLineFlags, type LineFlags, type MeasuredLine, withLine } from "../measured-line.js";
+import { type CommonOptions, integer, jsonOption, lineOptions, positive } from "../options.js";
+import { print, short, table } from "../output.js";
+
+interface LandscapeFlags extends CommonOptions, LineFlags {
+  out: string;
+  points: number;
+  extent: number;
+  second?: string;
+}
+
+export function landscapeCommand(): Command {
+  return lineOptions(new Command("landscape"))
+    .description("Compute the loss along a direction, or on a plane, and draw it.")
+    .option(
+      "--second <what>",
+      'a plane: with "eigenvector", the Hessian\'s top one, or a direction in a safetensors file',
+    )
+    .option("--points <n>", "points along each axis", integer(2), 41)
+    .option("--extent <x>", "how far, in units of ηc", positive, 2)
+    .option("--out <dir>", "folder for landscape.json and the figures", "landscape")
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      "\nExample:\n  critical-sharpness landscape runs/first/checkpoint --batch batch.safetensors --second eigenvector",
+    )
+    .action(runLandscape);
+}
+
+async function runLandscape(directory: string, flags: LandscapeFlags): Promise<void> {
+  checkLineFlags(flags);
+  const { points, extent, microBatch, second } = flags;
+  const total = points + (second === undefined ? 0 : points ** 2);
+  const landscape = await attended("point", total, ({ signal, display }) =>
+    withLine(directory, flags, signal, async (line) => {
+      let done = 0;
+      const onPoint = () => display.update(++done, "");
+      const { model, batch, direction, gradient } = line;
+      const found = await criticalSharpness({ ...line, microBatch, signal });
+      const { criticalLearningRate: critical, lower } = found;
+      // Where there is no crossing the picture still needs a length: the largest η tried, or a step as long as the usual.
+      const unit = (Number.isFinite(critical) ? critical : lower) || 1e-3;
+      const along = { points, extent, learningRate: unit, microBatch, signal, onPoint };
+      return {
+        baseLoss: gradient.loss,
+        criticalLearningRate: Number.isFinite(critical) ? critical : null,
+        status: found.status,
+        points: await lossAlong(model, batch, direction, found, along),
+        slice:
+          second === undefined
+            ? null
+            : await slice(line, second, unit, { points, extent, microBatch, signal, onPoint }),
+      };
+    }),
+  );
+  // Loaded when it is needed: what draws is large.
+  const { writeLandscape } = await import("../../report/index.js");
+  const files = await writeLandscape(flags.out, landscape);
+  print({ ...landscape, files }, flags.json, () => [
+    ...table([
+      ["ηc", short(landscape.criticalLearningRate)],
+      ["status", landscape.status],
+    ]),
+    ...files,
+  ]);
+}
+
+/** The plane of Δ and the second direction, which is given the length of Δ: both axes are learning rates. */
+async function slice(
+  { model, batch, direction }: MeasuredLine,
+  second: string,
+  unit: number,
+  {
+    points,
+    extent,
+    microBatch,
+    signal,
+    onPoint,
+  }: { points: number; extent: number; microBatch?: number; signal: AbortSignal; onPoint: () => void },
+): Promise<Slice & { secondName: string }> {
+  const isEigenvector = second === "eigenvector";
+  using other = isEigenvector
+    ? await topEigenvector({ model, batch, microBatch, signal })
+    : await Direction.load(second, model);
+  using scaled = await other.scale((await direction.norm()) / ((await other.norm()) || 1));
+  const computed = await lossSlice(model, batch, [direction, scaled], {
+    points,
+    first: [-unit / 2, unit * extent],
+    second: [(-unit * extent) / 2, (unit * extent) / 2],
+    microBatch,
+    signal,
+    onPoint,
+  });
+  return { ...computed, secondName: isEigenvector ? "the top eigenvector" : "the second direction" };
+}
+
+async function topEigenvector(
+  options: Pick<MeasuredLine, "model" | "batch"> & { microBatch?: number; signal: AbortSignal },
+): Promise<Direction> {
+  const { eigenvectors } = await hessianEigenvalues({ ...options, tolerance: 0.05, eigenvectors: true });
+  return eigenvectors[0] as Direction;
+}
