@@ -5,7 +5,7 @@ import { command, temporaryFolder, writeConfiguration } from "./helpers.js";
 
 const folder = temporaryFolder();
 const config = writeConfiguration(folder);
-const names = ["train", "measure", "report", "doctor"];
+const names = ["train", "measure", "landscape", "hessian", "report", "doctor"];
 
 describe("help", () => {
   it.each(names)("of %s has an example, --json and exit code 0", async (name) => {

@@ -1,0 +1,70 @@
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { type CurvatureRecord, type TrainEvent, train } from "../../lib/experiments/index.js";
+import { stabilityThreshold } from "../../lib/measures/index.js";
+import { gptRun, mlpRun, readMetrics, temporaryFolder, withoutSeconds } from "./helpers.js";
+
+const folder = temporaryFolder();
+const place = (name: string) => path.join(folder, name);
+const text = place("text.txt");
+writeFileSync(text, "It was the best of times, it was the worst of times. ".repeat(40));
+const hessian = { every: 5, tolerance: 1e-3 };
+const descent = { type: "sgd", learningRate: 0.1 } as const;
+const runs = {
+  perceptron: { ...mlpRun, dtype: "float64", optimizer: descent, hessian },
+  "language model": { ...gptRun(text), dtype: "float64", hessian },
+} as const;
+
+const curvatures = (directory: string) =>
+  readMetrics(directory).filter((r): r is CurvatureRecord => r.type === "curvature");
+
+describe("curvature along a run", () => {
+  it("is measured at the first step and every so many, beside its threshold", async () => {
+    await train(runs.perceptron, { directory: place("perceptron") });
+    const records = curvatures(place("perceptron"));
+    expect(records.map(({ step }) => step)).toEqual([1, 5, 10]);
+    for (const { hessian: found, preconditioned, directionalSharpness, threshold, seconds } of records) {
+      expect(preconditioned).toBeNull();
+      expect(found.converged).toBe(true);
+      expect(found.residual).toBeLessThanOrEqual(1e-3 * (found.eigenvalue as number));
+      // Along the gradient itself λdir is a mean of eigenvalues.
+      expect(directionalSharpness).toBeLessThanOrEqual((found.eigenvalue as number) * (1 + 1e-3));
+      expect(threshold).toBeCloseTo(20, 12);
+      expect(seconds).toBeGreaterThan(0);
+    }
+  });
+
+  it("starts from the eigenvector of the time before", () => {
+    const [first, ...others] = curvatures(place("perceptron"));
+    for (const { hessian: found } of others)
+      expect(found.iterations).toBeLessThanOrEqual(first?.hessian.iterations as number);
+  });
+
+  it("has the optimizer's preconditioner with AdamW", async () => {
+    await train(runs["language model"], { directory: place("language model") });
+    const records = curvatures(place("language model"));
+    expect(records.map(({ step }) => step)).toEqual([1, 5, 10]);
+    for (const { hessian: found, preconditioned, learningRate, threshold } of records) {
+      expect(preconditioned?.converged).toBe(true);
+      expect(preconditioned?.eigenvalue).not.toBe(found.eigenvalue);
+      const options = { optimizer: "adamw", learningRate, weightDecay: 0.1, beta1: 0.9 } as const;
+      expect(threshold).toBeCloseTo(stabilityThreshold(options), 9);
+    }
+  });
+
+  it.each(["perceptron", "language model"] as const)(
+    "goes on after a stop, bit for bit: %s",
+    async (kind) => {
+      const directory = place(`stopped ${kind}`);
+      const stop = new AbortController();
+      const onProgress = (event: TrainEvent) => {
+        if (event.type === "step" && event.step === 7) stop.abort();
+      };
+      const stopped = train(runs[kind], { directory, signal: stop.signal, onProgress });
+      await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
+      await train(runs[kind], { directory });
+      expect(withoutSeconds(readMetrics(directory))).toEqual(withoutSeconds(readMetrics(place(kind))));
+    },
+  );
+});

@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import {
+  type CurvatureData,
+  curvatureFigure,
+  relativeCurvatureFigure,
+} from "../../lib/report/figures/curvature.js";
+import { sliceFigure } from "../../lib/report/figures/slice.js";
+import { figureSize } from "../../lib/report/style.js";
+
+const steps = Array.from({ length: 10 }, (_, i) => i + 1);
+const data: CurvatureData = {
+  name: "λmax(P⁻¹H)",
+  largest: steps.map((x) => ({ x, y: 100 * x, low: 90 * x, high: 110 * x, converged: x !== 4 })),
+  threshold: steps.map((x) => ({ x, y: 1900 })),
+  thresholdName: "(1+β₁)/(1−β₁) · (2/η − γ)",
+  directional: steps.map((x) => ({ x, y: x === 3 ? -5 : 5 * x })),
+  critical: steps.map((x) => ({ x, y: 6 * x })),
+  stepThreshold: steps.map((x) => ({ x, y: 100 })),
+};
+const count = (svg: string, className: string, tag: string) => {
+  const group = new RegExp(`<g[^>]*class="${className}"[^>]*>(.*?)</g>`, "s").exec(svg)?.[1] ?? "";
+  return group.split(`<${tag}`).length - 1;
+};
+
+describe("curvature", () => {
+  const svg = curvatureFigure(data).draw(figureSize);
+
+  it("shows every eigenvalue with its residual, and tells which did not converge", () => {
+    expect(count(svg, "largest-points", "circle")).toBe(10);
+    expect(count(svg, "residual", "line")).toBe(10);
+    expect(svg).toContain("1 not converged");
+  });
+
+  it("shows both thresholds where they differ, and one where they do not", () => {
+    expect(svg).toContain('class="eigenvalue-threshold"');
+    const descent = { ...data, threshold: data.stepThreshold, thresholdName: "2/η" };
+    expect(curvatureFigure(descent).draw(figureSize)).not.toContain('class="eigenvalue-threshold"');
+  });
+
+  it("drops no λdir that has no place on a log axis", () => {
+    expect(count(svg, "negative-directional", "path")).toBe(1);
+    expect(count(relativeCurvatureFigure(data).draw(figureSize), "negative-directional", "path")).toBe(1);
+  });
+
+  it("tells where the last quarter sits", () => {
+    // λmax 800, 900, 1000 of 1900; λc 48, 54, 60 of 100.
+    expect(svg).toMatch(/aria-label="[^"]* 0\.474 .* 0\.54"/);
+  });
+});
+
+describe("slice", () => {
+  const axis = Array.from({ length: 21 }, (_, i) => (i - 10) / 10);
+  const losses = axis.map((y) => axis.map((x) => (x - 0.4) ** 2 + y ** 2));
+
+  it("draws the border within which the loss is not above L(θ)", () => {
+    const figure = sliceFigure({
+      first: axis,
+      second: axis,
+      losses,
+      baseLoss: 0.16,
+      critical: 0.8,
+      secondName: "the top eigenvector",
+      label: "loss",
+    });
+    const svg = figure.draw(figureSize);
+    expect(count(svg, "base-loss", "path")).toBe(1);
+    expect(count(svg, "marked", "circle")).toBe(2);
+    expect(svg).toContain("the top eigenvector");
+  });
+});
