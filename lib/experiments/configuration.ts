@@ -77,7 +77,11 @@ function resolve(parsed: Parsed, base: string): TrainConfiguration {
   if ("tokenizer" in data && data.tokenizer !== "bytes") data.tokenizer = absolute(data.tokenizer);
   // Made here for its checks: a schedule longer than the run is an error now, not at the first step.
   makeSchedule(parsed);
-  const { landscape, steps, seed } = parsed;
+  const { landscape, steps, seed, hessian, dtype } = parsed;
+  if (hessian && dtype === "bfloat16")
+    throw new RangeError(
+      'Expected "float32" or "float64" for dtype, as hessian takes second derivatives, but received "bfloat16"',
+    );
   const step = landscape?.step ?? middleStep(parsed);
   if (step > steps)
     throw new RangeError(`Expected a step ≤ ${steps} for landscape.step but received ${step}`);

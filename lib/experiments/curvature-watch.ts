@@ -1,7 +1,12 @@
 import { access } from "node:fs/promises";
 import path from "node:path";
-import { type HessianResult, hessianEigenvalues, stabilityThreshold } from "../measures/index.js";
-import { type Batch, Direction, type Model } from "../models/index.js";
+import {
+  directionalSharpness,
+  type HessianResult,
+  hessianEigenvalues,
+  stabilityThreshold,
+} from "../measures/index.js";
+import { type Batch, Direction, type Gradient, type Model } from "../models/index.js";
 import type { Optimizer } from "../optimizers/index.js";
 import type { TrainConfiguration } from "./configuration.js";
 import { type CurvatureRecord, type EigenvalueRecord, finiteOrNull } from "./records.js";
@@ -34,9 +39,10 @@ export class CurvatureWatch implements Disposable {
     {
       step,
       batch,
+      gradient,
       direction,
       learningRate,
-    }: { step: number; batch: Batch; direction: Direction; learningRate: number },
+    }: { step: number; batch: Batch; gradient: Gradient; direction: Direction; learningRate: number },
   ): Promise<CurvatureRecord> {
     const started = performance.now();
     const hessian = await this.#largest("hessian", model, batch);
@@ -46,16 +52,14 @@ export class CurvatureWatch implements Disposable {
       ? await this.#largest("preconditioned", model, batch, preconditioner)
       : null;
     const { microBatch } = this.#configuration.batch;
-    const { product, slope } = await model.curvatureProduct(batch, direction, { microBatch });
-    const along = (await direction.dot(product)) / slope;
-    product.dispose();
+    const along = await directionalSharpness({ model, batch, direction, gradient, microBatch });
     return {
       type: "curvature",
       step,
       learningRate,
       hessian,
       preconditioned,
-      directionalSharpness: finiteOrNull(along),
+      directionalSharpness: finiteOrNull(along.directionalSharpness),
       threshold: this.#threshold(learningRate),
       seconds: (performance.now() - started) / 1000,
     };

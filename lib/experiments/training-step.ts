@@ -87,7 +87,7 @@ async function measure(
   const result = await meter.measure({ model, batch, direction, gradient });
   const measurement = measurementRecord(result, (performance.now() - started) / 1000);
   const curvature = training.curvature.isDue(step)
-    ? await training.curvature.measure(training, { step, batch, direction, learningRate })
+    ? await training.curvature.measure(training, { step, batch, gradient, direction, learningRate })
     : null;
   const { landscape } = configuration;
   if (landscape?.step !== step) return { measurement, landscape: null, curvature };

@@ -35,10 +35,13 @@ describe("curvature along a run", () => {
     }
   });
 
-  it("starts from the eigenvector of the time before", () => {
-    const [first, ...others] = curvatures(place("perceptron"));
+  it("starts from the eigenvector of the time before", async () => {
+    const still = { ...runs.perceptron, batch: { size: 200 }, validation: null } as const;
+    const optimizer = { ...descent, learningRate: 1e-4 };
+    await train({ ...still, optimizer }, { directory: place("still") });
+    const [first, ...others] = curvatures(place("still"));
     for (const { hessian: found } of others)
-      expect(found.iterations).toBeLessThanOrEqual(first?.hessian.iterations as number);
+      expect(found.iterations).toBeLessThan((first?.hessian.iterations as number) / 2);
   });
 
   it("has the optimizer's preconditioner with AdamW", async () => {
