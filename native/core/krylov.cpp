@@ -37,7 +37,8 @@ bool Krylov::start(const ParameterVector* first) {
   auto q = first ? dense(*first) : draw();
   basis_.clear();
   size_ = 0;
-  return append(std::move(q), orthogonalize(q).norm);
+  const double norm = orthogonalize(q).norm;  // first: the order of arguments is the compiler's
+  return append(std::move(q), norm);
 }
 
 std::vector<at::Tensor> Krylov::draw() {
