@@ -80,7 +80,7 @@ describe("what is wrong is said in one line", () => {
     [[], "Expected an object for the configuration but received []"],
     [
       { ...mlpRun, stepz: 1 },
-      'Expected one of model, dtype, data, batch, optimizer, schedule, steps, seed, measure, landscape, validation, checkpoint for a key but received "stepz"',
+      'Expected one of model, dtype, data, batch, optimizer, schedule, steps, seed, measure, landscape, hessian, validation, checkpoint for a key but received "stepz"',
     ],
     [{ ...mlpRun, steps: undefined }, "Expected a finite number for steps but received undefined"],
     [{ ...mlpRun, steps: 0 }, "Expected a number ≥ 1 for steps but received 0"],
@@ -139,6 +139,10 @@ describe("what is wrong is said in one line", () => {
       'Expected "interpolated" or "bisection" for measure.method but received "newton"',
     ],
     [{ ...mlpRun, landscape: { step: 13 } }, "Expected a step ≤ 12 for landscape.step but received 13"],
+    [
+      { ...mlpRun, dtype: "bfloat16", hessian: {} },
+      'Expected "float32" or "float64" for dtype, as hessian takes second derivatives, but received "bfloat16"',
+    ],
     [{ ...mlpRun, landscape: { extent: -1 } }, "Expected a number > 0 for landscape.extent but received -1"],
     [
       { ...mlpRun, validation: { fraction: 1 } },
