@@ -12,8 +12,10 @@ import { figure, spread, writeResults } from "./shared/results.mjs";
 import { inTurns, mean, median, quantile, ratio, seconds } from "./shared/timing.mjs";
 
 const settings = { learningRate: 3e-4, betas: [0.9, 0.95], weightDecay: 0.1, initialLearningRate: 1e-2 };
-/** Measurements at the beginning that do not count: they start from nothing. */
-const cold = 16;
+/** Steps before the first measurement: in the first dozens ηc jumps tenfold from step to step, whoever looks for it. */
+const trained = 96;
+/** Measurements that do not count: they start from nothing. */
+const cold = 8;
 
 export async function peerRows() {
   const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-bench-"));
@@ -34,7 +36,11 @@ async function compare(size, folder, threads) {
   await first.save(directory);
   first.dispose();
   const rounds = size === "10 M" ? 12 : 24;
-  const batches = await makeBatches(config, path.join(directory, "batches.safetensors"), rounds + cold);
+  const batches = await makeBatches(
+    config,
+    path.join(directory, "batches.safetensors"),
+    trained + cold + rounds,
+  );
   const start = (kind) =>
     startPeer("training.py", [
       directory,
@@ -112,8 +118,12 @@ async function measurements(size, directory, batches, peer, rounds) {
   const theirs = [];
   const apart = [];
   const passes = { ours: [], theirs: [] };
-  for (let i = 0; i < rounds + cold; i++) {
-    const batch = batches[i];
+  for (let i = 0; i < trained; i++) {
+    await ourStep(model, optimizer, batches[i]);
+    await peer.ask({ command: "step", batch: i });
+  }
+  for (let i = 0; i < cold + rounds; i++) {
+    const batch = batches[trained + i];
     const gradient = await model.gradient(batch);
     await optimizer.accumulate(gradient);
     let result;
@@ -124,7 +134,7 @@ async function measurements(size, directory, batches, peer, rounds) {
     });
     await optimizer.step();
     gradient.gradient.dispose();
-    const answer = await peer.ask({ command: "measure", batch: i });
+    const answer = await peer.ask({ command: "measure", batch: trained + i });
     if (i < cold) continue;
     ours.push(time);
     theirs.push(answer.seconds);
@@ -142,7 +152,7 @@ async function measurements(size, directory, batches, peer, rounds) {
       bar: "≤ 0.5",
       measured: `${figure(whole)} in all (${figure(quantile(ratios, 0.25))}–${figure(quantile(ratios, 0.75))} each)`,
       met: whole <= 0.5,
-      detail: `Δ and search at ε = 1/16, ${rounds} training steps with AdamW on real text after ${cold} that do not count: ${figure(mean(ours) * 1000)} ms and ${figure(mean(passes.ours))} passes against ${figure(mean(theirs) * 1000)} ms and ${figure(mean(passes.theirs))}; ηc apart by a factor of ${figure(median(apart))} in the median`,
+      detail: `Δ and search at ε = 1/16, ${rounds} training steps with AdamW on real text after ${trained + cold}: ${figure(mean(ours) * 1000)} ms and ${figure(mean(passes.ours))} passes against ${figure(mean(theirs) * 1000)} ms and ${figure(mean(passes.theirs))}; ηc apart by a factor of ${figure(median(apart))} in the median`,
     },
   ];
 }
