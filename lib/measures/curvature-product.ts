@@ -1,4 +1,5 @@
 import { CriticalSharpnessError } from "../errors.js";
+import { Curvature } from "../models/curvature.js";
 import type { Direction } from "../models/index.js";
 import type { CheckedCurvature } from "./curvature-options.js";
 
@@ -7,21 +8,37 @@ export class CurvatureProduct {
   products = 0;
   /** ∇L·x of the last product, without a preconditioner. */
   slope = Number.NaN;
-  readonly #curvature: CheckedCurvature;
+  readonly #curvature: Curvature;
+  readonly #signal: AbortSignal | undefined;
   readonly #scaling: Direction | undefined;
   readonly #version: number;
 
-  private constructor(curvature: CheckedCurvature, scaling: Direction | undefined) {
+  private constructor(curvature: Curvature, scaling: Direction | undefined, signal: AbortSignal | undefined) {
     this.#curvature = curvature;
     this.#scaling = scaling;
+    this.#signal = signal;
     this.#version = curvature.model.version;
   }
 
-  static async open(curvature: CheckedCurvature): Promise<CurvatureProduct> {
-    return new CurvatureProduct(curvature, await curvature.preconditioner?.inverseSquareRoot());
+  static async open(
+    { model, batch, operator, microBatch, preconditioner, signal }: CheckedCurvature,
+    options: { keep?: boolean } = {},
+  ): Promise<CurvatureProduct> {
+    const scaling = await preconditioner?.inverseSquareRoot();
+    try {
+      return new CurvatureProduct(
+        new Curvature(model, batch, { operator, microBatch, ...options }),
+        scaling,
+        signal,
+      );
+    } catch (error) {
+      scaling?.dispose();
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {
+    this.#curvature.dispose();
     this.#scaling?.dispose();
   }
 
@@ -50,12 +67,7 @@ export class CurvatureProduct {
   }
 
   async #unscaled(x: Direction): Promise<Direction> {
-    const { model, batch, operator, microBatch, signal } = this.#curvature;
-    const { product, slope, version } = await model.curvatureProduct(batch, x, {
-      operator,
-      microBatch,
-      signal,
-    });
+    const { product, slope, version } = await this.#curvature.product(x, { signal: this.#signal });
     this.products++;
     this.slope = slope;
     if (version !== this.#version) {

@@ -86,7 +86,7 @@ export async function directionalSharpness(options: DirectionalOptions): Promise
   let { slope, baseLoss } = line.start;
   let found = { curvature: 0, error: 0, forwardPasses: 0 };
   if (method === "hvp") {
-    using product = await CurvatureProduct.open(curvature);
+    using product = await CurvatureProduct.open(curvature, { keep: false });
     found.curvature = await product.along(direction);
     slope ??= product.slope;
   } else {

@@ -1,21 +1,17 @@
-import { checkInstance, checkNumber, checkOptions } from "../checks.js";
 import { withSignal } from "../native/cancel.js";
 import { native } from "../native/load.js";
 import { Owner } from "../native/owner.js";
-import type { CurvatureOperator, NativeKrylov, NativeKrylovStep } from "../native/surface.js";
-import { Batch } from "./batch.js";
+import type { NativeKrylov, NativeKrylovStep } from "../native/surface.js";
+import type { Batch } from "./batch.js";
+import { Curvature, type ProductOptions } from "./curvature.js";
 import { Direction } from "./direction.js";
-import { checkOperator, Model } from "./model.js";
+import type { Model } from "./model.js";
 
-export interface KrylovOptions {
-  /** Default `hessian`. */
-  operator?: CurvatureOperator;
-  /** S, a diagonal: the operator is S·H·S. Default: 1. */
+export interface KrylovOptions extends ProductOptions {
+  /** S, a diagonal: the operator is S·curvature·S. Default: 1. */
   scaling?: Direction;
-  /** Rows or sequences at a time. Default: all at once. */
-  microBatch?: number;
-  /** Of random vectors. Default 0. */
-  seed?: number;
+  /** Of random vectors. */
+  seed: number;
 }
 
 /**
@@ -25,37 +21,15 @@ export interface KrylovOptions {
 export class KrylovBasis extends Owner<NativeKrylov> {
   readonly #model: Model;
 
-  /** @throws TypeError, RangeError naming the option. */
-  constructor(model: Model, batch: Batch, options: KrylovOptions = {}) {
-    const { operator, scaling, microBatch, seed = 0 } = checkOptions(options, "options");
-    const handle = native().createKrylov(
-      checkInstance(model, "model", Model, "a Model").handle,
-      checkInstance(batch, "batch", Batch, "a Batch").handle,
-      {
-        operator: checkOperator(operator),
-        scaling:
-          scaling === undefined
-            ? null
-            : checkInstance(scaling, "options.scaling", Direction, "a Direction").handle,
-        microBatch:
-          microBatch === undefined
-            ? 0
-            : checkNumber(microBatch, "options.microBatch", { minimum: 1, integer: true }),
-        seed: checkNumber(seed, "options.seed", { minimum: 0, integer: true }),
-      },
-    );
-    super(handle);
+  constructor(model: Model, batch: Batch, { scaling, seed, ...options }: KrylovOptions) {
+    using curvature = new Curvature(model, batch, options); // what the basis needs of it, it keeps
+    super(native().createKrylov(curvature.handle, { scaling: scaling?.handle ?? null, seed }));
     this.#model = model;
-  }
-
-  /** Vectors in the basis. */
-  get size(): number {
-    return this.handle.size;
   }
 
   /** Starts a basis from a direction, or a random one. False: it is zero or not finite. */
   async start(first?: Direction): Promise<boolean> {
-    return this.handle.start(first ? checkInstance(first, "first", Direction, "a Direction").handle : null);
+    return this.handle.start(first?.handle ?? null);
   }
 
   /** One product with the last vector, orthogonalised against all of them; one vector more. */

@@ -10,7 +10,7 @@ import {
   checkString,
 } from "../checks.js";
 import { withSignal } from "../native/cancel.js";
-import type { ComputeDtype, CurvatureOperator, NativeModel, NativePerturbation } from "../native/surface.js";
+import type { ComputeDtype, NativeModel, NativePerturbation } from "../native/surface.js";
 import { Batch } from "./batch.js";
 import { configFile, type ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
@@ -94,27 +94,6 @@ export class Model extends ParameterSet {
     return { loss, version, batch, gradient: Direction.of(this, gradient) };
   }
 
-  /**
-   * The exact product of the loss's Hessian (or its Gauss–Newton matrix) with a direction, by automatic differentiation,
-   * and the slope ∇L·direction that comes with it.
-   *
-   * @throws as `loss`; RangeError for a model that computes in bfloat16: use float32.
-   */
-  async curvatureProduct(
-    batch: Batch,
-    direction: Direction,
-    options: PassOptions & { operator?: CurvatureOperator } = {},
-  ): Promise<{ product: Direction; slope: number; version: number }> {
-    const { signal, microBatch } = checkPass(options);
-    const operator = checkOperator(options.operator);
-    const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
-    const vector = checkInstance(direction, "direction", Direction, "a Direction").handle;
-    const result = await withSignal(signal, (cancel) =>
-      this.handle.curvatureProduct(handle, vector, operator, { microBatch, cancel }),
-    );
-    return { ...result, product: Direction.of(this, result.product) };
-  }
-
   /** SHA-256 over every weight's name, shape and bytes, in hexadecimal: equal if and only if all weights are, bit for bit. */
   async digest(): Promise<string> {
     const hash = createHash("sha256");
@@ -162,13 +141,6 @@ function checkPass(options: unknown): { signal: AbortSignal | undefined; microBa
         ? 0
         : checkNumber(microBatch, "options.microBatch", { minimum: 1, integer: true }),
   };
-}
-
-/** @internal */
-export function checkOperator(operator: unknown): CurvatureOperator {
-  return operator === undefined
-    ? "hessian"
-    : checkChoice<CurvatureOperator>(operator, "options.operator", ["hessian", "gauss-newton"]);
 }
 
 function checkPerturbation(perturbation: unknown): NativePerturbation | null {

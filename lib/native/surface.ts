@@ -106,13 +106,6 @@ export interface NativeModel extends NativeDisposable {
     batch: NativeBatch,
     options: NativePassOptions,
   ): Promise<{ loss: number; version: number; gradient: NativeVector }>;
-  /** The curvature's product with `vector`, exactly, and the slope ∇L·vector. Float32 and float64 compute only. */
-  curvatureProduct(
-    batch: NativeBatch,
-    vector: NativeVector,
-    operator: CurvatureOperator,
-    options: NativePassOptions,
-  ): Promise<{ product: NativeVector; slope: number; version: number }>;
 }
 
 /** One tensor (or none, meaning zeros) for each parameter of a model: a gradient, a direction, a preconditioner's diagonal. */
@@ -152,6 +145,15 @@ export interface NativeOptimizer extends NativeDisposable {
   restore(steps: number, state: Record<string, NativeVector>): Promise<void>;
 }
 
+/** A curvature of a batch's mean loss at a model's weights of the moment. */
+export interface NativeCurvature extends NativeDisposable {
+  /** Its exact product with `vector`, and the slope ∇L·vector. Float32 and float64 compute only. */
+  product(
+    vector: NativeVector,
+    options: { cancel?: NativeCancelToken },
+  ): Promise<{ product: NativeVector; slope: number; version: number }>;
+}
+
 /** A·q = Σ coefficientsᵢ·qᵢ + beta·(the next vector), where q was the basis' last vector. */
 export interface NativeKrylovStep {
   coefficients: number[];
@@ -162,7 +164,7 @@ export interface NativeKrylovStep {
   version: number;
 }
 
-/** An orthonormal basis of vectors, each made of the one before by A = S·curvature·S. */
+/** An orthonormal basis of vectors, each made of the one before by A = S·curvature·S. It accounts for what the curvature keeps. */
 export interface NativeKrylov extends NativeDisposable {
   /** Vectors in the basis. */
   readonly size: number;
@@ -213,16 +215,16 @@ export interface NativeAddon {
     distribution: "normal" | "rademacher",
     seed: number,
   ): Promise<NativeVector>;
-  createKrylov(
+  /** `keep`: between products, keep what they have in common, where the batch is one micro-batch. */
+  createCurvature(
     model: NativeModel,
     batch: NativeBatch,
-    options: {
-      operator: CurvatureOperator;
-      microBatch: number;
-      /** S, a diagonal; null = 1. */
-      scaling: NativeVector | null;
-      seed: number;
-    },
+    options: { operator: CurvatureOperator; microBatch: number; keep: boolean },
+  ): NativeCurvature;
+  /** `scaling`: S, a diagonal; null = 1. */
+  createKrylov(
+    curvature: NativeCurvature,
+    options: { scaling: NativeVector | null; seed: number },
   ): NativeKrylov;
   createSgd(
     model: NativeModel,

@@ -21,7 +21,7 @@ struct Environment {
   void job_begins(napi_env env);
   void job_ends(napi_env env);
 
-  Napi::FunctionReference model, batch, vector, optimizer, krylov, cancel_token;
+  Napi::FunctionReference model, batch, vector, optimizer, curvature, krylov, cancel_token;
   napi_threadsafe_function way_back = nullptr;
   size_t in_flight = 0;  // on this environment's thread only
 

@@ -53,6 +53,16 @@ class OptimizerHandle final : public Handle<OptimizerHandle, Optimizer> {
   static void define(Napi::Env env);
 };
 
+class CurvatureHandle final : public Handle<CurvatureHandle, Curvature> {
+ public:
+  using Handle::Handle;
+  static constexpr const char* name = "NativeCurvature";
+  static constexpr napi_type_tag tag{0x8c41f6a29d7e4b35ULL, 0xd07b39e5a16c8f24ULL};
+  static constexpr bool holds_memory = true;
+  static Napi::FunctionReference& constructor(Environment& e) { return e.curvature; }
+  static void define(Napi::Env env);
+};
+
 class KrylovHandle final : public Handle<KrylovHandle, Krylov> {
  public:
   using Handle::Handle;
@@ -79,6 +89,7 @@ void export_models(Napi::Env env, Napi::Object& exports);
 void export_batches(Napi::Env env, Napi::Object& exports);
 void export_vectors(Napi::Env env, Napi::Object& exports);
 void export_optimizers(Napi::Env env, Napi::Object& exports);
+void export_curvature(Napi::Env env, Napi::Object& exports);
 void export_krylov(Napi::Env env, Napi::Object& exports);
 void export_process(Napi::Env env, Napi::Object& exports);
 

@@ -1,10 +1,6 @@
-#include <limits>
-
 #include "arguments.hpp"
 #include "handles.hpp"
 #include "job.hpp"
-#include "passes.hpp"
-#include "tensor_arguments.hpp"
 
 namespace critical_sharpness::binding {
 namespace {
@@ -75,16 +71,13 @@ Napi::Value combination(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value create(const Napi::CallbackInfo& info) {
-  const auto model = ModelHandle::core(info[0], "model");
-  const auto batch = BatchHandle::core(info[1], "batch");
-  const Napi::Object given = read_object(info[2], "options");
+  const auto curvature = CurvatureHandle::core(info[0], "curvature");
+  const Napi::Object given = read_object(info[1], "options");
   KrylovOptions options;
-  options.curvature = read_curvature(given.Get("operator"), "options.operator");
-  options.micro_batch = read_integer(given.Get("microBatch"), "options.microBatch", 0, std::numeric_limits<int32_t>::max());
   options.seed = static_cast<uint64_t>(read_integer(given.Get("seed"), "options.seed", 0, int64_t{1} << 53));
   if (const Napi::Value scaling = given.Get("scaling"); !scaling.IsNull())
     options.scaling = VectorHandle::core(scaling, "options.scaling");
-  return KrylovHandle::make(info.Env(), std::make_shared<Krylov>(model, batch, options), 0);
+  return KrylovHandle::make(info.Env(), std::make_shared<Krylov>(curvature, options), 0);
 }
 
 }  // namespace

@@ -85,7 +85,6 @@ void ModelHandle::define(Napi::Env env) {
     async_method(prototype, "read", read);
     async_method(prototype, "loss", loss);
     async_method(prototype, "gradient", gradient);
-    async_method(prototype, "curvatureProduct", curvature_product);
   });
 }
 

@@ -31,6 +31,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   export_batches(env, exports);
   export_vectors(env, exports);
   export_optimizers(env, exports);
+  export_curvature(env, exports);
   export_krylov(env, exports);
   export_process(env, exports);
   return exports;

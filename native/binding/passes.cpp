@@ -30,11 +30,6 @@ Napi::Object to_object(Napi::Env env, double loss, uint64_t version) {
 
 }  // namespace
 
-CurvatureOperator read_curvature(const Napi::Value& value, const std::string& subject) {
-  return read_choice<CurvatureOperator>(
-      value, subject, {{"hessian", CurvatureOperator::hessian}, {"gauss-newton", CurvatureOperator::gauss_newton}});
-}
-
 Napi::Value loss(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::core(info);
   const auto batch = BatchHandle::core(info[0], "batch");
@@ -57,25 +52,6 @@ Napi::Value gradient(const Napi::CallbackInfo& info) {
       [](Napi::Env env, const GradientResult& result) -> Napi::Value {
         Napi::Object object = to_object(env, result.loss, result.version);
         object.Set("gradient", VectorHandle::wrap(env, result.gradient));
-        return object;
-      },
-      options.cancel);
-}
-
-Napi::Value curvature_product(const Napi::CallbackInfo& info) {
-  const auto model = ModelHandle::core(info);
-  const auto batch = BatchHandle::core(info[0], "batch");
-  const auto vector = VectorHandle::core(info[1], "vector");
-  const CurvatureOperator curvature = read_curvature(info[2], "operator");
-  const PassOptions options = read_pass_options(info[3]);
-  model->check(*batch);
-  return submit(
-      info.Env(), [=] { return model->curvature_product(*batch, *vector, curvature, options); },
-      [](Napi::Env env, const CurvatureResult& result) -> Napi::Value {
-        auto object = Napi::Object::New(env);
-        object.Set("slope", to_number(env, result.slope));
-        object.Set("version", to_number(env, static_cast<double>(result.version)));
-        object.Set("product", VectorHandle::wrap(env, result.product));
         return object;
       },
       options.cancel);

@@ -12,7 +12,9 @@
 
 namespace critical_sharpness {
 
-class DualView;
+namespace curvature {
+class TangentView;
+}
 
 enum class Loss { mse, cross_entropy };
 
@@ -26,14 +28,14 @@ struct InitialValue {
 struct HeadGradient {
   double scale = 1;                                                // of every derivative
   at::Tensor features;                                             // ∂/∂features, filled by the head
-  std::function<void(size_t parameter, const at::Tensor&)> add;    // ∂/∂parameter, to be added up
+  std::function<void(size_t parameter, const at::Tensor&)> add;    // ∂/∂parameter, to be added up; may be empty
 };
 
-/// Where the derivatives of the loss's tangent go while its head is computed: half of a Hessian-vector product.
+/// Where the derivatives of the loss's tangent go while its head is computed.
 struct HeadCurvature {
-  double scale = 1;  // of every derivative
-  bool gauss_newton = false;
-  at::Tensor features;  // ∂/∂features, ∂/∂their tangents (not needed where `gauss_newton`): dual rows, filled by the head
+  double scale = 1;           // of every derivative
+  bool gauss_newton = false;  // leaves out what the loss's gradient in the features contributes
+  at::Tensor features;        // ∂/∂features, filled by the head
   std::function<void(size_t parameter, const at::Tensor&)> add;  // ∂/∂parameter, to be added up
 };
 
@@ -53,9 +55,10 @@ class Architecture {
   /// Sum of the loss terms in float64; fills `gradient` when it is given.
   virtual double head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
                       const Cancellation& cancel) const = 0;
-  /// Derivative of that sum along the direction of `view`, for dual rows of features; fills `curvature`.
-  virtual double head_tangent(DualView& view, const at::Tensor& features, const Batch& batch, HeadCurvature& curvature,
-                              const Cancellation& cancel) const = 0;
+  /// Derivative of that sum along the direction of `view` and the features' tangent; fills `curvature` with the
+  /// derivatives of this one.
+  virtual double head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent,
+                              const Batch& batch, HeadCurvature& curvature, const Cancellation& cancel) const = 0;
 };
 
 struct MlpDescription {

@@ -6,9 +6,9 @@
 #include <cmath>
 
 #include "architecture.hpp"
-#include "dual_view.hpp"
+#include "curvature/views.hpp"
 #include "errors.hpp"
-#include "kernels/dual_softmax.hpp"
+#include "kernels/softmax.hpp"
 #include "loss_heads.hpp"
 
 namespace critical_sharpness {
@@ -119,36 +119,32 @@ class Gpt2 final : public Architecture {
       d = d.to(features.scalar_type());
       at::Tensor into = gradient->features.narrow(0, start, n);
       at::mm_out(into, d, weight);
-      gradient->add(head_weight(), at::mm(d.t(), x));
+      if (gradient->add) gradient->add(head_weight(), at::mm(d.t(), x));
     }
     return sum;
   }
 
   /// As `head`, of z = xWᵀ and ż = ẋWᵀ + xẆᵀ.
-  double head_tangent(DualView& view, const at::Tensor& features, const Batch& batch, HeadCurvature& curvature,
-                      const Cancellation& cancel) const override {
-    const at::Tensor weight = view.value(head_weight(), view.compute_dtype(), Scratch::Slot::weight);
-    const at::Tensor& weight_tangent = view.tangent(head_weight());
-    const at::Tensor targets = batch.targets().reshape({-1}), x = dual::values(features), x_tangent = dual::tangents(features);
-    const int64_t rows = x.size(0), chunk = std::max<int64_t>(128, logits_at_once / 2 / d_.vocabulary_size);
+  double head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent, const Batch& batch,
+                      HeadCurvature& curvature, const Cancellation& cancel) const override {
+    const at::Tensor weight = view.value(head_weight(), view.compute_dtype()), &weight_tangent = view.tangent(head_weight());
+    const at::Tensor targets = batch.targets().reshape({-1});
+    const int64_t rows = features.size(0), chunk = std::max<int64_t>(128, logits_at_once / 2 / d_.vocabulary_size);
     curvature.features = at::empty_like(features);
     double sum = 0;
     for (int64_t start = 0; start < rows; start += chunk) {
       cancel.check();
-      const int64_t n = std::min(chunk, rows - start);
-      const auto part = [&](const at::Tensor& all) { return all.narrow(0, start, n); };
-      at::Tensor p = at::_softmax(at::mm(part(x), weight.t()), 1, false);
-      at::Tensor tangent = at::mm(part(x_tangent), weight.t());
-      if (weight_tangent.defined()) tangent.addmm_(part(x), weight_tangent.t());
-      sum += kernels::cross_entropy_curvature(p, tangent, part(targets), curvature.scale);
-      // `tangent` is z's gradient now, `p` that of ż.
-      at::Tensor into = part(dual::values(curvature.features)), into_tangent = part(dual::tangents(curvature.features));
-      at::mm_out(into, tangent, weight);
-      at::Tensor into_weight = at::mm(tangent.t(), part(x));
+      const auto part = [&](const at::Tensor& all) { return all.narrow(0, start, std::min(chunk, rows - start)); };
+      const at::Tensor x = part(features), x_tangent = part(tangent), p = at::_softmax(at::mm(x, weight.t()), 1, false);
+      at::Tensor z_tangent = at::mm(x_tangent, weight.t());
+      if (weight_tangent.defined()) z_tangent.addmm_(x, weight_tangent.t());
+      sum += kernels::cross_entropy_curvature(p, z_tangent, part(targets), curvature.scale);
+      // Now p is the loss's gradient in z, and z_tangent the gradient of the loss's tangent.
+      at::Tensor into = part(curvature.features), into_weight = at::mm(z_tangent.t(), x);
+      at::mm_out(into, z_tangent, weight);
       if (!curvature.gauss_newton) {
-        at::mm_out(into_tangent, p, weight);
         if (weight_tangent.defined()) into.addmm_(p, weight_tangent);
-        into_weight.addmm_(p.t(), part(x_tangent));
+        into_weight.addmm_(p.t(), x_tangent);
       }
       curvature.add(head_weight(), into_weight);
     }

@@ -25,9 +25,8 @@ std::vector<at::Tensor> dense(const ParameterVector& vector) {
 
 }  // namespace
 
-Krylov::Krylov(std::shared_ptr<Model> model, std::shared_ptr<const Batch> batch, KrylovOptions options)
-    : model_(std::move(model)), batch_(std::move(batch)), options_(std::move(options)) {
-  model_->check(*batch_);
+Krylov::Krylov(std::shared_ptr<Curvature> curvature, KrylovOptions options)
+    : curvature_(std::move(curvature)), options_(std::move(options)) {
   if (options_.scaling) require_same_layout(*layout(), *options_.scaling->layout(), "the scaling");
   for (const auto& p : layout()->parameters) dimension_ += c10::multiply_integers(p.shape);
 }
@@ -53,18 +52,18 @@ bool Krylov::append(std::vector<at::Tensor> w, double norm) {
   return true;
 }
 
-std::vector<at::Tensor> Krylov::apply(const std::vector<at::Tensor>& q, const Cancellation& cancel) const {
+std::pair<std::vector<at::Tensor>, uint64_t> Krylov::apply(const std::vector<at::Tensor>& q, const Cancellation& cancel) const {
   const ParameterVector plain(layout(), q);
   const ParameterVector vector = options_.scaling ? elementwise_product(*options_.scaling, plain) : plain;
-  const auto product = model_->curvature_product(*batch_, vector, options_.curvature, {options_.micro_batch, cancel}).product;
+  const CurvatureResult result = curvature_->product(vector, cancel);
   std::vector<at::Tensor> w;
-  for (size_t i = 0; i < product->size(); i++) {
-    at::Tensor t = (*product)[i];  // nobody else's, so that it may be written to
+  for (size_t i = 0; i < result.product->size(); i++) {
+    at::Tensor t = (*result.product)[i];  // nobody else's, so that it may be written to
     if (!t.defined()) t = at::zeros(layout()->parameters[i].shape, layout()->dtype);
     else if (options_.scaling) t.mul_((*options_.scaling)[i]);
     w.push_back(t);
   }
-  return w;
+  return {std::move(w), result.version};
 }
 
 Krylov::Orthogonalized Krylov::orthogonalize(const std::vector<at::Tensor>& w) const {
@@ -83,8 +82,8 @@ KrylovStep Krylov::step(const Cancellation& cancel) {
   if (basis_.empty())
     throw InputError(InputError::Kind::state, "ERR_OUT_OF_RANGE", "Expected a basis that was started for a step but received an empty one");
   KrylovStep step;
-  step.version = model_->version();
-  auto w = apply(basis_.back(), cancel);
+  auto [w, version] = apply(basis_.back(), cancel);
+  step.version = version;
   auto made = orthogonalize(w);
   step.coefficients = std::move(made.coefficients);
   if (!std::isfinite(made.norm_before) || static_cast<int64_t>(basis_.size()) >= dimension_) {

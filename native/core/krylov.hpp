@@ -1,18 +1,17 @@
 #pragma once
 #include <atomic>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "curvature/curvature.hpp"
 #include "kernels/basis.hpp"
-#include "model.hpp"
 #include "vector_algebra.hpp"
 
 namespace critical_sharpness {
 
 struct KrylovOptions {
-  CurvatureOperator curvature = CurvatureOperator::hessian;
-  int64_t micro_batch = 0;
-  SharedVector scaling;  // S, a diagonal: the operator is S·H·S; none = 1
+  SharedVector scaling;  // S, a diagonal: the operator is S·curvature·S; none = 1
   uint64_t seed = 0;     // of vectors that are drawn
 };
 
@@ -24,16 +23,19 @@ struct KrylovStep {
   uint64_t version = 0;
 };
 
-/// An orthonormal basis of parameter vectors, each made of the one before by the curvature of a batch's loss.
+/// An orthonormal basis of parameter vectors, each made of the one before by a curvature.
 /// Every member that computes is called on the compute thread only.
 class Krylov {
  public:
-  Krylov(std::shared_ptr<Model> model, std::shared_ptr<const Batch> batch, KrylovOptions options);
+  Krylov(std::shared_ptr<Curvature> curvature, KrylovOptions options);
 
-  const std::shared_ptr<const Layout>& layout() const { return model_->layout(); }
-  /// Vectors of the basis. May be read from any thread.
+  const std::shared_ptr<const Layout>& layout() const { return curvature_->model()->layout(); }
+  /// Vectors of the basis. As the next, it may be read from any thread.
   size_t size() const { return size_.load(); }
-  int64_t byte_length() const { return static_cast<int64_t>(size() + (options_.scaling ? 1 : 0)) * model_->byte_length(); }
+  /// Bytes of the vectors, and of what the curvature keeps between products.
+  int64_t byte_length() const {
+    return static_cast<int64_t>(size() + (options_.scaling ? 1 : 0)) * curvature_->model()->byte_length() + curvature_->byte_length();
+  }
 
   /// A basis of one vector: `first`, or a random one. Returns false if `first` is zero or not finite.
   bool start(const ParameterVector* first);
@@ -50,12 +52,12 @@ class Krylov {
     double norm_before = 0, norm = 0;
   };
   Orthogonalized orthogonalize(const std::vector<at::Tensor>& w) const;
-  std::vector<at::Tensor> apply(const std::vector<at::Tensor>& q, const Cancellation& cancel) const;
+  /// S·curvature·S·q, in tensors of its own, and the version of the weights.
+  std::pair<std::vector<at::Tensor>, uint64_t> apply(const std::vector<at::Tensor>& q, const Cancellation& cancel) const;
   bool append(std::vector<at::Tensor> w, double norm);
   std::vector<at::Tensor> draw();
 
-  std::shared_ptr<Model> model_;
-  std::shared_ptr<const Batch> batch_;
+  std::shared_ptr<Curvature> curvature_;
   KrylovOptions options_;
   kernels::Basis basis_;
   std::atomic<size_t> size_{0};

@@ -2,15 +2,13 @@
 
 #include <ATen/ops/_log_softmax.h>
 #include <ATen/ops/_softmax.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/nll_loss.h>
 #include <ATen/ops/sub.h>
 #include <ATen/core/Reduction.h>
 
 #include "batch.hpp"
-#include "dual/dual.hpp"
-#include "kernels/dual_softmax.hpp"
+#include "kernels/softmax.hpp"
 
 namespace critical_sharpness {
 
@@ -39,18 +37,18 @@ double squared_error_sum(const at::Tensor& outputs, const at::Tensor& targets, d
   return sum;
 }
 
-double cross_entropy_tangent(const at::Tensor& logits, const at::Tensor& targets, double scale, at::Tensor& gradient) {
-  const at::Tensor p = at::_softmax(dual::values(logits), 1, false), tangent = dual::tangents(logits).clone();
-  const double slope = kernels::cross_entropy_curvature(p, tangent, targets, scale);
-  gradient = at::cat({tangent, p});
-  return slope;
+double cross_entropy_tangent(const at::Tensor& logits, const at::Tensor& tangent, const at::Tensor& targets, double scale,
+                             at::Tensor& gradient) {
+  const at::Tensor p = at::_softmax(logits, 1, false);
+  gradient = tangent.clone(at::MemoryFormat::Contiguous);
+  return kernels::cross_entropy_curvature(p, gradient, targets, scale);
 }
 
-double squared_error_tangent(const at::Tensor& outputs, const at::Tensor& targets, double scale, at::Tensor& gradient) {
-  const at::Tensor values = dual::values(outputs), tangents = dual::tangents(outputs);
-  const at::Tensor difference = at::sub(values, targets.to(values.scalar_type()));
-  gradient = at::cat({tangents, difference}).mul_(2 * scale);
-  return 2 * at::mul(difference, tangents).sum(at::IntArrayRef{1}).sum(at::kDouble).item<double>();
+double squared_error_tangent(const at::Tensor& outputs, const at::Tensor& tangent, const at::Tensor& targets, double scale,
+                             at::Tensor& gradient) {
+  const at::Tensor difference = at::sub(outputs, targets.to(outputs.scalar_type()));
+  gradient = at::mul(tangent, 2 * scale);
+  return 2 * at::mul(difference, tangent).sum(at::IntArrayRef{1}).sum(at::kDouble).item<double>();
 }
 
 }  // namespace critical_sharpness

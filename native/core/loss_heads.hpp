@@ -10,10 +10,12 @@ double cross_entropy_sum(const at::Tensor& logits, const at::Tensor& targets, do
 /// Sum over all elements of (output − target)²; `gradient` becomes scale·2(output − target).
 double squared_error_sum(const at::Tensor& outputs, const at::Tensor& targets, double scale, at::Tensor* gradient);
 
-// The same losses of dual rows of logits or outputs: their derivative along the tangents, not scaled, and that one's
-// derivatives, scaled. `gradient` becomes dual rows: the Hessian's product with the tangents, then the loss's gradient.
+// The derivative of these sums along a tangent of the logits or outputs; `gradient` becomes scale·(its own derivative), which
+// is the product of the Hessian with the tangent.
 
-double cross_entropy_tangent(const at::Tensor& logits, const at::Tensor& targets, double scale, at::Tensor& gradient);
-double squared_error_tangent(const at::Tensor& outputs, const at::Tensor& targets, double scale, at::Tensor& gradient);
+double cross_entropy_tangent(const at::Tensor& logits, const at::Tensor& tangent, const at::Tensor& targets, double scale,
+                             at::Tensor& gradient);
+double squared_error_tangent(const at::Tensor& outputs, const at::Tensor& tangent, const at::Tensor& targets, double scale,
+                             at::Tensor& gradient);
 
 }  // namespace critical_sharpness

@@ -1,7 +1,6 @@
 #include <cmath>
 
 #include "architecture.hpp"
-#include "dual_view.hpp"
 #include "errors.hpp"
 #include "loss_heads.hpp"
 
@@ -78,10 +77,10 @@ class Mlp final : public Architecture {
     return sum;
   }
 
-  double head_tangent(DualView&, const at::Tensor& outputs, const Batch& batch, HeadCurvature& curvature,
-                      const Cancellation&) const override {
-    return d_.loss == Loss::mse ? squared_error_tangent(outputs, batch.targets(), curvature.scale, curvature.features)
-                                : cross_entropy_tangent(outputs, batch.targets(), curvature.scale, curvature.features);
+  double head_tangent(curvature::TangentView&, const at::Tensor& outputs, const at::Tensor& tangent, const Batch& batch,
+                      HeadCurvature& curvature, const Cancellation&) const override {
+    const auto of_loss = d_.loss == Loss::mse ? squared_error_tangent : cross_entropy_tangent;
+    return of_loss(outputs, tangent, batch.targets(), curvature.scale, curvature.features);
   }
 
  private:

@@ -100,6 +100,13 @@ std::vector<at::Tensor>& Model::weights_to_change() {
   return weights_;
 }
 
+const std::vector<at::Tensor>& Model::weights_to_differentiate() const {
+  require_weights();
+  if (compute_dtype_ != layout_->dtype)
+    reject_range("Expected a model that computes in float32 or float64 for second derivatives but received one that computes in bfloat16");
+  return weights_;
+}
+
 double Model::mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const {
   double sum = 0;
   for_each_micro_batch(batch, options, [&](const Batch& part) {

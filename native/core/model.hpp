@@ -42,15 +42,6 @@ struct GradientResult {
   std::shared_ptr<const ParameterVector> gradient;
 };
 
-/// H: the loss's Hessian. JᵀH_out·J: the Gauss–Newton matrix, with the Hessian of the loss in the outputs (the features).
-enum class CurvatureOperator { hessian, gauss_newton };
-
-struct CurvatureResult {
-  double slope = 0;  // ∇L·v
-  uint64_t version = 0;
-  std::shared_ptr<const ParameterVector> product;
-};
-
 /// An architecture with weights. Every member that computes is called on the compute thread only.
 class Model {
  public:
@@ -75,9 +66,8 @@ class Model {
   void check(const Batch& batch) const { architecture_->check(batch); }
   LossResult loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options);
   GradientResult gradient(const Batch& batch, const PassOptions& options);
-  /// The exact product of the curvature with `vector`: the gradient of the loss's derivative along it. Not in bfloat16.
-  CurvatureResult curvature_product(const Batch& batch, const ParameterVector& vector, CurvatureOperator curvature,
-                                    const PassOptions& options);
+  /// For second derivatives: the weights as they are. Throws for a model that computes in bfloat16.
+  const std::vector<at::Tensor>& weights_to_differentiate() const;
 
  private:
   double mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const;

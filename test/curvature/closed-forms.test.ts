@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { hessianEigenvalues } from "../../lib/measures/index.js";
 import { symmetricEigenpairs } from "../../lib/measures/symmetric.js";
 import { Direction } from "../../lib/models/direction.js";
-import { Batch, createModel } from "../../lib/models/index.js";
+import { Batch, Curvature, createModel } from "../../lib/models/index.js";
 import { relative } from "../golden/golden.js";
 import { denseCurvature, directionOf, dot, numbers } from "./dense.js";
 
@@ -71,7 +71,8 @@ test("logistic regression: H = Σ p(1 − p)xxᵀ/n along the difference of the 
     ]),
   );
   for (const operator of ["hessian", "gauss-newton"] as const) {
-    const { product } = await model.curvatureProduct(batch, direction, { operator });
+    using curvature = new Curvature(model, batch, { operator });
+    const { product } = await curvature.product(direction);
     const expected =
       4 *
       dot(

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { type Batch, Direction, type Model } from "../../lib/models/index.js";
+import { type Batch, Curvature, Direction, type Model } from "../../lib/models/index.js";
 import { writeSafetensors } from "../../lib/models/safetensors-writer.js";
 import type { CurvatureOperator } from "../../lib/native/surface.js";
 
@@ -40,12 +40,13 @@ export async function denseCurvature(
   batch: Batch,
   operator: CurvatureOperator = "hessian",
 ): Promise<Float64Array[]> {
+  using curvature = new Curvature(model, batch, { operator });
   const columns: Float64Array[] = [];
   for (let i = 0; i < model.parameterCount; i++) {
     const unit = new Float64Array(model.parameterCount);
     unit[i] = 1;
     using direction = await directionOf(model, unit);
-    const { product } = await model.curvatureProduct(batch, direction, { operator });
+    const { product } = await curvature.product(direction);
     columns.push(await numbers(product));
     product.dispose();
   }

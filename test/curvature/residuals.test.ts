@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { hessianEigenvalues } from "../../lib/measures/index.js";
-import { type Batch, Direction, type Model } from "../../lib/models/index.js";
+import { type Batch, Curvature, Direction, type Model } from "../../lib/models/index.js";
 import { native } from "../../lib/native/load.js";
 import { goldenVector, openCase, relative } from "../golden/golden.js";
 
@@ -14,7 +14,8 @@ async function residual(
 ): Promise<number> {
   const scaling = await preconditioner?.inverseSquareRoot();
   const scaled = scaling ? await scaling.multiply(u) : u;
-  const { product } = await model.curvatureProduct(batch, scaled);
+  using curvature = new Curvature(model, batch);
+  const { product } = await curvature.product(scaled);
   const image = scaling ? await scaling.multiply(product) : product;
   return (await Direction.combine([image, u], [1, -value])).norm();
 }

@@ -1,4 +1,5 @@
 import {
+  Curvature,
   createModel,
   Direction,
   directionalSharpness,
@@ -118,20 +119,34 @@ export const curvatureRows: Row[] = [
 
 const nothings = [undefined, null, 3, "x", {}];
 
-/** model.curvatureProduct and what directions do for it. */
+/** Curvature, and what directions do for it. */
 export const curvatureVectorRows: Row[] = [
-  ...each("the batch of a curvature's product", nothings, (batch, w) =>
-    w.model.curvatureProduct(batch, w.direction),
+  ...each("new Curvature of", nothings, (model, { batch }) => new Curvature(model, batch)),
+  ...each("the batch of a Curvature", nothings, (batch, { model }) => new Curvature(model, batch)),
+  ["a Curvature of classes", (w) => new Curvature(w.model, w.classes)],
+  ...each(
+    "the operator of a Curvature",
+    ["H", 1, null],
+    (operator, w) => new Curvature(w.model, w.batch, { operator }),
   ),
-  ...each("the vector of a curvature's product", nothings, (vector, w) =>
-    w.model.curvatureProduct(w.batch, vector),
+  ...each(
+    "microBatch of a Curvature",
+    [0, 1.5, "2", null],
+    (microBatch, w) => new Curvature(w.model, w.batch, { microBatch }),
   ),
-  ["another model's vector", (w) => w.model.curvatureProduct(w.batch, w.foreign)],
-  ["a vector of another precision", (w) => w.model.curvatureProduct(w.batch, w.wideDirection)],
-  ["a curvature's product of classes", (w) => w.model.curvatureProduct(w.classes, w.direction)],
-  ...each("the operator of a product", ["H", 1], (operator, w) =>
-    w.model.curvatureProduct(w.batch, w.direction, { operator }),
+  ...each("keep", [0, "yes", null], (keep, w) => new Curvature(w.model, w.batch, { keep })),
+  ...each("the direction of a product", nothings, (direction, w) =>
+    new Curvature(w.model, w.batch).product(direction),
   ),
+  ...each("the signal of a product", [null, {}], (signal, w) =>
+    new Curvature(w.model, w.batch).product(w.direction, { signal }),
+  ),
+  ["another model's direction multiplied", (w) => new Curvature(w.model, w.batch).product(w.foreign)],
+  [
+    "a direction of another precision multiplied",
+    (w) => new Curvature(w.model, w.batch).product(w.wideDirection),
+  ],
+  ["a product in bfloat16", async (w) => new Curvature(await rounding(), w.batch).product(w.direction)],
   ...each("Direction.random of", nothings, (model) => Direction.random(model, { seed: 1 })),
   ...each("the seed of Direction.random", [undefined, -1, 0.5, "1"], (seed, { model }) =>
     Direction.random(model, { seed }),

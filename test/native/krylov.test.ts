@@ -17,8 +17,16 @@ afterAll(() => {
   for (const handle of [model, batch, vector]) handle.dispose();
 });
 
-const good = { operator: "hessian", microBatch: 0, scaling: null, seed: 0 } as const;
-const create = (): NativeKrylov => native().createKrylov(model, batch, good);
+const exact = { operator: "hessian", microBatch: 0, keep: false } as const;
+const curvatureOf = (m: NativeModel, b: NativeBatch, keep = false) =>
+  native().createCurvature(m, b, { ...exact, keep });
+const good = { scaling: null, seed: 0 } as const;
+const create = (): NativeKrylov => {
+  const curvature = curvatureOf(model, batch);
+  const krylov = native().createKrylov(curvature, good);
+  curvature.dispose();
+  return krylov;
+};
 
 describe("a Krylov basis", () => {
   it("is orthonormal, and its steps say what the products are", async () => {
@@ -26,15 +34,17 @@ describe("a Krylov basis", () => {
     expect(krylov.size).toBe(0);
     expect(await krylov.start(vector)).toBe(true);
     const basis: NativeVector[] = [];
+    const curvature = curvatureOf(model, batch);
     const unit = (i: number) => Array.from({ length: i + 1 }, (_, k) => (k === i ? 1 : 0));
     for (let i = 0; i < 6; i++) {
       const { coefficients, beta, exhausted } = await krylov.step({});
       expect([coefficients.length, exhausted, krylov.size]).toEqual([i + 1, false, i + 2]);
       const q = await krylov.combination(unit(i));
-      const { product } = await model.curvatureProduct(batch, q, "hessian", { microBatch: 0 });
+      const { product } = await curvature.product(q, {});
       const said = await krylov.combination([...coefficients, beta]);
       const difference = await native().combine([product, said], [1, -1]);
       expect(await difference.norm()).toBeLessThan(1e-6 * (await product.norm()));
+      for (const made of [product, said, difference]) made.dispose();
       basis.push(q);
     }
     for (const [i, a] of basis.entries())
@@ -48,7 +58,7 @@ describe("a Krylov basis", () => {
     const rotated = await krylov.combination([1]);
     expect(await rotated.dot(basis[0] as NativeVector)).toBeCloseTo(0.6, 5);
     expect(await rotated.dot(basis[5] as NativeVector)).toBeCloseTo(0.8, 5);
-    krylov.dispose();
+    for (const handle of [krylov, curvature, rotated, ...basis]) handle.dispose();
   });
 
   it("ends when it spans the whole space", async () => {
@@ -63,12 +73,13 @@ describe("a Krylov basis", () => {
       Float64Array.of(1, 2),
       [2, 1],
     );
-    const krylov = native().createKrylov(small, data, good);
+    const curvature = curvatureOf(small, data);
+    const krylov = native().createKrylov(curvature, good);
     await krylov.start(null);
     const ended = [];
     for (let i = 0; i < 3; i++) ended.push((await krylov.step({})).exhausted);
     expect(ended).toEqual([false, false, true]);
-    for (const handle of [small, data, krylov]) handle.dispose();
+    for (const handle of [small, data, curvature, krylov]) handle.dispose();
   });
 
   it("accounts for its vectors, and is cancelled with its basis as it was", async () => {
@@ -88,16 +99,57 @@ describe("a Krylov basis", () => {
   });
 });
 
-describe("misuse of a Krylov basis", () => {
+describe("a curvature", () => {
+  it("keeps between products what it accounts for, and follows the weights", async () => {
+    const before = native().memory();
+    const moving = await initialized();
+    const own = native().memory();
+    const [keeping, plain] = [curvatureOf(moving, batch, true), curvatureOf(moving, batch)];
+    const same = async () => {
+      const [a, b] = [await keeping.product(vector, {}), await plain.product(vector, {})];
+      const difference = await native().combine([a.product, b.product], [1, -1]);
+      expect([await difference.norm(), a.slope, a.version]).toEqual([0, b.slope, moving.version]);
+      for (const made of [a.product, b.product, difference]) made.dispose();
+      return b.slope;
+    };
+    const slope = await same();
+    expect(native().memory().bytes).toBeGreaterThan(own.bytes);
+    expect(await same()).toBe(slope);
+    await moving.initialize("he", 5);
+    expect(await same()).not.toBe(slope);
+    for (const handle of [moving, keeping, plain]) handle.dispose();
+    expect(native().memory()).toEqual(before);
+  });
+
+  it("is cancelled, and goes on", async () => {
+    const curvature = curvatureOf(model, batch, true);
+    const cancel = native().createCancelToken();
+    cancel.cancel();
+    await expect(curvature.product(vector, { cancel })).rejects.toMatchObject({ code: "CANCELLED" });
+    const { product } = await curvature.product(vector, {});
+    expect(await product.norm()).toBeGreaterThan(0);
+    for (const handle of [curvature, product]) handle.dispose();
+  });
+});
+
+describe("misuse of curvatures", () => {
   it("is told", async () => {
-    await expectAllRejected([...noHandle, batch, vector], (m) => n.createKrylov(m, batch, good));
-    await expectAllRejected([...noHandle, model, vector], (b) => n.createKrylov(model, b, good));
-    await expectAllRejected([undefined, null, 1, "x"], (options) => n.createKrylov(model, batch, options));
-    const wrong = (change: object) => n.createKrylov(model, batch, { ...good, ...change });
+    await expectAllRejected([...noHandle, batch, vector], (m) => n.createCurvature(m, batch, exact));
+    await expectAllRejected([...noHandle, model, vector], (b) => n.createCurvature(model, b, exact));
+    await expectAllRejected([undefined, null, 1, "x"], (options) => n.createCurvature(model, batch, options));
+    const wrong = (change: object) => n.createCurvature(model, batch, { ...exact, ...change });
     await expectAllRejected(["H", 1, null, undefined], (operator) => wrong({ operator }));
     await expectAllRejected([...noCount, 2 ** 31], (microBatch) => wrong({ microBatch }));
-    await expectAllRejected(noCount, (seed) => wrong({ seed }));
-    await expectAllRejected([undefined, 0, {}, model], (scaling) => wrong({ scaling }));
+    await expectAllRejected([0, "yes", null, undefined], (keep) => wrong({ keep }));
+    const curvature: Wrong = curvatureOf(model, batch);
+    await expectAllRejected([...noHandle, model, batch], (v) => curvature.product(v, {}));
+    await expectAllRejected([undefined, null, 1], (options) => curvature.product(vector, options));
+    await expectAllRejected([...noHandle, model, batch], (c) => n.createKrylov(c, good));
+    await expectAllRejected([undefined, null, 1], (options) => n.createKrylov(curvature, options));
+    await expectAllRejected(noCount, (seed) => n.createKrylov(curvature, { ...good, seed }));
+    await expectAllRejected([undefined, 0, {}, model], (scaling) =>
+      n.createKrylov(curvature, { ...good, scaling }),
+    );
     const foreign = native().createModel(
       {
         kind: "gpt2",
@@ -113,7 +165,7 @@ describe("misuse of a Krylov basis", () => {
       },
       "float32",
     );
-    await expectRejected("a batch that does not fit", () => n.createKrylov(foreign, batch, good));
+    await expectRejected("a batch that does not fit", () => n.createCurvature(foreign, batch, exact));
     const krylov: Wrong = create();
     await expectRejected("a step before the start", () => krylov.step({}));
     await expectRejected("a combination of nothing", () => krylov.combination([1]));
@@ -133,7 +185,7 @@ describe("misuse of a Krylov basis", () => {
       krylov[name](name === "step" ? {} : null),
     );
     const empty = smallModel();
-    const unfilled = native().createKrylov(empty, batch, good);
+    const unfilled = native().createKrylov(curvatureOf(empty, batch), good);
     await unfilled.start(null);
     await expectRejected("a model without weights", () => unfilled.step({}));
     for (const handle of [foreign, empty, unfilled]) handle.dispose();

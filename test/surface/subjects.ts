@@ -2,6 +2,7 @@ import path from "node:path";
 import {
   AdamW,
   Batch,
+  Curvature,
   createModel,
   criticalSharpness,
   Direction,
@@ -86,9 +87,26 @@ const models: Subject = {
         dtype: () => model.dtype,
         loss: () => model.loss(batch),
         gradient: () => model.gradient(batch),
-        curvatureProduct: () => model.curvatureProduct(batch, direction).then(({ product }) => product),
         digest: () => model.digest(),
         save: () => model.save(newFile()),
+      },
+    };
+  },
+};
+
+const curvatures: Subject = {
+  name: "Curvature",
+  outlasting,
+  async make() {
+    const { model, batch, direction } = await makeParts();
+    const curvature = new Curvature(model, batch);
+    return {
+      object: curvature,
+      occupy: () => [model.loss(batch, long)],
+      others: [model, batch, direction, curvature],
+      members: {
+        ...disposal(curvature),
+        product: async () => (await curvature.product(direction)).product,
       },
     };
   },
@@ -232,6 +250,7 @@ const functions: Subject = {
 export const subjects = [
   models,
   batches,
+  curvatures,
   directions,
   optimizers("Sgd", (model) => new Sgd(model, { learningRate: 0.1, momentum: 0.9, nesterov: true })),
   optimizers("AdamW", (model) => new AdamW(model, { learningRate: 0.1 })),

@@ -18,8 +18,7 @@ CS_INLINE T row_sum(int64_t n, const Term& term) {
   return total;
 }
 
-/// Calls body(first row, last row + 1) for stretches of rows of about a chunk, in parallel. `aligned`: the stretches do
-/// not depend on the number of threads, and body gets their number as a third argument.
+/// Rows that make about a chunk.
 inline int64_t rows_at_once(int64_t width) { return std::max<int64_t>(1, chunk_length / std::max<int64_t>(1, width)); }
 
 }  // namespace critical_sharpness::kernels

@@ -1,4 +1,4 @@
-#include "dual_softmax.hpp"
+#include "softmax.hpp"
 
 #include <vector>
 

@@ -13,8 +13,9 @@ void softmax_tangent(const at::Tensor& p, const at::Tensor& tangent);
 void softmax_backward(const at::Tensor& p, const at::Tensor& tangent, const at::Tensor& into_values,
                       const at::Tensor& into_tangent);
 
-/// The cross-entropy Σ −log p[target] of each row: its derivative along ż, and the gradients of that, scaled:
-///   p ← scale·(p − onehot), ż's; tangent ← scale·p(ż − Σpż), z's: the Hessian's product with ż.
+/// The cross-entropy Σ −log p[target] of each row: its derivative along ż, and, scaled, the gradients of
+///   the loss itself:      p ← scale·(p − onehot);
+///   that derivative:      tangent ← scale·p(ż − Σpż), the Hessian's product with ż.
 /// Rows with an ignored target become zeros. Returns the sum over rows of (p − onehot)·ż, not scaled.
 double cross_entropy_curvature(const at::Tensor& p, const at::Tensor& tangent, const at::Tensor& targets, double scale);
 

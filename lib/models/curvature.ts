@@ -1,0 +1,76 @@
+import {
+  checkBoolean,
+  checkChoice,
+  checkInstance,
+  checkNumber,
+  checkOptions,
+  checkSignal,
+} from "../checks.js";
+import { withSignal } from "../native/cancel.js";
+import { native } from "../native/load.js";
+import { Owner } from "../native/owner.js";
+import type { CurvatureOperator, NativeCurvature } from "../native/surface.js";
+import { Batch } from "./batch.js";
+import { Direction } from "./direction.js";
+import { Model } from "./model.js";
+
+export interface ProductOptions {
+  /** The loss's Hessian (default), or the Gauss–Newton matrix: with the Hessian of the loss in the network's outputs alone. */
+  operator?: CurvatureOperator;
+  /** Rows or sequences at a time: bounds the memory of activations. Default: all at once. */
+  microBatch?: number;
+  /**
+   * Keep between products what they have in common, activations and their gradients: a quarter less time for each further
+   * product. Without effect where there are several micro-batches. Default true.
+   */
+  keep?: boolean;
+}
+
+/** The product of a curvature with a direction. */
+export interface CurvatureProductResult {
+  product: Direction;
+  /** ∇L·direction, which comes with it. */
+  slope: number;
+  /** The model's `version` that both belong to. */
+  version: number;
+}
+
+/**
+ * The matrix of second derivatives of a batch's mean loss in a model's weights, as a function: it is never made, its products
+ * with directions are exact. It follows the weights: a product is that at the weights of its moment.
+ */
+export class Curvature extends Owner<NativeCurvature> {
+  readonly model: Model;
+
+  /** @throws TypeError, RangeError naming the option, or if the batch does not fit the model. */
+  constructor(model: Model, batch: Batch, options: ProductOptions = {}) {
+    const { operator = "hessian", microBatch, keep = true } = checkOptions(options, "options");
+    const handle = native().createCurvature(
+      checkInstance(model, "model", Model, "a Model").handle,
+      checkInstance(batch, "batch", Batch, "a Batch").handle,
+      {
+        operator: checkChoice<CurvatureOperator>(operator, "options.operator", ["hessian", "gauss-newton"]),
+        microBatch:
+          microBatch === undefined
+            ? 0
+            : checkNumber(microBatch, "options.microBatch", { minimum: 1, integer: true }),
+        keep: checkBoolean(keep, "options.keep"),
+      },
+    );
+    super(handle);
+    this.model = model;
+  }
+
+  /** @throws AbortError; RangeError for a model that computes in bfloat16: use float32. */
+  async product(
+    direction: Direction,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<CurvatureProductResult> {
+    const { signal } = checkOptions(options, "options");
+    const vector = checkInstance(direction, "direction", Direction, "a Direction").handle;
+    const result = await withSignal(checkSignal(signal, "options.signal"), (cancel) =>
+      this.handle.product(vector, { cancel }),
+    );
+    return { ...result, product: Direction.of(this.model, result.product) };
+  }
+}

@@ -1,0 +1,44 @@
+#include "curvature.hpp"
+
+#include "micro_batches.hpp"
+
+namespace critical_sharpness {
+
+using curvature::Linearization;
+
+Curvature::Curvature(std::shared_ptr<Model> model, std::shared_ptr<const Batch> batch, CurvatureOptions options)
+    : model_(std::move(model)), batch_(std::move(batch)), options_(options) {
+  model_->check(*batch_);
+  if (options_.micro_batch > 0 && options_.micro_batch < batch_->rows()) options_.keep = false;
+}
+
+void Curvature::refresh() {
+  if (!kept_ || kept_version_ == model_->version()) return;
+  kept_.reset();
+  bytes_ = 0;
+}
+
+CurvatureResult Curvature::product(const ParameterVector& vector, const Cancellation& cancel) {
+  const auto& weights = model_->weights_to_differentiate();
+  require_same_layout(*model_->layout(), *vector.layout(), "the vector");
+  refresh();
+  CurvatureResult result;
+  result.version = model_->version();
+  auto leaves = curvature::leaves_of(weights);
+  const double scale = 1 / model_->architecture().normalizer(*batch_);
+  for_each_micro_batch(*batch_, {options_.micro_batch, cancel}, [&](const Batch& part) {
+    auto linearization = std::move(kept_);
+    if (!linearization) linearization = std::make_unique<Linearization>(model_->architecture(), weights, part, scale, options_.kind, cancel);
+    result.slope += linearization->add_product(vector, leaves, cancel);
+    if (!options_.keep) return;
+    kept_ = std::move(linearization);
+    kept_version_ = result.version;
+    bytes_ = kept_->byte_length();
+  });
+  std::vector<at::Tensor> product;
+  for (auto& leaf : leaves) product.push_back(leaf.grad().defined() ? leaf.grad().contiguous() : at::Tensor());
+  result.product = std::make_shared<ParameterVector>(model_->layout(), std::move(product));
+  return result;
+}
+
+}  // namespace critical_sharpness

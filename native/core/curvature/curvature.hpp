@@ -1,0 +1,48 @@
+#pragma once
+#include <atomic>
+#include <memory>
+
+#include "linearization.hpp"
+#include "model.hpp"
+
+namespace critical_sharpness {
+
+struct CurvatureResult {
+  double slope = 0;  // ∇L·v
+  uint64_t version = 0;
+  std::shared_ptr<const ParameterVector> product;
+};
+
+struct CurvatureOptions {
+  curvature::Operator kind = curvature::Operator::hessian;
+  int64_t micro_batch = 0;
+  /// Between products, keep what they have in common, where the batch is one micro-batch.
+  bool keep = false;
+};
+
+/// Exact products of the curvature of a batch's mean loss, at a model's weights of today, with vectors.
+/// `product` is called on the compute thread only.
+class Curvature {
+ public:
+  /// Throws unless the batch fits the model.
+  Curvature(std::shared_ptr<Model> model, std::shared_ptr<const Batch> batch, CurvatureOptions options);
+
+  const std::shared_ptr<Model>& model() const { return model_; }
+  /// Throws for a model that computes in bfloat16.
+  CurvatureResult product(const ParameterVector& vector, const Cancellation& cancel);
+  /// Bytes that are kept between products. May be read from any thread.
+  int64_t byte_length() const { return bytes_.load(); }
+
+ private:
+  /// Forgets what was kept of other weights.
+  void refresh();
+
+  std::shared_ptr<Model> model_;
+  std::shared_ptr<const Batch> batch_;
+  CurvatureOptions options_;
+  std::unique_ptr<curvature::Linearization> kept_;
+  uint64_t kept_version_ = 0;
+  std::atomic<int64_t> bytes_{0};
+};
+
+}  // namespace critical_sharpness

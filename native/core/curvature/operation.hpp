@@ -1,0 +1,80 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "activation.hpp"
+#include "parameter_vector.hpp"
+
+// Second derivatives by linearising twice. One pass over a batch keeps, of every operation of the network, what its input
+// was and what the loss's gradient in its output is. Neither depends on the vector v; a product Hv is then the derivative
+// of the loss's gradient along v: tangents forwards, and the tangents' gradient backwards. Of a layer x·W these are six
+// matrix products (ẋW, xẆ; ȳWᵀ, gẆᵀ; xᵀȳ, ẋᵀg) beside the first pass's two.
+
+namespace critical_sharpness::curvature {
+
+/// The weights, and the direction v in which they move.
+struct Weights {
+  const std::vector<at::Tensor>& values;
+  const ParameterVector* direction = nullptr;
+
+  const at::Tensor& value(size_t index) const { return values[index]; }
+  /// Undefined where it is zero.
+  const at::Tensor& tangent(size_t index) const { return (*direction)[index]; }
+};
+
+/// What `differentiate` wants to know of how a tangent came about. Never the output's own: it would hold itself.
+using Memory = std::vector<at::Tensor>;
+struct Tangent {
+  at::Tensor output;
+  Memory memory;
+};
+
+/// Gradients in the input (undefined for a constant) and in each of the operation's parameters.
+struct Gradients {
+  at::Tensor input;
+  std::vector<at::Tensor> parameters;
+};
+
+/// One operation of a network, at the weights and the input that it was made with. Members are called in this order, the
+/// last two any number of times.
+class Operation {
+ public:
+  explicit Operation(std::vector<size_t> parameters) : parameters_(std::move(parameters)) {}
+  virtual ~Operation() = default;
+  const std::vector<size_t>& parameters() const { return parameters_; }
+
+  virtual at::Tensor output(const Weights& weights, const at::Tensor& input) = 0;
+  /// Keeps the loss's gradient in the output; returns that in the input. Left out where it is not wanted (Gauss–Newton): a
+  /// product then takes it for zero.
+  virtual at::Tensor keep_gradient(const Weights& weights, const at::Tensor& gradient) = 0;
+  /// `input`: the input's tangent; undefined for a constant.
+  virtual Tangent tangent(const Weights& weights, const at::Tensor& input) const = 0;
+  /// From the gradient in the output to those in the input and the parameters, where the tangents move the latter as well.
+  virtual Gradients differentiate(const Weights& weights, const Memory& memory, const at::Tensor& gradient) const = 0;
+  /// Bytes that it keeps.
+  virtual int64_t byte_length() const = 0;
+
+ private:
+  std::vector<size_t> parameters_;
+};
+
+inline int64_t bytes_of(std::initializer_list<at::Tensor> tensors) {
+  int64_t bytes = 0;
+  for (const auto& t : tensors)
+    if (t.defined()) bytes += static_cast<int64_t>(t.nbytes());
+  return bytes;
+}
+
+/// x·Wᵀ + b, or x·W + b unless `transposed`.
+std::unique_ptr<Operation> linear(size_t weight, std::optional<size_t> bias, bool transposed, bool constant);
+std::unique_ptr<Operation> layer_norm(size_t weight, size_t bias, double epsilon);
+std::unique_ptr<Operation> activation(Activation kind);
+/// Causal self-attention of rows [batch·length, 3·width] that hold queries, keys and values.
+std::unique_ptr<Operation> attention(int64_t batch, int64_t length, int64_t heads);
+/// Rows tokens[id] + positions[place] of ids [batch, length], which are the constant input.
+std::unique_ptr<Operation> embedding(size_t tokens, size_t positions);
+
+}  // namespace critical_sharpness::curvature

@@ -1,0 +1,60 @@
+#pragma once
+#include <memory>
+
+#include "operation.hpp"
+#include "parameter_view.hpp"
+
+namespace critical_sharpness::curvature {
+
+using Operations = std::vector<std::unique_ptr<Operation>>;
+
+// The two passes over a network. Weights are leaves that need a gradient, for tensors that do not are constants; what is
+// made of them is a node of autograd's graph, which finds the way back.
+
+/// Activations; every operation is put down. Backwards, they keep the loss's gradients.
+class RecordingView : public ParameterView {
+ public:
+  RecordingView(const std::vector<at::Tensor>& leaves, Weights weights, Operations& operations);
+
+  at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
+  at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
+  at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage) override;
+  at::Tensor layer_norm(const at::Tensor& x, size_t weight, size_t bias, double epsilon) override;
+  at::Tensor embed(const at::Tensor& ids, size_t tokens, size_t positions) override;
+  at::Tensor activation(const at::Tensor& x, Activation kind) override;
+  at::Tensor attention(const at::Tensor& qkv, int64_t batch, int64_t length, int64_t heads) override;
+
+ private:
+  at::Tensor put_down(std::unique_ptr<Operation> operation, const at::Tensor& x);
+
+  const std::vector<at::Tensor>& leaves_;
+  Weights weights_;
+  Operations& operations_;
+};
+
+/// The activations' tangents along the weights' direction, from operations that were put down, in the same order.
+/// Backwards, the product's parts arrive in the leaves' gradients.
+class TangentView : public ParameterView {
+ public:
+  TangentView(const std::vector<at::Tensor>& leaves, Weights weights, const Operations& operations);
+
+  /// The value alone.
+  at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot = Scratch::Slot::weight) override;
+  const at::Tensor& tangent(size_t index) const { return weights_.tangent(index); }
+  at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
+  at::Tensor linear(const at::Tensor& x, size_t, std::optional<size_t>, Storage) override { return next(x); }
+  at::Tensor layer_norm(const at::Tensor& x, size_t, size_t, double) override { return next(x); }
+  at::Tensor embed(const at::Tensor& ids, size_t, size_t) override { return next(ids); }
+  at::Tensor activation(const at::Tensor& x, Activation) override { return next(x); }
+  at::Tensor attention(const at::Tensor& qkv, int64_t, int64_t, int64_t) override { return next(qkv); }
+
+ private:
+  at::Tensor next(const at::Tensor& x);
+
+  const std::vector<at::Tensor>& leaves_;
+  Weights weights_;
+  const Operations& operations_;
+  size_t next_ = 0;
+};
+
+}  // namespace critical_sharpness::curvature
