@@ -14,7 +14,8 @@ Napi::Value product(const Napi::CallbackInfo& info) {
   const Cancellation cancel = given.IsUndefined() ? Cancellation() : *CancelTokenHandle::core(given, "options.cancel");
   return submit(
       info.Env(), [=] { return curvature->product(*vector, cancel); },
-      [curvature, self = Napi::Persistent(info.This().As<Napi::Object>())](Napi::Env env, const CurvatureResult& result) -> Napi::Value {
+      [curvature, self = Napi::Persistent(info.This().As<Napi::Object>())](Napi::Env env,
+                                                                           const CurvatureResult& result) -> Napi::Value {
         CurvatureHandle::hold(self.Value(), curvature->byte_length());
         auto object = Napi::Object::New(env);
         object.Set("slope", to_number(env, result.slope));
@@ -41,7 +42,9 @@ Napi::Value create(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void CurvatureHandle::define(Napi::Env env) {
-  Environment::of(env).curvature = define_class(env, [](Napi::Object& prototype) { async_method(prototype, "product", product); });
+  Environment::of(env).curvature = define_class(env, [](Napi::Object& prototype) {
+    async_method(prototype, "product", product);
+  });
 }
 
 void export_curvature(Napi::Env env, Napi::Object& exports) {

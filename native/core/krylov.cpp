@@ -19,7 +19,8 @@ double epsilon_of(at::ScalarType dtype) {
 std::vector<at::Tensor> dense(const ParameterVector& vector) {
   std::vector<at::Tensor> tensors;
   for (size_t i = 0; i < vector.size(); i++)
-    tensors.push_back(vector[i].defined() ? vector[i].clone() : at::zeros(vector.layout()->parameters[i].shape, vector.layout()->dtype));
+    tensors.push_back(vector[i].defined() ? vector[i].clone()
+                                          : at::zeros(vector.layout()->parameters[i].shape, vector.layout()->dtype));
   return tensors;
 }
 
@@ -124,8 +125,8 @@ ParameterVector Krylov::combination(const std::vector<double>& coefficients) con
     reject_range("Expected 1 to " + std::to_string(basis_.size()) + " coefficients for a combination of the basis but received " +
                  std::to_string(coefficients.size()));
   auto out = ParameterVector::empty(layout());
-  kernels::combine(out.tensors(), kernels::Basis(basis_.begin(), basis_.begin() + static_cast<std::ptrdiff_t>(coefficients.size())),
-                   coefficients);
+  const auto last = basis_.begin() + static_cast<std::ptrdiff_t>(coefficients.size());
+  kernels::combine(out.tensors(), kernels::Basis(basis_.begin(), last), coefficients);
   return out;
 }
 

@@ -34,7 +34,8 @@ class Krylov {
   size_t size() const { return size_.load(); }
   /// Bytes of the vectors, and of what the curvature keeps between products.
   int64_t byte_length() const {
-    return static_cast<int64_t>(size() + (options_.scaling ? 1 : 0)) * curvature_->model()->byte_length() + curvature_->byte_length();
+    const auto vectors = static_cast<int64_t>(size() + (options_.scaling ? 1 : 0));
+    return vectors * curvature_->model()->byte_length() + curvature_->byte_length();
   }
 
   /// A basis of one vector: `first`, or a random one. Returns false if `first` is zero or not finite.

@@ -116,7 +116,8 @@ class Attention final : public Operation {
     for_each_stretch([&](int64_t start, int64_t count) {
       const Heads h(qkv_, start, count);
       Heads into(all, start, count);
-      const at::Tensor g = gradient.narrow(0, start, count), p = probabilities(h), into_scores = at::bmm(g, h.v.transpose(1, 2));
+      const at::Tensor g = gradient.narrow(0, start, count), p = probabilities(h);
+      const at::Tensor into_scores = at::bmm(g, h.v.transpose(1, 2));
       kernels::softmax_tangent(p, into_scores);  // the softmax's Jacobian is symmetric
       at::bmm_out(into.v, p.transpose(1, 2), g);
       product(into.q, into_scores, h.k);

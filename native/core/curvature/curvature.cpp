@@ -28,7 +28,8 @@ CurvatureResult Curvature::product(const ParameterVector& vector, const Cancella
   const double scale = 1 / model_->architecture().normalizer(*batch_);
   for_each_micro_batch(*batch_, {options_.micro_batch, cancel}, [&](const Batch& part) {
     auto linearization = std::move(kept_);
-    if (!linearization) linearization = std::make_unique<Linearization>(model_->architecture(), weights, part, scale, options_.kind, cancel);
+    if (!linearization)
+      linearization = std::make_unique<Linearization>(model_->architecture(), weights, part, scale, options_.kind, cancel);
     result.slope += linearization->add_product(vector, leaves, cancel);
     if (!options_.keep) return;
     kept_ = std::move(linearization);

@@ -42,7 +42,9 @@ class Linear final : public Operation {
 
   Gradients differentiate(const Weights& weights, const Memory& memory, const at::Tensor& gradient) const override {
     const at::Tensor &x_tangent = memory[0], &w_tangent = weights.tangent(weight_);
-    const auto of_weight = [&](const at::Tensor& x, const at::Tensor& g) { return transposed_ ? std::pair(g.t(), x) : std::pair(x.t(), g); };
+    const auto of_weight = [&](const at::Tensor& x, const at::Tensor& g) {
+      return transposed_ ? std::pair(g.t(), x) : std::pair(x.t(), g);
+    };
     const auto [a, b] = of_weight(x_, gradient);
     Gradients into{{}, {at::mm(a, b)}};
     if (gradient_.defined() && x_tangent.defined()) {

@@ -11,8 +11,8 @@ std::vector<at::Tensor> leaves_of(const std::vector<at::Tensor>& weights) {
   return leaves;
 }
 
-Linearization::Linearization(const Architecture& architecture, const std::vector<at::Tensor>& weights, Batch batch, double scale,
-                             Operator kind, const Cancellation& cancel)
+Linearization::Linearization(const Architecture& architecture, const std::vector<at::Tensor>& weights, Batch batch,
+                             double scale, Operator kind, const Cancellation& cancel)
     : architecture_(architecture), weights_(weights), batch_(std::move(batch)), scale_(scale), kind_(kind) {
   const auto leaves = leaves_of(weights_);
   RecordingView view(leaves, {weights_}, operations_);
@@ -29,7 +29,8 @@ Linearization::Linearization(const Architecture& architecture, const std::vector
   torch::autograd::backward({features}, {head.features});
 }
 
-double Linearization::add_product(const ParameterVector& vector, std::vector<at::Tensor>& leaves, const Cancellation& cancel) const {
+double Linearization::add_product(const ParameterVector& vector, std::vector<at::Tensor>& leaves,
+                                  const Cancellation& cancel) const {
   HeadCurvature head;
   head.scale = scale_;
   head.gauss_newton = kind_ == Operator::gauss_newton;

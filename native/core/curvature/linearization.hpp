@@ -13,8 +13,8 @@ enum class Operator { hessian, gauss_newton };
 class Linearization {
  public:
   /// `scale`: of the sum of the loss terms.
-  Linearization(const Architecture& architecture, const std::vector<at::Tensor>& weights, Batch batch, double scale, Operator kind,
-                const Cancellation& cancel);
+  Linearization(const Architecture& architecture, const std::vector<at::Tensor>& weights, Batch batch, double scale,
+                Operator kind, const Cancellation& cancel);
 
   /// Adds the product with `vector` to the gradients of the leaves, which are the weights; returns the slope ∇L·vector.
   double add_product(const ParameterVector& vector, std::vector<at::Tensor>& leaves, const Cancellation& cancel) const;

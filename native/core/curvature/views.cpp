@@ -12,7 +12,9 @@ RecordingView::RecordingView(const std::vector<at::Tensor>& leaves, Weights weig
 
 at::Tensor RecordingView::value(size_t index, at::ScalarType dtype, Scratch::Slot) { return weights_.value(index).to(dtype); }
 
-at::Tensor RecordingView::embedding(const at::Tensor& ids, size_t weight) { return at::embedding(weights_.value(weight), ids); }
+at::Tensor RecordingView::embedding(const at::Tensor& ids, size_t weight) {
+  return at::embedding(weights_.value(weight), ids);
+}
 
 at::Tensor RecordingView::linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage) {
   return put_down(curvature::linear(weight, bias, storage == Storage::out_in, !x.requires_grad()), x.to(compute_dtype()));
@@ -32,9 +34,10 @@ at::Tensor RecordingView::put_down(std::unique_ptr<Operation> made, const at::Te
   const at::NoGradGuard no_gradient;
   Operation& operation = *operations_.emplace_back(std::move(made));
   // A leaf among the inputs makes the output need a gradient, whatever x is. The leaf itself gets none.
-  return record({x, leaves_.front()}, operation.output(weights_, x.detach()), [&operation, weights = weights_](const at::Tensor& g) {
-    return std::vector<at::Tensor>{operation.keep_gradient(weights, g), {}};
-  });
+  return record({x, leaves_.front()}, operation.output(weights_, x.detach()),
+                [&operation, weights = weights_](const at::Tensor& g) {
+                  return std::vector<at::Tensor>{operation.keep_gradient(weights, g), {}};
+                });
 }
 
 TangentView::TangentView(const std::vector<at::Tensor>& leaves, Weights weights, const Operations& operations)
@@ -42,7 +45,9 @@ TangentView::TangentView(const std::vector<at::Tensor>& leaves, Weights weights,
 
 at::Tensor TangentView::value(size_t index, at::ScalarType dtype, Scratch::Slot) { return weights_.value(index).to(dtype); }
 
-at::Tensor TangentView::embedding(const at::Tensor& ids, size_t weight) { return at::embedding(weights_.value(weight), ids); }
+at::Tensor TangentView::embedding(const at::Tensor& ids, size_t weight) {
+  return at::embedding(weights_.value(weight), ids);
+}
 
 at::Tensor TangentView::next(const at::Tensor& x) {
   const at::NoGradGuard no_gradient;

@@ -123,7 +123,8 @@ void prepare(const at::Tensor& x, ActivationDerivatives& made, Activation kind) 
 template <class T>
 void run(const at::Tensor& x, ActivationDerivatives& made, Activation kind) {
   const T* from = x.const_data_ptr<T>();
-  T *y = made.output.mutable_data_ptr<T>(), *first = made.first.mutable_data_ptr<T>(), *second = made.second.mutable_data_ptr<T>();
+  T *y = made.output.mutable_data_ptr<T>(), *first = made.first.mutable_data_ptr<T>(),
+    *second = made.second.mutable_data_ptr<T>();
   at::parallel_for(0, x.numel(), chunk_length, [&](int64_t begin, int64_t end) {
     const Stretch<T> s{from + begin, y + begin, first + begin, second + begin};
     switch (kind) {

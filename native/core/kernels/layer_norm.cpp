@@ -15,8 +15,8 @@ namespace {
 
 /// Returns 1/σ.
 template <class T>
-CS_INLINE T normalize(const T* __restrict x, const T* __restrict w, const T* __restrict b, T* __restrict y, T* __restrict normal,
-                      T epsilon, int64_t n) {
+CS_INLINE T normalize(const T* __restrict x, const T* __restrict w, const T* __restrict b, T* __restrict y,
+                      T* __restrict normal, T epsilon, int64_t n) {
   const T inverse = T(1) / static_cast<T>(n);
   const T mean = row_sum<T>(n, [&](int64_t i) { return x[i]; }) * inverse;
   const T variance = row_sum<T>(n, [&](int64_t i) { return (x[i] - mean) * (x[i] - mean); }) * inverse;
@@ -99,7 +99,9 @@ CS_LAYER_NORM_LOOPS(float)
 CS_LAYER_NORM_LOOPS(double)
 #undef CS_LAYER_NORM_LOOPS
 
-at::Tensor or_zeros(const at::Tensor& tensor, const at::Tensor& like) { return tensor.defined() ? tensor : at::zeros_like(like); }
+at::Tensor or_zeros(const at::Tensor& tensor, const at::Tensor& like) {
+  return tensor.defined() ? tensor : at::zeros_like(like);
+}
 
 /// Calls body(T{}) with T the tensor's element type.
 template <class Body>
@@ -123,7 +125,8 @@ LayerNorm layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Te
   with_type(x, [&](auto type) {
     using T = decltype(type);
     const T *from = x.const_data_ptr<T>(), *w = weight.const_data_ptr<T>(), *b = bias.const_data_ptr<T>();
-    T *y = made.output.mutable_data_ptr<T>(), *normal = made.normalized.mutable_data_ptr<T>(), *scale = made.scale.mutable_data_ptr<T>();
+    T *y = made.output.mutable_data_ptr<T>(), *normal = made.normalized.mutable_data_ptr<T>(),
+      *scale = made.scale.mutable_data_ptr<T>();
     for_each_row(x, [&](int64_t k, int64_t at) {
       scale[k] = normalize_row(from + at, w, b, y + at, normal + at, static_cast<T>(epsilon), x.size(1));
     });
@@ -150,9 +153,11 @@ LayerNormTangent layer_norm_tangent(const at::Tensor& x_tangent, const at::Tenso
   const at::Tensor w_tangent = or_zeros(weight_tangent, weight), b_tangent = or_zeros(bias_tangent, weight);
   with_type(x_tangent, [&](auto type) {
     using T = decltype(type);
-    const T *from = x_tangent.const_data_ptr<T>(), *normal = normalized.const_data_ptr<T>(), *w = weight.const_data_ptr<T>(),
-            *wd = w_tangent.const_data_ptr<T>(), *bd = b_tangent.const_data_ptr<T>(), *s = scale.const_data_ptr<T>();
-    T *y = made.output.mutable_data_ptr<T>(), *nd = made.normalized.mutable_data_ptr<T>(), *along = made.along.mutable_data_ptr<T>();
+    const T *from = x_tangent.const_data_ptr<T>(), *normal = normalized.const_data_ptr<T>(),
+            *w = weight.const_data_ptr<T>(), *wd = w_tangent.const_data_ptr<T>(), *bd = b_tangent.const_data_ptr<T>(),
+            *s = scale.const_data_ptr<T>();
+    T *y = made.output.mutable_data_ptr<T>(), *nd = made.normalized.mutable_data_ptr<T>(),
+      *along = made.along.mutable_data_ptr<T>();
     for_each_row(x_tangent, [&](int64_t k, int64_t at) {
       along[k] = move_row(Row<T>{normal + at, w, wd, s[k]}, from + at, bd, y + at, nd + at, x_tangent.size(1));
     });
@@ -165,7 +170,8 @@ LayerNormGradients layer_norm_second_order(const LayerNormOperands& o) {
   // The weights' gradients are summed in stretches of rows that no number of threads changes, then stretch by stretch.
   const int64_t rows = 4 * rows_at_once(width), stretches = (n + rows - 1) / rows;
   at::Tensor x = at::empty_like(o.gradient), sums = at::zeros({2, stretches, width}, x.options());
-  const at::Tensor w_tangent = or_zeros(o.weight_tangent, o.weight), tangent_gradient = or_zeros(o.tangent_gradient, o.gradient);
+  const at::Tensor w_tangent = or_zeros(o.weight_tangent, o.weight);
+  const at::Tensor tangent_gradient = or_zeros(o.tangent_gradient, o.gradient);
   with_type(x, [&](auto type) {
     using T = decltype(type);
     const T *g = o.gradient.const_data_ptr<T>(), *kept = tangent_gradient.const_data_ptr<T>(),

@@ -46,8 +46,12 @@ CS_SIMD void tangent_loop(const float* p, float* t, int64_t n) { tangent_row(p, 
 CS_SIMD void tangent_loop(const double* p, double* t, int64_t n) { tangent_row(p, t, n); }
 CS_SIMD void backward_loop(const float* p, float* t, float* g, float* d, int64_t n) { backward_row(p, t, g, d, n); }
 CS_SIMD void backward_loop(const double* p, double* t, double* g, double* d, int64_t n) { backward_row(p, t, g, d, n); }
-CS_SIMD float curvature_loop(float* p, float* t, int64_t target, float s, int64_t n) { return curvature_row(p, t, target, s, n); }
-CS_SIMD double curvature_loop(double* p, double* t, int64_t target, double s, int64_t n) { return curvature_row(p, t, target, s, n); }
+CS_SIMD float curvature_loop(float* p, float* t, int64_t target, float s, int64_t n) {
+  return curvature_row(p, t, target, s, n);
+}
+CS_SIMD double curvature_loop(double* p, double* t, int64_t target, double s, int64_t n) {
+  return curvature_row(p, t, target, s, n);
+}
 
 /// Calls body(T{}, rows, width) with T the element type.
 template <class Body>
@@ -92,7 +96,8 @@ double cross_entropy_curvature(const at::Tensor& p, const at::Tensor& tangent, c
     at::parallel_for(0, rows, rows_at_once(width), [&](int64_t begin, int64_t end) {
       for (int64_t k = begin; k < end; k++) {
         if (target[k] != Batch::ignored) {
-          slopes[static_cast<size_t>(k)] = curvature_loop(to + k * width, t + k * width, target[k], static_cast<T>(scale), width);
+          T *p_row = to + k * width, *t_row = t + k * width;
+          slopes[static_cast<size_t>(k)] = curvature_loop(p_row, t_row, target[k], static_cast<T>(scale), width);
           continue;
         }
         std::fill_n(to + k * width, width, T(0));
