@@ -1,15 +1,10 @@
 import { access } from "node:fs/promises";
 import path from "node:path";
-import {
-  directionalSharpness,
-  type HessianResult,
-  hessianEigenvalues,
-  stabilityThreshold,
-} from "../measures/index.js";
+import { directionalSharpness, hessianEigenvalues, stabilityThreshold } from "../measures/index.js";
 import { type Batch, Direction, type Gradient, type Model } from "../models/index.js";
 import type { Optimizer } from "../optimizers/index.js";
 import type { TrainConfiguration } from "./configuration.js";
-import { type CurvatureRecord, type EigenvalueRecord, finiteOrNull } from "./records.js";
+import { type CurvatureRecord, type EigenvalueRecord, eigenvalueRecord, finiteOrNull } from "./records.js";
 
 /** The matrices whose largest eigenvalue is watched; also the names of the files of their eigenvectors. */
 const watched = ["hessian", "preconditioned"] as const;
@@ -123,13 +118,3 @@ export class CurvatureWatch implements Disposable {
 }
 
 const file = (folder: string, name: Watched) => path.join(folder, `eigenvector-${name}.safetensors`);
-
-function eigenvalueRecord(result: HessianResult): EigenvalueRecord {
-  const { eigenvalues, residuals, iterations, converged } = result;
-  return {
-    eigenvalue: finiteOrNull(eigenvalues[0] ?? null),
-    residual: finiteOrNull(residuals[0] ?? null),
-    iterations,
-    converged,
-  };
-}

@@ -5,7 +5,16 @@ export {
   type TrainConfiguration,
   type TrainConfigurationInput,
 } from "./configuration.js";
+export type { Estimate, SharpnessEstimate } from "./estimate.js";
+export type { BatchSource, FrozenOptions } from "./frozen-options.js";
+export {
+  type FrozenEvent,
+  type FrozenMeasurement,
+  type FrozenResult,
+  frozenSharpness,
+} from "./frozen-sharpness.js";
 export { type LandscapeOptions, lossAlong } from "./landscape.js";
+export type { OptimizerChoice } from "./make-optimizer.js";
 export { isExampleData } from "./open-data.js";
 export type {
   CurvatureRecord,

@@ -1,3 +1,4 @@
+import type { HessianResult } from "../measures/index.js";
 import type { SearchResult } from "../search/index.js";
 
 /** Lines of a run's metrics.jsonl. Infinity and NaN are written as null; what an infinite ηc means is in `status`. */
@@ -102,5 +103,16 @@ export function measurementRecord(result: SearchResult, seconds: number): Measur
     })),
     forwardPasses: result.forwardPasses,
     seconds,
+  };
+}
+
+/** The first eigenvalue of a result. */
+export function eigenvalueRecord(result: HessianResult): EigenvalueRecord {
+  const { eigenvalues, residuals, iterations, converged } = result;
+  return {
+    eigenvalue: finiteOrNull(eigenvalues[0] ?? null),
+    residual: finiteOrNull(residuals[0] ?? null),
+    iterations,
+    converged,
   };
 }

@@ -1,7 +1,6 @@
 import path from "node:path";
 import { SharpnessMeter } from "../measures/index.js";
 import { createModel, loadModel, type Model, type ModelConfigInput } from "../models/index.js";
-import { AdamW, type Optimizer, Sgd } from "../optimizers/index.js";
 import {
   findCheckpoint,
   loadCheckpointModel,
@@ -11,6 +10,7 @@ import {
 } from "./checkpoint.js";
 import type { TrainConfiguration } from "./configuration.js";
 import { CurvatureWatch } from "./curvature-watch.js";
+import { makeOptimizer } from "./make-optimizer.js";
 import { MetricsLog } from "./metrics-log.js";
 import { runFiles } from "./run-directory.js";
 import { TrainingData } from "./training-data.js";
@@ -54,7 +54,7 @@ export class RunSession implements AsyncDisposable {
         found ? await loadCheckpointModel(found.folder, dtype) : await firstModel(configuration),
       );
       const data = resources.own(await TrainingData.open(configuration, model.config));
-      const optimizer = resources.own(makeOptimizer(model, configuration));
+      const optimizer = resources.own(makeOptimizer(model, configuration.optimizer));
       if (found) await loadCheckpointOptimizer(found.folder, optimizer);
       const curvature = resources.own(new CurvatureWatch(configuration));
       if (found) await curvature.load(found.folder, model);
@@ -131,9 +131,4 @@ function firstModel({ model, dtype }: TrainConfiguration): Promise<Model> {
   if ("directory" in model) return loadModel(model.directory, { dtype });
   const { seed, initialization, ...config } = model;
   return createModel(config as ModelConfigInput, { dtype, seed, initialization });
-}
-
-function makeOptimizer(model: Model, { optimizer }: TrainConfiguration): Optimizer {
-  const { type, ...options } = optimizer;
-  return type === "adamw" ? new AdamW(model, options) : new Sgd(model, options);
 }

@@ -3,6 +3,7 @@ import { Direction } from "../models/direction.js";
 import { type CurvatureOptions, checkCurvature, curvatureNames } from "./curvature-options.js";
 import { CurvatureProduct } from "./curvature-product.js";
 import { checkNames, or } from "./options.js";
+import { statistics } from "./statistics.js";
 
 export interface TraceOptions extends CurvatureOptions {
   /**
@@ -75,12 +76,4 @@ async function orthonormalized(x: Direction, basis: readonly Direction[]): Promi
   const norm = await twice.norm();
   const negligible = (x.dtype === "float64" ? 1e-14 : 1e-6) * (await x.norm());
   return norm > negligible ? twice.scale(1 / norm) : undefined;
-}
-
-/** Mean of independent samples and its standard error. */
-export function statistics(samples: readonly number[]): { mean: number; standardError: number } {
-  const n = samples.length;
-  const mean = samples.reduce((a, b) => a + b, 0) / n;
-  const squares = samples.reduce((sum, x) => sum + (x - mean) ** 2, 0);
-  return { mean, standardError: Math.sqrt(squares / (n - 1) / n) };
 }

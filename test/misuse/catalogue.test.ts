@@ -3,6 +3,7 @@ import { batchFileRows, batchRows } from "./batches.js";
 import { curvatureRows, curvatureVectorRows } from "./curvature.js";
 import { dataRows, fileRows, tokenFileRows } from "./data.js";
 import { configurationRows, trainRows } from "./experiments.js";
+import { frozenRows } from "./frozen.js";
 import { measureRows, meterRows, searchRows } from "./measures.js";
 import { createRows, loadRows } from "./models.js";
 import { optimizerRows, optimizerUseRows, scheduleRows } from "./optimizers.js";
@@ -30,6 +31,7 @@ const areas: Record<string, Row[]> = {
   data: dataRows,
   configurations: configurationRows,
   training: trainRows,
+  "frozen weights": frozenRows,
   reports: reportRows,
   digits: digitRows,
 };
