@@ -36,7 +36,9 @@ export function tokenBatch({ vocab_size, n_positions }, rows, sequence = n_posit
 
 /** Training batches of real text, State of the Union addresses as bytes: data for `Batch.tokens`, one for each step. */
 export async function textBatches({ n_positions }, rows, count) {
-  const corpus = await tokenizeCorpus("addresses", stateOfTheUnionTexts(), byteTokenizer, "\n\n");
+  const corpus = await tokenizeCorpus("addresses", stateOfTheUnionTexts(), byteTokenizer, {
+    separator: "\n\n",
+  });
   const batches = new TokenBatches(corpus, { size: rows, sequence: n_positions, seed: 1 });
   const made = [];
   for (let step = 1; step <= count; step++) made.push(await batches.training(step));

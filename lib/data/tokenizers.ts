@@ -4,9 +4,17 @@ import { Tokenizer } from "@huggingface/tokenizers";
 import { badData, unreadable } from "./errors.js";
 import type { TokenArray } from "./tokens.js";
 
+export interface DocumentOptions {
+  /** Whether the end-of-text token follows. Default true. */
+  endOfText?: boolean;
+}
+
 export interface TextTokenizer {
   readonly vocabularySize: number;
+  /** The text's tokens alone; special tokens that stand in it are recognised. */
   encode(text: string): TokenArray;
+  /** A document's tokens with those that begin and end it; undefined where the tokenizer knows of none. */
+  readonly encodeDocument?: ((text: string, options?: DocumentOptions) => TokenArray) | undefined;
   decode(tokens: TokenArray): string;
 }
 
@@ -18,18 +26,23 @@ export const byteTokenizer: TextTokenizer = {
 };
 
 /**
- * Reads a Hugging Face `tokenizer.json`; `tokenizer_config.json` beside it is read too if it is there. No special
- * tokens are added to a text, those that stand in it are recognised.
+ * Reads a Hugging Face `tokenizer.json`, and where they lie beside it `tokenizer_config.json`, `generation_config.json` and
+ * `config.json`, of which the first to name an end-of-text token (`eos_token`, `eos_token_id`) decides.
+ *
+ * `encodeDocument` puts around a text what the tokenizer's post-processor adds, a beginning-of-text token in the families
+ * that have one, and the end-of-text token after it, as pre-training does.
  *
  * @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA` naming the file.
  */
 export async function loadTokenizer(file: string): Promise<TextTokenizer> {
   const json = await readJson(file);
-  const beside = path.join(path.dirname(file), "tokenizer_config.json");
-  const config = await readJson(beside).catch((error) => {
-    if (error.cause?.code === "ENOENT") return {};
-    throw error;
-  });
+  const beside = async (name: string) =>
+    readJson(path.join(path.dirname(file), name)).catch((error) => {
+      if (error.cause?.code === "ENOENT") return {};
+      throw error;
+    });
+  const config = await beside("tokenizer_config.json");
+  const others = [config, await beside("generation_config.json"), await beside("config.json")];
   let tokenizer: Tokenizer;
   let vocabularySize: number;
   try {
@@ -39,11 +52,34 @@ export async function loadTokenizer(file: string): Promise<TextTokenizer> {
   } catch (error) {
     throw badData("a Hugging Face tokenizer", `"${file}"`, (error as Error).message);
   }
+  const end = endOfText(others, tokenizer);
+  const encode = (text: string, special: boolean) =>
+    tokenizer.encode(text, { add_special_tokens: special }).ids;
   return {
     vocabularySize,
-    encode: (text) => Uint32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids),
+    encode: (text) => Uint32Array.from(encode(text, false)),
     decode: (tokens) => tokenizer.decode(Array.from(tokens)),
+    encodeDocument:
+      end === undefined && encode("", true).length === 0
+        ? undefined
+        : (text, { endOfText = true } = {}) => {
+            const ids = encode(text, true);
+            if (endOfText && end !== undefined && ids.at(-1) !== end) ids.push(end);
+            return Uint32Array.from(ids);
+          },
   };
+}
+
+/** The id of the end-of-text token, as the first of the files that names it has it. */
+function endOfText(files: readonly object[], tokenizer: Tokenizer): number | undefined {
+  for (const file of files) {
+    const { eos_token: token, eos_token_id: id } = file as Record<string, unknown>;
+    const content = typeof token === "object" && token !== null && "content" in token ? token.content : token;
+    const found =
+      typeof content === "string" ? tokenizer.token_to_id(content) : Array.isArray(id) ? id[0] : id;
+    if (Number.isSafeInteger(found)) return found as number;
+  }
+  return undefined;
 }
 
 async function readJson(file: string): Promise<object> {

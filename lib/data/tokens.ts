@@ -11,6 +11,8 @@ export interface TokenStream extends AsyncDisposable {
   readonly length: number;
   /** Every token is below this, where it is known beforehand. */
   readonly vocabularySize: number | undefined;
+  /** Where each document ends, ascending, the last one at `length`; undefined where nobody knows. */
+  readonly documents?: readonly number[] | undefined;
   /** `count` tokens from `start`; the caller keeps within the stream. */
   read(start: number, count: number): Promise<TokenArray>;
 }
@@ -24,13 +26,19 @@ export function checkStream(value: unknown, subject: string): TokenStream {
 }
 
 /** Tokens in memory. */
-export function tokensInMemory(name: string, tokens: TokenArray, vocabularySize?: number): TokenStream {
+export function tokensInMemory(
+  name: string,
+  tokens: TokenArray,
+  vocabularySize?: number,
+  documents?: readonly number[],
+): TokenStream {
   if (!(tokens instanceof Uint8Array || tokens instanceof Uint16Array || tokens instanceof Uint32Array))
     throw expected("a Uint8Array, Uint16Array or Uint32Array", "tokens", tokens);
   return {
     name,
     length: tokens.length,
     vocabularySize,
+    documents,
     read: async (start, count) => tokens.subarray(start, start + count),
     [Symbol.asyncDispose]: async () => {},
   };

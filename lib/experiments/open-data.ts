@@ -1,4 +1,5 @@
 import { rows } from "../data/examples.js";
+import { extensions } from "../data/format.js";
 import {
   byteTokenizer,
   concatenated,
@@ -10,13 +11,17 @@ import {
   loadMnist,
   loadTokenizer,
   openTokenFile,
+  parquetTexts,
   plainTexts,
   stateOfTheUnionTexts,
   syntheticExamples,
+  type Texts,
   TokenBatches,
   type TokenStream,
+  templateText,
   tokenizeCorpus,
 } from "../data/index.js";
+import { fieldText } from "../data/template.js";
 import type { TrainConfiguration } from "./configuration.js";
 import { badConfiguration } from "./configuration-errors.js";
 
@@ -65,16 +70,21 @@ async function openTokens(data: Exclude<DataSection, Examples>): Promise<TokenSt
     return concatenated(streams);
   }
   const tokenizer = data.tokenizer === "bytes" ? byteTokenizer : await loadTokenizer(data.tokenizer);
+  const { separator = data.tokenizer === "bytes" ? "\n\n" : undefined, endOfText, limit } = data;
+  const corpus = { separator, endOfText, limit };
   if (data.type === "state-of-the-union")
-    return tokenizeCorpus(
-      "the State of the Union addresses",
-      stateOfTheUnionTexts(),
-      tokenizer,
-      data.separator,
-    );
-  const files = await listFiles(data.files, data.type === "text" ? ".txt" : ".jsonl");
-  const texts = data.type === "text" ? plainTexts(files) : jsonLinesTexts(files, data.field);
-  return tokenizeCorpus(files.map((f) => `"${f}"`).join(", "), texts, tokenizer, data.separator);
+    return tokenizeCorpus("the State of the Union addresses", stateOfTheUnionTexts(), tokenizer, corpus);
+  const files = await listFiles(data.files, extensions[data.type][0]);
+  return tokenizeCorpus(files.map((f) => `"${f}"`).join(", "), texts(data, files), tokenizer, corpus);
+}
+
+function texts(data: Extract<DataSection, { type: "text" | "jsonl" | "parquet" }>, files: string[]): Texts {
+  if (data.type === "text") return plainTexts(files);
+  const { field, template } = data;
+  if (field !== undefined && template !== undefined)
+    throw badConfiguration("Expected a field or a template, not both, for data but received both", undefined);
+  const text = template === undefined ? fieldText(field ?? "text") : templateText(template);
+  return data.type === "jsonl" ? jsonLinesTexts(files, text) : parquetTexts(files, text);
 }
 
 /** Batches of what was opened. */
@@ -85,6 +95,11 @@ export function cutBatches(
 ): TokenBatches | ExampleBatches {
   const common = { size: batch.size, seed, validationFraction: validation?.fraction ?? 0 };
   return "read" in opened
-    ? new TokenBatches(opened, { ...common, sequence: batch.sequence ?? contextLength })
+    ? new TokenBatches(opened, {
+        ...common,
+        sequence: batch.sequence ?? contextLength,
+        documents: batch.documents,
+        sampling: batch.sampling,
+      })
     : new ExampleBatches(opened, common);
 }

@@ -40,6 +40,7 @@ export function describeData(data: TrainConfiguration["data"]): string {
   const names = {
     text: "text",
     jsonl: "JSON Lines",
+    parquet: "Parquet",
     "state-of-the-union": "State of the Union addresses",
     tokens: "token files",
     cifar10: "CIFAR-10",

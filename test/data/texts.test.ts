@@ -94,14 +94,14 @@ describe("a corpus", () => {
     yield* all;
   }
   it("is its texts with separators", async () => {
-    const stream = await tokenizeCorpus("x", texts("ab", "", "c"), byteTokenizer, "\n");
+    const stream = await tokenizeCorpus("x", texts("ab", "", "c"), byteTokenizer, { separator: "\n" });
     const tokens = await stream.read(0, stream.length);
     expect(tokens).toBeInstanceOf(Uint8Array);
     expect(byteTokenizer.decode(tokens)).toBe("ab\nc\n");
   });
   it("is refused when it is empty", async () => {
-    await expect(tokenizeCorpus('"x.txt"', texts("", ""), byteTokenizer, "\n")).rejects.toEqual(
-      failure("ERR_DATA", "empty corpus"),
-    );
+    await expect(
+      tokenizeCorpus('"x.txt"', texts("", ""), byteTokenizer, { separator: "\n" }),
+    ).rejects.toEqual(failure("ERR_DATA", "empty corpus"));
   });
 });

@@ -61,3 +61,69 @@ describe("token batches", () => {
     );
   });
 });
+
+describe("epochs", () => {
+  const epochs = { size: 4, sequence: 10, seed: 3, sampling: "epochs" } as const;
+
+  it("take every sequence once before any is taken again, in an order of their own", async () => {
+    const batches = new TokenBatches(stream, epochs);
+    // 99 sequences of 10 tokens, whose last label is token 990.
+    expect(batches.trainingBatches).toBe(24);
+    const first: number[] = [];
+    for (let step = 1; step <= 99; step++) {
+      const { inputIds, labels } = await batches.training(step);
+      expect(Array.from(labels)).toEqual(Array.from(inputIds, (id) => id + 1));
+      for (let row = 0; row < 4; row++) first.push(inputIds[row * 10] as number);
+    }
+    const all = Array.from({ length: 99 }, (_, i) => 10 * i);
+    const orders = [0, 1, 2, 3].map((epoch) => first.slice(99 * epoch, 99 * (epoch + 1)));
+    for (const order of orders) expect([...order].sort((a, b) => a - b)).toEqual(all);
+    expect(new Set(orders.map(String)).size).toBe(4);
+    expect(orders[0]).not.toEqual(all);
+  });
+
+  it("are the same for the same seed, from any step on", async () => {
+    const one = new TokenBatches(stream, epochs);
+    const later = await one.training(60);
+    await one.training(1);
+    expect(await one.training(60)).toEqual(later);
+    expect(await new TokenBatches(stream, epochs).training(60)).toEqual(later);
+    expect(await new TokenBatches(stream, { ...epochs, seed: 4 }).training(60)).not.toEqual(later);
+  });
+});
+
+describe("documents apart", () => {
+  // Documents of 7, 1, 4 and 3 tokens.
+  const documents = [7, 8, 12, 15];
+  const apart = tokensInMemory(
+    "four documents",
+    Uint8Array.from({ length: 15 }, (_, i) => i),
+    15,
+    documents,
+  );
+  const options = { size: 1, sequence: 4, seed: 1, documents: "apart" } as const;
+
+  it("sequences end with their document, and the rest counts for nothing", async () => {
+    const batches = new TokenBatches(apart, options);
+    expect(batches.trainingBatches).toBe(4);
+    const rows: string[] = [];
+    for (let step = 1; step <= 4; step++) {
+      const { inputIds, labels } = await batches.training(step);
+      rows.push(`${inputIds} | ${labels}`);
+    }
+    expect(rows.sort()).toEqual([
+      "0,1,2,3 | 1,2,3,4",
+      "12,13,0,0 | 13,14,-100,-100",
+      "4,5,0,0 | 5,6,-100,-100",
+      "8,9,10,0 | 9,10,11,-100",
+    ]);
+  });
+
+  it("validation has whole documents that training has not", async () => {
+    const batches = new TokenBatches(apart, { ...options, size: 9, validationFraction: 0.3 });
+    const held = await batches.validation(0);
+    expect(held.shape).toEqual([2, 4]);
+    expect(String(held.inputIds)).toBe("8,9,10,0,12,13,0,0");
+    expect(Math.max(...(await batches.training(1)).labels)).toBe(6);
+  });
+});

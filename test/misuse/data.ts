@@ -7,10 +7,12 @@ import {
   loadCifar10,
   loadTokenizer,
   openTokenFile,
+  parquetTexts,
   plainTexts,
   syntheticExamples,
   type Texts,
   TokenBatches,
+  templateText,
   tokenizeCorpus,
   tokensInMemory,
 } from "../../lib/index.js";
@@ -84,9 +86,13 @@ export const fileRows: Row[] = [
   ["a line whose text is a number", lines('{"text":3}\n')],
   ["a line that is null", lines("null\n")],
   ["lines that are zeros", lines(Buffer.alloc(100))],
-  ["an empty corpus", () => tokenizeCorpus("the corpus", none(), byteTokenizer, "\n")],
-  ...each("the texts of a corpus", [undefined, null, 3], (t) => tokenizeCorpus("c", t, byteTokenizer, "\n")),
-  ...each("the tokenizer of a corpus", [undefined, null, {}], (t) => tokenizeCorpus("c", none(), t, "\n")),
+  ["an empty corpus", () => tokenizeCorpus("the corpus", none(), byteTokenizer, { separator: "\n" })],
+  ...each("the texts of a corpus", [undefined, null, 3], (t) =>
+    tokenizeCorpus("c", t, byteTokenizer, { separator: "\n" }),
+  ),
+  ...each("the tokenizer of a corpus", [undefined, null, {}], (t) =>
+    tokenizeCorpus("c", none(), t, { separator: "\n" }),
+  ),
   ["a tokenizer from nowhere", ({ folder }) => loadTokenizer(`${folder}/tokenizer.json`)],
   ["a tokenizer from a folder", ({ folder }) => loadTokenizer(folder)],
   ...each(
@@ -110,6 +116,27 @@ export const fileRows: Row[] = [
   ...each("listFiles of", [undefined, null, 3, [null]], (paths) => listFiles(paths, ".txt")),
   ...each("plainTexts of", [undefined, null, [3]], (files) => texts(plainTexts(files))),
   ...each("jsonLinesTexts of", [undefined, null, [3]], (files) => texts(jsonLinesTexts(files))),
+  ...each("parquetTexts of", [undefined, null, [3]], (files) => texts(parquetTexts(files))),
+  ["Parquet from nowhere", ({ folder }) => texts(parquetTexts([`${folder}/nowhere.parquet`]))],
+  ...each("the content of a Parquet file", ["", "PAR1", "PAR1\0\0\0\0PAR1"], (content, w) =>
+    texts(parquetTexts([fileOf(w, content, "a.parquet")])),
+  ),
+  ...each("the text of a record", [null, 3, "", {}], (text, w) =>
+    texts(jsonLinesTexts([fileOf(w, '{"text":"a"}')], text)),
+  ),
+  ...each("a template", [undefined, 3, "", "no field", "{}", "{a b}", "{a[}", "{a..b}"], (t) =>
+    templateText(t),
+  ),
+  ...each("a corpus' separator", [3, null], (separator) =>
+    tokenizeCorpus("c", none(), byteTokenizer, { separator }),
+  ),
+  ...each("a corpus' limit", [0, "3", 1.5], (limit) =>
+    tokenizeCorpus("c", none(), byteTokenizer, { separator: "", limit }),
+  ),
+  ...each("a corpus' end of text", ["yes", 1], (endOfText) =>
+    tokenizeCorpus("c", none(), byteTokenizer, { separator: "", endOfText }),
+  ),
+  ["a corpus of documents that nothing ends", () => tokenizeCorpus("c", none(), byteTokenizer)],
   ...each("loadTokenizer of", [undefined, null, "", 3], (file) => loadTokenizer(file)),
 ];
 
@@ -131,6 +158,13 @@ export const dataRows: Row[] = [
     (s) => new TokenBatches(s, { size: 1, sequence: 1, seed: 1 }),
   ),
   ...each("TokenBatches' options", [undefined, null, 3], (options) => new TokenBatches(stream, options)),
+  ...each("TokenBatches' documents", ["split", 1], (documents) => windows({ documents })),
+  ["TokenBatches' documents apart of tokens without documents", () => windows({ documents: "apart" })],
+  ...each("TokenBatches' sampling", ["random", null], (sampling) => windows({ sampling })),
+  [
+    "TokenBatches' documents apart begun anywhere",
+    () => windows({ documents: "apart", sampling: "anywhere" }),
+  ],
   ...each("TokenBatches' size", [0, 1.5, NaN, "2", undefined], (size) => windows({ size })),
   ...each("sequence", [0, -1, 2.5, undefined], (sequence) => windows({ sequence })),
   ...each("TokenBatches' seed", [-1, 0.5, "1"], (seed) => windows({ seed })),
