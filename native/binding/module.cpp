@@ -1,8 +1,6 @@
 #include <c10/util/Logging.h>
 #include <torch/headeronly/version.h>
 
-#include <mutex>
-
 #include "handles.hpp"
 
 // A C function of libtorch_cpu: its version from the top byte down, whatever headers this file was compiled with.
@@ -24,8 +22,7 @@ void check_libtorch(Napi::Env env) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   check_libtorch(env);
   // Without it TORCH_CPP_LOG_LEVEL has no effect. Workers may load the addon at the same time.
-  static std::once_flag logging;
-  std::call_once(logging, c10::initLogging);
+  [[maybe_unused]] static const bool logging = (c10::initLogging(), true);
   env.SetInstanceData(new Environment(env));
   export_models(env, exports);
   export_batches(env, exports);

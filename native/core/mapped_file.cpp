@@ -5,7 +5,6 @@
 #include <c10/util/accumulate.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -35,16 +34,18 @@ std::shared_ptr<FileReader::Mapping> FileReader::open(const std::string& path) {
   if (mapping) return mapping;
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) reject_file("Expected a readable file for \"" + path + "\" but received: " + std::strerror(errno));
-  struct stat info {};
-  const bool usable = fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0;
-  void* data = usable ? mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0) : MAP_FAILED;
+  // Reading fails on a folder, seeking on a pipe. (fstat would need glibc 2.33.)
+  char first;
+  const int64_t length = ::read(file, &first, 1) == 1 ? lseek(file, 0, SEEK_END) : 0;
+  const bool usable = length > 0;
+  void* data = usable ? mmap(nullptr, static_cast<size_t>(length), PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0) : MAP_FAILED;
   const int error = errno;
   close(file);
   if (!usable) reject_file("Expected a regular file with content for \"" + path + "\" but received another kind of file or an empty one");
   if (data == MAP_FAILED) reject_file("Expected a file that can be mapped for \"" + path + "\" but received: " + std::strerror(error));
   mapping = std::make_shared<Mapping>();
   mapping->data = static_cast<char*>(data);
-  mapping->length = info.st_size;
+  mapping->length = length;
   return mapping;
 }
 
