@@ -11,10 +11,10 @@ export async function libtorchForBuild() {
   const compiled = path.join(root, "dist/native/locate-libtorch.js");
   if (!existsSync(compiled)) run("npm", ["run", "--silent", "build:ts"]);
   const { locateLibtorch, places } = await import("../dist/native/locate-libtorch.js");
-  const { fetchLibtorch } = await import("../dist/native/fetch-libtorch.js");
+  const { fetchLibtorchWithPip } = await import("../dist/native/download/fetch-libtorch.js");
   try {
     const nowhere = places({ purpose: "build" }).every(({ folder }) => !folder());
-    return nowhere ? await fetchLibtorch() : locateLibtorch({ purpose: "build" });
+    return nowhere ? await fetchLibtorchWithPip() : locateLibtorch({ purpose: "build" });
   } catch (error) {
     return stop(error.message);
   }

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../experiments/index.js";
 import { doctorCommand } from "./commands/doctor.js";
+import { fetchLibtorchCommand } from "./commands/fetch-libtorch.js";
 import { hessianCommand } from "./commands/hessian.js";
 import { landscapeCommand } from "./commands/landscape.js";
 import { measureCommand } from "./commands/measure.js";
@@ -22,6 +23,7 @@ export async function run(args: readonly string[]): Promise<number> {
     hessianCommand,
     reportCommand,
     doctorCommand,
+    fetchLibtorchCommand,
   ];
   for (const make of commands)
     program.addCommand(make((code) => (status = code)).option("--verbose", "print the stack of an error"));

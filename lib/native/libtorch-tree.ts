@@ -1,11 +1,7 @@
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
-
-/** The libtorch that releases of this package are built and tested with. The one place to change for an upgrade. */
-export const libtorchVersion = "2.13.0";
-/** The oldest libtorch that the sources are written for. */
-export const oldestLibtorch = "2.11";
+import { oldestLibtorch } from "./libtorch-release.js";
 
 /** A folder with libtorch in it. */
 export interface LibtorchTree {
@@ -15,12 +11,14 @@ export interface LibtorchTree {
   libraryDirectory: string;
   version: string;
   cuda: boolean;
+  /** What mends it if it cannot be used: a sentence without its full stop. */
+  remedy: string;
 }
 
 export const libraryName = (name: string) => `lib${name}.${process.platform === "darwin" ? "dylib" : "so"}`;
 
-export function libtorchError(message: string): CriticalSharpnessError {
-  return new CriticalSharpnessError("ERR_LIBTORCH_NOT_FOUND", message);
+export function libtorchError(message: string, cause?: unknown): CriticalSharpnessError {
+  return new CriticalSharpnessError("ERR_LIBTORCH_NOT_FOUND", message, { cause });
 }
 
 export interface InspectOptions {
@@ -39,12 +37,10 @@ export interface InspectOptions {
 export function inspectTree(
   folder: string,
   source: string,
-  { headers = false, remedy }: InspectOptions = {},
+  { headers = false, remedy = "Choose another with CRITICAL_SHARPNESS_LIBTORCH" }: InspectOptions = {},
 ): LibtorchTree {
   const refuse = (wanted: string, received: string): never => {
-    throw libtorchError(
-      `Expected ${wanted} for ${source} but received "${folder}"${received}${remedy ? `. ${remedy}` : ""}`,
-    );
+    throw libtorchError(`Expected ${wanted} for ${source} but received "${folder}"${received}. ${remedy}`);
   };
   if (!existsSync(folder)) refuse("a libtorch folder", ", which does not exist");
   if (!statSync(folder).isDirectory()) refuse("a libtorch folder", ", which is no folder");
@@ -65,11 +61,11 @@ export function inspectTree(
       " without any of them",
     );
   const cuda = existsSync(path.join(libraryDirectory, libraryName("torch_cuda")));
-  return { source, root, libraryDirectory, version, cuda };
+  return { source, root, libraryDirectory, version, cuda, remedy };
 }
 
 /** "2.13.0", from the npm platform package, a Python wheel, the official archive or the headers. */
-function readVersion(root: string): string | undefined {
+export function readVersion(root: string): string | undefined {
   const read = (file: string, pattern: RegExp) => {
     const full = path.join(root, file);
     return existsSync(full) ? pattern.exec(readFileSync(full, "utf8"))?.[1] : undefined;

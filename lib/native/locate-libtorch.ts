@@ -1,18 +1,12 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import { buildNoteFile, readBuildNote } from "./build-note.js";
-import {
-  buildable,
-  compatible,
-  inspectTree,
-  type LibtorchTree,
-  libtorchError,
-  libtorchVersion,
-  oldestLibtorch,
-} from "./libtorch-tree.js";
-import { cacheDirectory, packageRoot, platformPackage } from "./paths.js";
+import { hostProblem } from "./host.js";
+import { libtorchVersion, oldestLibtorch } from "./libtorch-release.js";
+import { buildable, compatible, inspectTree, type LibtorchTree, libtorchError } from "./libtorch-tree.js";
+import { cacheDirectory, isCheckout, packageRoot, platformPackage } from "./paths.js";
 import { pythonTorch } from "./python.js";
 
 export { cacheDirectory, packageRoot, platformPackage };
@@ -33,6 +27,8 @@ export interface Place {
   /** The folder, if this place has one. */
   folder(): string | undefined;
 }
+
+const fetch = "npx critical-sharpness fetch-libtorch";
 
 const variables = ["CRITICAL_SHARPNESS_LIBTORCH", "LIBTORCH"] as const;
 
@@ -62,6 +58,8 @@ export function places({
   const named = namedPlace(environment);
   if (named) return [named];
   const cache = cacheDirectory(environment);
+  const installed = installedPackage();
+  const install = `\`npm install ${platformPackage}@${libtorchVersion}\``;
   const found = [
     {
       name: "the libtorch of this build",
@@ -71,15 +69,17 @@ export function places({
     },
     {
       name: `the package ${platformPackage}`,
-      remedy: `Run \`npm install ${platformPackage}@${libtorchVersion}\``,
+      // npm leaves a folder alone that it takes for whole.
+      remedy: installed ? `Run \`rm -r "${installed}"\`, then ${install}` : `Run ${install}`,
       folder: installedPackage,
     },
     {
       name: `the cache "${cache}"`,
-      remedy: `Run \`rm -r "${cache}"\`, then \`npm run build\` to fetch it again`,
+      remedy: `Run \`rm -r "${cache}"\`, then \`${isCheckout ? "npm run build" : fetch}\` to fetch it again`,
       folder: () => existing(cache),
     },
   ];
+  if (!isCheckout) found.shift();
   // The platform package has no headers.
   return purpose === "build" ? found.filter(({ folder }) => folder !== installedPackage) : found;
 }
@@ -102,9 +102,20 @@ export function locateLibtorch(options: LocateOptions = {}): LibtorchTree {
     checkVersion(tree, purpose, wanted, remedy);
     return tree;
   }
-  throw libtorchError(
-    `Expected libtorch ${wanted} but found none in ${looked.map(({ name }) => name).join(", ")}. Run \`npm install ${platformPackage}@${libtorchVersion}\` (in a source checkout \`npm run build\`), or set CRITICAL_SHARPNESS_LIBTORCH to a libtorch folder, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`,
-  );
+  throw libtorchError(nowhere(wanted, looked));
+}
+
+/** The message where no place has a libtorch. */
+function nowhere(wanted: string, looked: readonly Place[]): string {
+  const found = `Expected libtorch ${wanted} but found none in ${looked.map(({ name }) => name).join(", ")}`;
+  const host = hostProblem();
+  if (host) return `${found}. ${host}`;
+  const others = otherPackages();
+  const why = others.length
+    ? `There is ${others.join(", ")}: node_modules or its lockfile comes from another platform`
+    : "The package is an optional dependency, which `--omit=optional` and a lockfile from another platform leave out";
+  const checkout = isCheckout ? " (in a source checkout `npm run build`)" : "";
+  return `${found}. ${why}. Run \`npm install ${platformPackage}@${libtorchVersion}\`${checkout} or \`${fetch}\`, or set CRITICAL_SHARPNESS_LIBTORCH to a libtorch folder, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`;
 }
 
 /** The libtorch version that the addon was built for: a source checkout may have been built against another. */
@@ -123,7 +134,9 @@ function checkVersion(
   const needed = purpose === "build" ? `${oldestLibtorch} or later` : wanted;
   const why = purpose === "run" ? ": C++ interfaces differ between minor versions" : "";
   const rebuild =
-    purpose === "run" ? ", or run `npm run build` in a source checkout to build against it" : "";
+    purpose === "run" && isCheckout
+      ? ", or run `npm run build` in a source checkout to build against it"
+      : "";
   throw new CriticalSharpnessError(
     "ERR_LIBTORCH_VERSION",
     `Expected libtorch ${needed} for ${source} but received ${version} in "${root}"${why}. ${remedy}${rebuild}`,
@@ -133,9 +146,26 @@ function checkVersion(
 const existing = (folder: string | undefined) => (folder && existsSync(folder) ? folder : undefined);
 
 function installedPackage(): string | undefined {
+  const { resolve } = createRequire(import.meta.url);
   try {
-    return path.dirname(createRequire(import.meta.url).resolve(`${platformPackage}/package.json`));
+    return path.dirname(resolve(`${platformPackage}/package.json`));
   } catch {
-    return undefined;
+    // One that was half unpacked may lack its package.json.
+    return resolve
+      .paths(platformPackage)
+      ?.map((folder) => path.join(folder, platformPackage))
+      .find(existsSync);
   }
+}
+
+/** The packages with libtorch for other platforms that lie where this platform's would. */
+function otherPackages(): string[] {
+  const [scope, name] = platformPackage.split("/") as [string, string];
+  const folders = createRequire(import.meta.url).resolve.paths(platformPackage) ?? [];
+  return folders
+    .map((folder) => path.join(folder, scope))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder))
+    .filter((other) => other.startsWith("libtorch-") && other !== name)
+    .map((other) => `${scope}/${other}`);
 }

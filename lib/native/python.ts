@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { libtorchError, libtorchVersion } from "./libtorch-tree.js";
+import { libtorchVersion } from "./libtorch-release.js";
+import { libtorchError } from "./libtorch-tree.js";
 
 /** The Python to ask: the variable PYTHON, or python3. */
 export const pythonCommand = (environment: NodeJS.ProcessEnv) => environment.PYTHON || "python3";

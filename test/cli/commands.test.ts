@@ -204,15 +204,18 @@ describe("doctor", () => {
   it("says what there is", async () => {
     const { code, stdout } = await command(["doctor", "--json"]);
     expect(code).toBe(0);
-    const { packageVersion: version, node, libtorch, native, problem } = JSON.parse(stdout);
+    const { packageVersion: version, node, libtorch, native, forwardPasses, problem } = JSON.parse(stdout);
     expect(problem).toBeNull();
     expect(version).toMatch(/^\d/);
     expect(node).toBe(process.versions.node);
     expect(libtorch.version).toBe(native.libtorchVersion);
     expect(native.threads).toBeGreaterThan(0);
     expect(typeof native.flashAttention).toBe("boolean");
+    expect(forwardPasses).toEqual([{ device: "cpu", milliseconds: expect.any(Number), problem: null }]);
     const { stdout: lines } = await command(["doctor"]);
     for (const label of ["libtorch", "threads", "CPU capability", "CUDA", "flash attention", "bfloat16"])
       expect(lines).toMatch(new RegExp(`^${label} +\\S`, "m"));
+    expect(lines).toMatch(/^forward pass, cpu +right, \d/m);
+    expect(lines.split("\n").length).toBeLessThan(24);
   });
 });

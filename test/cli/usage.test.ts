@@ -5,7 +5,7 @@ import { command, temporaryFolder, writeConfiguration } from "./helpers.js";
 
 const folder = temporaryFolder();
 const config = writeConfiguration(folder);
-const names = ["train", "measure", "landscape", "hessian", "report", "doctor"];
+const names = ["train", "measure", "landscape", "hessian", "report", "doctor", "fetch-libtorch"];
 
 describe("help", () => {
   it.each(names)("of %s has an example, --json and exit code 0", async (name) => {
@@ -60,6 +60,8 @@ describe("bad usage ends with 2, one message and nothing on standard output", ()
     ],
     [["report"], "missing required argument 'run-dir'"],
     [["doctor", "extra"], "too many arguments"],
+    [["fetch-libtorch", "gpu"], 'Expected "cpu" or a version of CUDA such as "cu130" but received "gpu"'],
+    [["fetch-libtorch", "--sha256", "abc"], "Expected 64 hexadecimal digits"],
   ])("%j", async (args, message) => {
     const { code, stdout, stderr } = await command(args);
     expect(stderr).toContain(message);

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { libtorchVersion } from "../../lib/native/libtorch-tree.js";
+import { libtorchVersion } from "../../lib/native/libtorch-release.js";
 import { cacheDirectory, locateLibtorch, platformPackage } from "../../lib/native/locate-libtorch.js";
 import { bare, command, failure, folder, note, tree } from "./support.js";
 
@@ -21,6 +21,7 @@ describe("the order of places", () => {
       libraryDirectory: path.join(first, "lib"),
       version: libtorchVersion,
       cuda: false,
+      remedy: expect.stringContaining("Set CRITICAL_SHARPNESS_LIBTORCH to the folder"),
     });
   });
 

@@ -2,11 +2,11 @@ import { Command } from "commander";
 import { type Diagnosis, diagnose } from "../../native/diagnose.js";
 import { exitCodes } from "../failure.js";
 import { type CommonOptions, jsonOption } from "../options.js";
-import { print, table } from "../output.js";
+import { print, short, table } from "../output.js";
 
 export function doctorCommand(setStatus: (code: number) => void): Command {
   return new Command("doctor")
-    .description("Say what this installation has: versions, libtorch, processor, CUDA.")
+    .description("Say what this installation has, and compute on each device that it finds.")
     .addOption(jsonOption())
     .addHelpText("after", "\nExample:\n  critical-sharpness doctor --json")
     .action(async ({ json }: CommonOptions) => {
@@ -29,14 +29,17 @@ function describe(diagnosis: Diagnosis): string[] {
   const rows: [string, string][] = [
     ["critical-sharpness", diagnosis.packageVersion],
     ["Node", `${diagnosis.node} (Node-API ${diagnosis.nodeApi}), ${diagnosis.platform}`],
-    ["glibc", diagnosis.glibc ?? "another C library"],
+    ["C library", diagnosis.glibc ? `glibc ${diagnosis.glibc}` : "another than glibc"],
     ["processor", `${cpu.model}, ${cpu.cores} cores`],
     ["libtorch", libtorch ? `${libtorch.version}, ${libtorch.source}: ${libtorch.root}` : "not found"],
     ["addon", info ? `built for libtorch ${info.builtFor}` : "not loaded"],
   ];
-  if (!libtorch)
+  if (!info) {
+    const { package: name, needs } = diagnosis.prebuilt;
+    rows.push(["prebuilt", needs ? `${name}, for ${needs}` : "nothing for this platform"]);
     for (const { name, folder, problem } of diagnosis.places)
       rows.push([`  ${name}`, problem ?? folder ?? "nothing there"]);
+  }
   if (info)
     rows.push(
       ["threads", `${info.threads}`],
@@ -48,5 +51,7 @@ function describe(diagnosis: Diagnosis): string[] {
         info.cuda.built ? info.cuda.devices.join(", ") || "built in, no device" : "not in this libtorch",
       ],
     );
+  for (const { device, milliseconds, problem } of diagnosis.forwardPasses)
+    rows.push([`forward pass, ${device}`, problem ?? `right, ${short(milliseconds)} ms`]);
   return table(rows);
 }
