@@ -14,6 +14,7 @@ export {
   type HessianResult,
   hessianEigenvalues,
 } from "./hessian.js";
+export { type MatrixOptions, type SharpnessMatrix, sharpnessMatrix } from "./matrix.js";
 export { SharpnessMeter } from "./meter.js";
 export type { MeterState } from "./meter-state.js";
 export type { MeasureOptions } from "./options.js";

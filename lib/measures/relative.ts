@@ -1,4 +1,4 @@
-import { checkOptions, checkSignal } from "../checks.js";
+import { checkBoolean, checkOptions, checkSignal } from "../checks.js";
 import { expected } from "../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
 import { type Evaluation, findCriticalLearningRate, type SearchResult } from "../search/index.js";
@@ -12,6 +12,7 @@ import {
   checkNames,
   type MeasureOptions,
   measureOptionNames,
+  or,
 } from "./options.js";
 
 export interface RelativeOptions<Name extends string> extends MeasureOptions {
@@ -24,6 +25,11 @@ export interface RelativeOptions<Name extends string> extends MeasureOptions {
   slopes?: Partial<Record<NoInfer<Name>, number>>;
   /** Gradients of the eval batches by name, where at hand. */
   gradients?: Partial<Record<NoInfer<Name>, Gradient | Direction>>;
+  /**
+   * Whether the slope of a batch that has neither is computed, by one backward pass (default). Without it the search finds
+   * out by forward passes alone whether Δ descends: a few more where it does, up to 40 where it does not.
+   */
+  findSlopes?: boolean;
   signal?: AbortSignal;
   onEvaluation?: (evaluation: Evaluation, name: Name) => void;
 }
@@ -34,6 +40,7 @@ const names = [
   "evaluate",
   "slopes",
   "gradients",
+  "findSlopes",
   "signal",
   "onEvaluation",
   ...measureOptionNames,
@@ -41,7 +48,8 @@ const names = [
 
 /**
  * Relative critical sharpness 2/ηc(update→eval): how far a step along one loss's Δ may go before another loss rises
- * (Kalra et al. 2026). One result for each batch, one batch after the other.
+ * (Kalra et al. 2026). One result for each batch, one batch after the other, each with its own L(θ), slope and status: a
+ * Δ that does not descend on a batch (`non-descent`, 2/ηc = ∞) is a result.
  *
  * @throws as `criticalSharpness`.
  */
@@ -57,13 +65,25 @@ export async function relativeCriticalSharpness<Name extends string>(
   );
   const slopes = checkByName(given.slopes, "options.slopes", batches);
   const gradients = checkByName(given.gradients, "options.gradients", batches);
+  const findSlopes = checkBoolean(or(given.findSlopes, true), "options.findSlopes");
   const signal = checkSignal(given.signal, "options.signal");
   const report = checkCallback(given.onEvaluation) as RelativeOptions<Name>["onEvaluation"];
   const { perturbation, microBatch, ...search } = checkMeasureOptions(given);
   const results = {} as Record<Name, SearchResult>;
   for (const [name, batch] of batches) {
-    const known = { slope: slopes[name], gradient: gradients[name], subject: `the line of "${name}"` };
-    const line = await openLine(model, batch, direction, known, { perturbation, microBatch, signal });
+    const known = { slope: slopes[name], gradient: gradients[name] };
+    const find = findSlopes && known.slope === undefined && known.gradient === undefined;
+    const own = find ? await model.gradient(batch, { microBatch, signal }) : undefined;
+    using _ = own?.gradient;
+    const given = own ? { gradient: own } : known;
+    const subject = `the line of "${name}"`;
+    const line = await openLine(
+      model,
+      batch,
+      direction,
+      { ...given, subject },
+      { perturbation, microBatch, signal },
+    );
     results[name] = await findCriticalLearningRate(line.lossAt, {
       ...search,
       ...line.start,

@@ -46,6 +46,13 @@ export function linearProblem({ features, rows, batches }: Record<"features" | "
     return { loss, gradient };
   }
 
+  /** ΔᵀHΔ of a batch. */
+  function curvature(batch: number, delta: readonly number[]) {
+    let sum = 0;
+    for (let i = 0; i < rows; i++) sum += (2 / rows) * dot(delta, row(batch, i)) ** 2;
+    return sum;
+  }
+
   function protocol(weights: Float64Array, rule: Rule) {
     const { accumulate, measure, weightDecay, betas, epsilon = 0, momentum = 0, kept } = rule;
     const m = new Array<number>(size).fill(0);
@@ -64,14 +71,12 @@ export function linearProblem({ features, rows, batches }: Record<"features" | "
         return kept === undefined || kept.includes(k) ? whole : 0;
       });
       if (t <= accumulate) continue;
-      let curvature = 0;
-      for (let i = 0; i < rows; i++) curvature += (2 / rows) * dot(delta, row(t - 1, i)) ** 2;
       const slope = dot(gradient, delta);
       const gradientNorm = Math.sqrt(dot(gradient, gradient));
-      found.push({ loss, gradientNorm, slope, sharpness: curvature / slope });
+      found.push({ loss, gradientNorm, slope, sharpness: curvature(t - 1, delta) / slope });
     }
     return found;
   }
 
-  return { data, protocol };
+  return { data, protocol, lossAndGradient, curvature, dot };
 }

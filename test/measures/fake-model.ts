@@ -61,6 +61,7 @@ export function fakeDirection(value: number): Direction & { value: number } {
     dot: async (other: { value: number }) => value * other.value,
     norm: async () => Math.abs(value),
     scale: async (k: number) => fakeDirection(k * value),
+    [Symbol.dispose]: () => {},
   };
   return direction as unknown as Direction & { value: number };
 }

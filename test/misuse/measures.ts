@@ -4,6 +4,7 @@ import {
   findCriticalLearningRate,
   relativeCriticalSharpness,
   SharpnessMeter,
+  sharpnessMatrix,
   stabilityThreshold,
 } from "../../lib/index.js";
 import { each, type Row, type World } from "./world.js";
@@ -81,6 +82,25 @@ export const measureRows: Row[] = [
     "a relative measurement of an unknown option",
     ({ model, direction, batch }) =>
       relativeCriticalSharpness({ model, direction, evaluate: { a: batch }, batch } as never),
+  ],
+  ...each("findSlopes", [null, 1, "yes"], (findSlopes, { model, direction, batch }) =>
+    relativeCriticalSharpness({ model, direction, evaluate: { a: batch }, findSlopes }),
+  ),
+  ...each("sharpnessMatrix of", [undefined, null, 3, {}], (options) => sharpnessMatrix(options)),
+  ...each("tasks of a matrix", [null, 3, [], { a: 3 }], (tasks, { model }) =>
+    sharpnessMatrix({ model, tasks }),
+  ),
+  ...each("directions of a matrix", [null, 3, { b: 1 }, { a: 1 }], (directions, { model, batch }) =>
+    sharpnessMatrix({ model, tasks: { a: batch }, directions }),
+  ),
+  [
+    "another model's direction in a matrix",
+    ({ model, batch, foreign }) =>
+      sharpnessMatrix({ model, tasks: { a: batch }, directions: { a: foreign } }),
+  ],
+  [
+    "a matrix with a batch that the model does not take",
+    ({ model, batch, tokens }) => sharpnessMatrix({ model, tasks: { a: batch, b: tokens } }),
   ],
 ];
 
