@@ -1,19 +1,12 @@
 // What a measurement needs beside what a plain forward pass needs: the peak of resident memory, a fresh process for each mode.
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createModel } from "../dist/index.js";
 import { gpt, tokenBatch } from "./shared/models.mjs";
+import { exactMemory, peakOf } from "./shared/peak.mjs";
 import { figure } from "./shared/results.mjs";
 
 const size = "40 M";
-
-/** Peak of resident memory while a call runs, in bytes. */
-async function peakOf(call) {
-  writeFileSync("/proc/self/clear_refs", "5"); // the high-water mark starts again from what is resident now
-  await call();
-  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
-}
 
 async function measureMode(mode) {
   const config = gpt(size);
@@ -51,8 +44,7 @@ export function memoryRows() {
     const { status, stdout } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), mode], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "inherit"],
-      // Every tensor a mapping of its own: what is resident is what is held, not what the allocator keeps for later.
-      env: { ...process.env, MALLOC_MMAP_THRESHOLD_: "65536" },
+      env: { ...process.env, ...exactMemory },
     });
     if (status !== 0) throw new Error(`Expected figures for mode ${mode} but the process failed`);
     const { withDelta, measured, parameters, largest, delta } = JSON.parse(stdout);

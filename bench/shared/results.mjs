@@ -11,33 +11,58 @@ const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), "../resul
 export const figure = (value) => (Number.isFinite(value) ? `${Number(value.toPrecision(3))}` : String(value));
 export const spread = ({ median, low, high }) => `${figure(median)} (${figure(low)}–${figure(high)})`;
 
+export const duration = (seconds) => (seconds < 1 ? `${figure(seconds * 1000)} ms` : `${figure(seconds)} s`);
+export const bytes = (n) => `${figure(n / 2 ** 20)} MiB`;
+
 /**
- * Writes `<name>.json` and `<name>.md`.
+ * Writes `<name>.json` and `<name>.md`: what was measured against bars.
  *
  * @param rows { what, bar, measured, detail, met }: `met` is null where there is no bar or nothing could be measured
  */
 export async function writeResults(name, title, rows, extra = {}) {
+  const verdict = { true: "yes", false: "**no**", null: "–" };
+  const table = {
+    columns: ["what", "bar", "measured", "met", "how"],
+    rows: rows.map(({ what, bar, measured, detail = "", met }) => [
+      what,
+      bar,
+      measured,
+      verdict[String(met ?? null)],
+      detail,
+    ]),
+  };
+  await writeTables(name, title, [table], [], { rows, ...extra });
+}
+
+/**
+ * Writes `<name>.json`, which has `figures`, and `<name>.md`, which has tables and notes.
+ *
+ * @param tables { title?, columns, rows: cells of each }
+ */
+export async function writeTables(name, title, tables, notes, figures) {
   const machine = await describeMachine();
   mkdirSync(folder, { recursive: true });
   const date = new Date().toISOString().slice(0, 10);
-  const json = { title, date, machine, rows, ...extra };
+  const json = { title, date, machine, ...figures };
   writeFileSync(path.join(folder, `${name}.json`), `${JSON.stringify(json, null, 2)}\n`);
-  const cell = (text) => String(text).replaceAll("|", "\\|");
-  const verdict = { true: "yes", false: "**no**", null: "–" };
-  const table = rows.map(({ what, bar, measured, detail = "", met }) =>
-    [what, bar, measured, verdict[String(met ?? null)], detail].map(cell).join(" | "),
-  );
+  const line = (cells) => `| ${cells.map((text) => String(text).replaceAll("|", "\\|")).join(" | ")} |`;
+  const parts = tables.flatMap(({ title: heading, columns, rows }) => [
+    ...(heading ? [`## ${heading}`, ""] : []),
+    line(columns),
+    line(columns.map(() => "---")),
+    ...rows.map(line),
+    "",
+  ]);
   const lines = [
     `# ${title}`,
     "",
     `${date}, ${machine}`,
     "",
-    "| what | bar | measured | met | how |",
-    "| --- | --- | --- | --- | --- |",
-    ...table.map((row) => `| ${row} |`),
+    ...parts,
+    ...notes.flatMap((note) => [note, ""]),
   ];
-  writeFileSync(path.join(folder, `${name}.md`), `${lines.join("\n")}\n`);
-  console.log(`\n${lines.slice(4).join("\n")}\n`);
+  writeFileSync(path.join(folder, `${name}.md`), `${lines.join("\n").trimEnd()}\n`);
+  console.log(`\n${lines.slice(4).join("\n")}`);
 }
 
 async function describeMachine() {
