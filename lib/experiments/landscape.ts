@@ -7,6 +7,8 @@ export interface LandscapeOptions {
   points: number;
   /** The line goes from 0 to this many times its unit: ηc, or what stands in for it. */
   extent: number;
+  /** η of the first and the last point, in place of `extent`; a negative one lies uphill. */
+  range?: readonly [from: number, to: number];
   /** η of the step's update: the unit where ηc is 0. */
   learningRate: number;
   microBatch?: number;
@@ -17,8 +19,8 @@ export interface LandscapeOptions {
 }
 
 /**
- * The loss of a batch along θ − η·Δ at evenly spaced η, one forward pass each; η = 0 is left out. The unit is ηc; where
- * the loss was not seen to rise, the largest η that was tried.
+ * The loss of a batch along θ − η·Δ at evenly spaced η, one forward pass each. Without a range they go from 0, which is
+ * left out, to `extent` units. The unit is ηc; where the loss was not seen to rise, the largest η that was tried.
  */
 export async function lossAlong(
   model: Model,
@@ -29,9 +31,14 @@ export async function lossAlong(
 ): Promise<{ learningRate: number; loss: number | null }[]> {
   const { criticalLearningRate: critical, lower } = found;
   const unit = (Number.isFinite(critical) ? critical : lower) || options.learningRate;
+  const { points: count, range } = options;
+  const learningRates = Array.from({ length: count }, (_, i) =>
+    range
+      ? range[0] + ((range[1] - range[0]) * i) / Math.max(1, count - 1)
+      : (unit * options.extent * (i + 1)) / count,
+  );
   const points: { learningRate: number; loss: number | null }[] = [];
-  for (let i = 1; i <= options.points; i++) {
-    const learningRate = (unit * options.extent * i) / options.points;
+  for (const learningRate of learningRates) {
     const loss = await model.loss(batch, {
       microBatch: options.microBatch,
       signal: options.signal,

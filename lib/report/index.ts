@@ -1,2 +1,3 @@
+export { writeDensity } from "./density-report.js";
 export { type Landscape, writeLandscape } from "./landscape-report.js";
 export { type Report, writeReport } from "./write-report.js";

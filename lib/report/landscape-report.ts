@@ -1,12 +1,8 @@
-import { mkdir } from "node:fs/promises";
-import path from "node:path";
 import type { Slice } from "../experiments/index.js";
 import type { Figure } from "./figure.js";
 import { landscapeFigure } from "./figures/landscape.js";
 import { sliceFigure } from "./figures/slice.js";
-import { raster } from "./raster.js";
-import { figureSize } from "./style.js";
-import { writeWhole } from "./write-whole.js";
+import { writeFigures } from "./write-figures.js";
 
 /** The loss along a direction, and on a plane if one was computed. */
 export interface Landscape {
@@ -15,6 +11,8 @@ export interface Landscape {
   /** ηc; null where there is none. */
   criticalLearningRate: number | null;
   points: readonly { learningRate: number; loss: number | null }[];
+  /** η of the first and the last point, where they were chosen. */
+  range?: readonly [number, number];
   /** With the name of its second direction. */
   slice: (Slice & { secondName: string }) | null;
 }
@@ -24,26 +22,17 @@ export interface Landscape {
  *
  * @returns the files
  */
-export async function writeLandscape(folder: string, landscape: Landscape): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
-  const files = [path.join(folder, "landscape.json")];
-  await writeWhole(files[0] as string, `${JSON.stringify(landscape)}\n`);
-  for (const { name, draw } of figures(landscape)) {
-    const svg = draw(figureSize);
-    const place = path.join(folder, name);
-    await writeWhole(`${place}.svg`, svg);
-    await writeWhole(`${place}.png`, await raster(svg));
-    files.push(`${place}.svg`, `${place}.png`);
-  }
-  return files;
+export function writeLandscape(folder: string, landscape: Landscape): Promise<string[]> {
+  return writeFigures(folder, "landscape", landscape, figures(landscape));
 }
 
-function figures({ baseLoss, criticalLearningRate, points, slice }: Landscape): Figure[] {
+function figures({ baseLoss, criticalLearningRate, points, range, slice }: Landscape): Figure[] {
   const common = { baseLoss, critical: criticalLearningRate || NaN, label: "loss" };
   const along = landscapeFigure({
     ...common,
     points: points.map(({ learningRate, loss }) => ({ x: learningRate, y: loss ?? NaN })),
     learningRate: NaN,
+    ...(range && { from: range[0] }),
   });
   return slice ? [along, sliceFigure({ ...common, ...slice })] : [along];
 }

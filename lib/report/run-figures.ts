@@ -1,6 +1,7 @@
 import type { SearchStatus } from "../search/types.js";
+import type { CurvatureData } from "./edge-of-stability.js";
 import type { Figure } from "./figure.js";
-import { type CurvatureData, curvatureFigure, relativeCurvatureFigure } from "./figures/curvature.js";
+import { curvatureFigure, relativeCurvatureFigure } from "./figures/curvature.js";
 import { forwardPassesFigure } from "./figures/forward-passes.js";
 import { landscapeFigure } from "./figures/landscape.js";
 import { learningRateFigure } from "./figures/learning-rate.js";
@@ -72,9 +73,15 @@ function sharpness(
 }
 
 /** λmax, λdir and λc, absolute and over their thresholds; none where no second derivative was measured. */
-function curvature({ curvatures, steps, configuration }: RunRecords): Figure[] {
-  if (curvatures.length === 0) return [];
-  const data: CurvatureData = {
+function curvature(run: RunRecords): Figure[] {
+  if (run.curvatures.length === 0) return [];
+  const data = curvatureData(run);
+  return [curvatureFigure(data), relativeCurvatureFigure(data)];
+}
+
+/** What a run's second derivatives and its λc are, with their thresholds. */
+export function curvatureData({ curvatures, steps, configuration }: RunRecords): CurvatureData {
+  return {
     ...eigenvalueNames(configuration.optimizer),
     largest: curvatures.map(({ step, hessian, preconditioned }) => {
       const { eigenvalue, residual, converged } = preconditioned ?? hessian;
@@ -91,7 +98,6 @@ function curvature({ curvatures, steps, configuration }: RunRecords): Figure[] {
     ),
     stepThreshold: thresholds(steps),
   };
-  return [curvatureFigure(data), relativeCurvatureFigure(data)];
 }
 
 function eigenvalueNames(optimizer: RunRecords["configuration"]["optimizer"]) {

@@ -50,7 +50,40 @@ describe("hessian", () => {
   });
 });
 
+describe("hessian --trace --density", () => {
+  it("adds both, with a figure", async () => {
+    const out = place("hessian");
+    const flags = ["--batch", batch, "--dtype", "float64", "--trace", "--density", "--out", out, "--json"];
+    const { code, stdout } = await command(["hessian", place("model"), ...flags]);
+    expect(code).toBe(0);
+    const { eigenvalues, trace, density, files } = JSON.parse(stdout);
+    // The mean of the nodes is the mean of the eigenvalues: the trace over the number of weights, 50.
+    const mean = density.nodes.reduce(
+      (sum: number, n: { eigenvalue: number; weight: number }) => sum + n.eigenvalue * n.weight,
+      0,
+    );
+    expect(Math.abs(50 * mean - trace.trace)).toBeLessThan(0.5 * Math.abs(trace.trace));
+    expect(density.nodes.at(-1).eigenvalue).toBeCloseTo(eigenvalues[0], 6);
+    for (const file of files) expect(existsSync(file), file).toBe(true);
+    expect(readFileSync(path.join(out, "density.svg"), "utf8")).toContain('class="eigenvalues"');
+  });
+});
+
 describe("landscape", () => {
+  it("goes along a chosen range, uphill too", async () => {
+    const out = place("range");
+    const flags = ["--batch", batch, "--from", "-0.5", "--to", "1", "--points", "4", "--out", out, "--json"];
+    const { code, stdout } = await command(["landscape", place("model"), ...flags]);
+    expect(code).toBe(0);
+    const { points, baseLoss } = JSON.parse(stdout);
+    expect(points.map(({ learningRate }: { learningRate: number }) => learningRate)).toEqual([
+      -0.5, 0, 0.5, 1,
+    ]);
+    expect(points[0].loss).toBeGreaterThan(baseLoss);
+    expect(points[1].loss).toBe(baseLoss);
+    expect((await command(["landscape", place("model"), "--batch", batch, "--to", "1"])).code).toBe(2);
+  });
+
   it("draws the loss along Δ and on the plane with the top eigenvector", async () => {
     const out = place("landscape");
     const flags = ["--batch", batch, "--second", "eigenvector", "--points", "9", "--out", out, "--json"];

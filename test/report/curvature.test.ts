@@ -1,9 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  type CurvatureData,
-  curvatureFigure,
-  relativeCurvatureFigure,
-} from "../../lib/report/figures/curvature.js";
+import { type CurvatureData, edgeOfStability } from "../../lib/report/edge-of-stability.js";
+import { curvatureFigure, relativeCurvatureFigure } from "../../lib/report/figures/curvature.js";
 import { sliceFigure } from "../../lib/report/figures/slice.js";
 import { figureSize } from "../../lib/report/style.js";
 
@@ -45,6 +42,33 @@ describe("curvature", () => {
   it("tells where the last quarter sits", () => {
     // λmax 800, 900, 1000 of 1900; λc 48, 54, 60 of 100.
     expect(svg).toMatch(/aria-label="[^"]* 0\.474 .* 0\.54"/);
+  });
+});
+
+describe("edge of stability", () => {
+  it("is from the first to the last step at the threshold", () => {
+    const at = (x: number) => (x >= 3 && x <= 7 ? 1 + 0.1 * (x - 3) : 0.5);
+    const largest = steps.map((x) => ({ x, y: 1900 * at(x), low: 0, high: 0, converged: true }));
+    const edge = edgeOfStability({ ...data, largest });
+    expect([edge.from, edge.to]).toEqual([3, 7]);
+    expect(edge.most).toBeCloseTo(1.4, 12);
+    // 1, 1.1, 1.2, 1.3, 1.4; λc over 2/η = 100: 0.18, 0.24, 0.3, 0.36, 0.42.
+    expect(edge.largest).toMatchObject({ count: 5 });
+    expect(edge.largest?.median).toBeCloseTo(1.2, 12);
+    expect(edge.largest?.low).toBeCloseTo(1.1, 12);
+    expect(edge.critical?.median).toBeCloseTo(0.3, 12);
+    expect(edge.critical?.high).toBeCloseTo(0.36, 12);
+  });
+
+  it("is the last quarter of a run that never got there", () => {
+    const edge = edgeOfStability(data);
+    expect([edge.from, edge.to]).toEqual([null, null]);
+    expect(edge.largest?.median).toBeCloseTo(900 / 1900, 12);
+    expect(edge.largest?.count).toBe(3);
+  });
+
+  it("has no spread of what was not measured", () => {
+    expect(edgeOfStability({ ...data, critical: [] }).critical).toBeNull();
   });
 });
 

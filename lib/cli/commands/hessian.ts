@@ -1,5 +1,13 @@
 import { Command, Option } from "commander";
-import { type Ends, type HessianResult, hessianEigenvalues } from "../../measures/index.js";
+import {
+  type Ends,
+  type HessianResult,
+  hessianEigenvalues,
+  hessianTrace,
+  type SpectralDensity,
+  spectralDensity,
+  type TraceResult,
+} from "../../measures/index.js";
 import { loadBatch, loadModel } from "../../models/index.js";
 import type { ComputeDtype, CurvatureOperator } from "../../native/surface.js";
 import { attended } from "../measured-line.js";
@@ -23,6 +31,9 @@ interface HessianFlags extends CommonOptions {
   maximumIterations?: number;
   seed?: number;
   microBatch?: number;
+  trace?: boolean;
+  density?: boolean;
+  out: string;
   dtype?: ComputeDtype;
   device?: "cpu";
 }
@@ -50,6 +61,12 @@ export function hessianCommand(): Command {
     .option("--tolerance <x>", "‖Hu − λu‖ ≤ tolerance·|λ| (default: 0.001)", positive)
     .option("--maximum-iterations <n>", "most Hessian-vector products", integer(1))
     .option("--seed <n>", "of the first vector", integer(0))
+    .option("--trace", "the trace too, by Hutch++ from 30 products")
+    .option(
+      "--density",
+      "the density of all eigenvalues too, by stochastic Lanczos quadrature, with a figure",
+    )
+    .option("--out <dir>", "folder for density.json and the figure", "hessian")
     .addOption(microBatchOption())
     .addOption(new Option("--dtype <type>", "arithmetic of a pass").choices(["float32", "float64"]))
     .addOption(deviceOption())
@@ -62,42 +79,43 @@ export function hessianCommand(): Command {
 }
 
 async function runHessian(directory: string, flags: HessianFlags): Promise<void> {
-  const { batch: file, dtype, device, json, ...options } = flags;
+  const { batch: file, dtype, device, json, trace, density, out, ...options } = flags;
   const { count, which, operator, method, tolerance, maximumIterations, seed, microBatch } = options;
-  const { eigenvectors: _, ...result } = await attended("product", undefined, async ({ signal, display }) => {
+  const result = await attended("product", undefined, async ({ signal, display }) => {
     using model = await loadModel(directory, { device, dtype });
     using batch = await loadBatch(file);
-    return await hessianEigenvalues({
-      ...{
-        model,
-        batch,
-        count,
-        which,
-        operator,
-        method,
-        tolerance,
-        maximumIterations,
-        seed,
-        microBatch,
-        signal,
-      },
+    const matrix = { model, batch, operator, seed, microBatch, signal };
+    const { eigenvectors: _, ...found } = await hessianEigenvalues({
+      ...{ ...matrix, count, which, method, tolerance, maximumIterations },
       onIteration: ({ iteration, eigenvalues: [largest] }) =>
         display.update(iteration, `λ ${short(largest)}`),
     });
+    return {
+      ...found,
+      ...(trace && { trace: await hessianTrace({ ...matrix, method: "hutch++" }) }),
+      ...(density && { density: await spectralDensity(matrix) }),
+    };
   });
-  print(result, json, () => describe(result));
+  const files = result.density ? await drawDensity(out, result.density, result.eigenvalues) : [];
+  print(density ? { ...result, files } : result, json, () => [...describe(result), ...files]);
   if (!result.converged) process.stderr.write("not converged: raise --maximum-iterations, or --tolerance\n");
 }
 
-function describe({
-  eigenvalues,
-  residuals,
-  iterations,
-  converged,
-}: Omit<HessianResult, "eigenvectors">): string[] {
+async function drawDensity(folder: string, density: SpectralDensity, eigenvalues: readonly number[]) {
+  // Loaded when it is needed: what draws is large.
+  const { writeDensity } = await import("../../report/index.js");
+  return writeDensity(folder, { ...density, eigenvalues });
+}
+
+interface Found extends Omit<HessianResult, "eigenvectors"> {
+  trace?: TraceResult;
+}
+
+function describe({ eigenvalues, residuals, iterations, converged, trace }: Found): string[] {
   return table([
     ...eigenvalues.map((value, i) => [`λ${i + 1}`, `${short(value)}   ± ${short(residuals[i])}`] as const),
     ["Hessian-vector products", `${iterations}`],
     ["converged", converged ? "yes" : "no"],
+    ...(trace ? [["trace", `${short(trace.trace)}   ± ${short(trace.standardError)}`] as const] : []),
   ]);
 }

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { lossAlong, lossSlice, type Slice } from "../../experiments/index.js";
 import { criticalSharpness, hessianEigenvalues } from "../../measures/index.js";
 import { Direction } from "../../models/index.js";
+import { UsageError } from "../failure.js";
 import { attended, checkLineFlags, type LineFlags, type MeasuredLine, withLine } from "../measured-line.js";
 import { type CommonOptions, integer, jsonOption, lineOptions, positive } from "../options.js";
 import { print, short, table } from "../output.js";
@@ -10,6 +11,8 @@ interface LandscapeFlags extends CommonOptions, LineFlags {
   out: string;
   points: number;
   extent: number;
+  from?: number;
+  to?: number;
   second?: string;
 }
 
@@ -22,6 +25,8 @@ export function landscapeCommand(): Command {
     )
     .option("--points <n>", "points along each axis", integer(2), 41)
     .option("--extent <x>", "how far, in units of ηc", positive, 2)
+    .option("--from <eta>", "the line's first η, with --to in place of --extent", Number)
+    .option("--to <eta>", "the line's last η", Number)
     .option("--out <dir>", "folder for landscape.json and the figures", "landscape")
     .addOption(jsonOption())
     .addHelpText(
@@ -31,9 +36,17 @@ export function landscapeCommand(): Command {
     .action(runLandscape);
 }
 
+function rangeOf({ from, to }: LandscapeFlags): readonly [number, number] | undefined {
+  if (from === undefined && to === undefined) return undefined;
+  if (Number.isFinite(from) && Number.isFinite(to) && (from as number) < (to as number))
+    return [from as number, to as number];
+  throw new UsageError(`Expected --from and --to as numbers in this order but received ${from} and ${to}`);
+}
+
 async function runLandscape(directory: string, flags: LandscapeFlags): Promise<void> {
   checkLineFlags(flags);
   const { points, extent, microBatch, second } = flags;
+  const range = rangeOf(flags);
   const total = points + (second === undefined ? 0 : points ** 2);
   const landscape = await attended("point", total, ({ signal, display }) =>
     withLine(directory, flags, signal, async (line) => {
@@ -49,7 +62,8 @@ async function runLandscape(directory: string, flags: LandscapeFlags): Promise<v
         baseLoss: gradient.loss,
         criticalLearningRate: Number.isFinite(critical) ? critical : null,
         status: found.status,
-        points: await lossAlong(model, batch, direction, found, along),
+        points: await lossAlong(model, batch, direction, found, { ...along, range }),
+        ...(range && { range }),
         slice:
           second === undefined
             ? null

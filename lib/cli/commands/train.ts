@@ -21,6 +21,8 @@ interface TrainFlags extends CommonOptions {
   every?: number;
   hessianEvery?: number;
   learningRate?: number;
+  batchSize?: number;
+  files?: string[];
   seed?: number;
   dtype?: string;
   fresh?: boolean;
@@ -35,6 +37,8 @@ export function trainCommand(): Command {
     .option("--every <n>", "measure at every n-th step; 0 = never", integer(0))
     .option("--hessian-every <n>", "measure Hessian eigenvalues at every n-th step; 0 = never", integer(0))
     .option("--learning-rate <x>", "the schedule's highest learning rate", positive)
+    .option("--batch-size <n>", "sequences or examples of a step", integer(1))
+    .option("--files <path...>", "the data's files or folders, in place of those in the configuration")
     .option("--seed <n>", "of initial weights and data order", integer(0))
     .addOption(dtypeOption())
     .option("--fresh", "remove a run that is in the directory and start again")
@@ -77,7 +81,7 @@ async function runTrain(file: string, flags: TrainFlags): Promise<void> {
 /** Flags take the place of what stands in the file; what is no object there is complained about later. */
 function override(
   input: unknown,
-  { steps, every, hessianEvery, learningRate, seed, dtype }: TrainFlags,
+  { steps, every, hessianEvery, learningRate, batchSize, files, seed, dtype }: TrainFlags,
 ): unknown {
   if (typeof input !== "object" || input === null) return input;
   const section = (name: string) => (input as Record<string, unknown>)[name];
@@ -88,6 +92,9 @@ function override(
     ...(seed === undefined ? {} : { seed }),
     ...(dtype === undefined ? {} : { dtype }),
     ...(learningRate === undefined ? {} : within("optimizer", { learningRate })),
+    ...(batchSize === undefined ? {} : within("batch", { size: batchSize })),
+    // What stands in the file is relative to it, a flag to where the command runs.
+    ...(files === undefined ? {} : within("data", { files: files.map((file) => path.resolve(file)) })),
     ...(every === undefined
       ? {}
       : every === 0

@@ -1,5 +1,11 @@
 import * as Plot from "@observablehq/plot";
 import { type Chart, drawChart, type Mark } from "../chart.js";
+import {
+  type CurvatureData,
+  type EigenvaluePoint,
+  edgeOfStability,
+  overThresholds,
+} from "../edge-of-stability.js";
 import type { Figure } from "../figure.js";
 import type { LegendItem } from "../legend.js";
 import { integerText, prose } from "../numbers.js";
@@ -9,39 +15,21 @@ import { manyPoints, median, type Point, running, windowFor } from "../statistic
 import { colors, type Size } from "../style.js";
 import { edgeMarks, edgeRoom } from "./edge-marks.js";
 
-/** An eigenvalue, and how far off it may be: λ ± ‖Au − λu‖. */
-export interface EigenvaluePoint extends Point {
-  low: number;
-  high: number;
-  converged: boolean;
-}
-
-export interface CurvatureData {
-  /** What the largest eigenvalue is of: "λmax(H)", "λmax(P⁻¹H)". */
-  name: string;
-  largest: readonly EigenvaluePoint[];
-  /** What it is compared with, at the same steps. */
-  threshold: readonly Point[];
-  thresholdName: string;
-  /** λdir, which may be negative. */
-  directional: readonly Point[];
-  /** λc of the measurements that converged. */
-  critical: readonly Point[];
-  /** 2/η, which λdir and λc are compared with, at every step. */
-  stepThreshold: readonly Point[];
-}
-
 const hues = { largest: colors.purple, directional: colors.green, critical: colors.blue };
 const sameThreshold = ({ threshold, stepThreshold }: CurvatureData) => {
   const steps = new Map(stepThreshold.map(({ x, y }) => [x, y]));
   return threshold.every(({ x, y }) => Math.abs(y / (steps.get(x) ?? NaN) - 1) < 1e-9);
 };
 
-/** The largest eigenvalue, λdir and λc over steps, beside what each is compared with. */
-export function curvatureFigure(data: CurvatureData): Figure {
+/**
+ * The largest eigenvalue, λdir and λc over steps, beside what each is compared with.
+ *
+ * @param of which run, where there are several
+ */
+export function curvatureFigure(data: CurvatureData, of?: string): Figure {
   const { name, largest, threshold, thresholdName, directional, critical, stepThreshold } = data;
   const one = sameThreshold(data);
-  const title = `${name}, directional and critical sharpness`;
+  const title = of ?? `${name}, directional and critical sharpness`;
   const shown = [...largest, ...threshold, ...directional, ...critical, ...stepThreshold];
   const missed = largest.filter(({ converged }) => !converged).length;
   return figure("curvature", title, shown, directional, {
@@ -84,18 +72,10 @@ export function curvatureFigure(data: CurvatureData): Figure {
 }
 
 /** The same, each over its threshold: 1 is the edge of stability. */
-export function relativeCurvatureFigure(data: CurvatureData): Figure {
-  const steps = new Map(data.stepThreshold.map(({ x, y }) => [x, y]));
-  const own = new Map(data.threshold.map(({ x, y }) => [x, y]));
-  const over = (points: readonly Point[], by: Map<number, number>) =>
-    points.map(({ x, y }) => ({ x, y: y / (by.get(x) ?? NaN) }));
-  const largest = data.largest.map((point) => {
-    const by = own.get(point.x) ?? NaN;
-    return { ...point, y: point.y / by, low: point.low / by, high: point.high / by };
-  });
-  const [directional, critical] = [over(data.directional, steps), over(data.critical, steps)];
+export function relativeCurvatureFigure(data: CurvatureData, of?: string): Figure {
+  const { largest, directional, critical } = overThresholds(data);
   const shown = [...largest, ...directional, ...critical, { x: NaN, y: 1 }];
-  return figure("relative-curvature", "Sharpness over its threshold", shown, directional, {
+  return figure("relative-curvature", of ?? "Sharpness over its threshold", shown, directional, {
     subtitle: "1 is the edge of stability",
     legend: [
       { glyph: "line-dots", color: hues.largest, text: `${data.name} ÷ (${data.thresholdName})` },
@@ -210,19 +190,14 @@ function eigenvalueMarks(largest: readonly EigenvaluePoint[]): Mark[] {
   ];
 }
 
-/** Where the last quarter of the run sits. */
-function lastly({ name, largest, threshold, critical, stepThreshold }: CurvatureData): string {
-  const end = Math.max(...largest.map(({ x }) => x), ...critical.map(({ x }) => x));
-  const ratios = (points: readonly Point[], to: readonly Point[]) => {
-    const by = new Map(to.map(({ x, y }) => [x, y]));
-    return points.filter(({ x }) => x > 0.75 * end).map(({ x, y }) => y / (by.get(x) ?? NaN));
-  };
+/** Where the sharpness stays once it has reached its threshold, or the last quarter of a run that does not. */
+function lastly(data: CurvatureData): string {
+  const { from, to, largest, critical } = edgeOfStability(data);
+  const when = from === null ? "the last quarter" : `steps ${integerText(from)}–${integerText(to as number)}`;
   const told = [
-    [name, ratios(largest, threshold)],
-    ["λc", ratios(critical, stepThreshold)],
-  ].flatMap(([label, values]) => {
-    const finite = (values as number[]).filter(Number.isFinite);
-    return finite.length > 0 ? [`${label} ${prose(median(finite))}`] : [];
-  });
-  return `over its threshold, median of the last quarter: ${told.join("  ·  ")}`;
+    [data.name, largest],
+    ["λc", critical],
+  ] as const;
+  const values = told.flatMap(([name, spread]) => (spread ? [`${name} ${prose(spread.median)}`] : []));
+  return `over its threshold, median of ${when}: ${values.join("  ·  ")}`;
 }

@@ -12,8 +12,10 @@ import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./edge-mar
 export interface LandscapeData {
   /** The training step whose update Δ is, if any. */
   step?: number;
-  /** L(θ − ηΔ) over η > 0; NaN where it was not finite. */
+  /** L(θ − ηΔ) over ascending η; NaN where it was not finite. */
   points: readonly Point[];
+  /** Where the points begin, if not at 0. */
+  from?: number;
   /** L(θ) */
   baseLoss: number;
   /** ηc; NaN where there is none that is finite and above 0. */
@@ -27,7 +29,7 @@ export interface LandscapeData {
 /** The loss along an update. */
 export function landscapeFigure(data: LandscapeData): Figure {
   const { step, baseLoss, critical, learningRate, label } = data;
-  const curve = [{ x: 0, y: baseLoss }, ...data.points];
+  const curve = withOrigin(data);
   const hasCritical = Number.isFinite(critical);
   const title = step === undefined ? "Loss along Δ" : `Loss along the update of step ${step}`;
   const isStep = Number.isFinite(learningRate);
@@ -38,7 +40,11 @@ export function landscapeFigure(data: LandscapeData): Figure {
       : "no learning rate at which the loss passes L(θ)",
     legend: legendItems(data),
     x: {
-      ...scale([...curve.map(({ x }) => x), learningRate], { zero: true, log: false, count: 7 }),
+      ...scale([...curve.map(({ x }) => x), learningRate], {
+        zero: data.from === undefined,
+        log: false,
+        count: 7,
+      }),
       label: "learning rate η along Δ",
     },
     y: { ...scale(curve.map(({ y }) => y)), label },
@@ -81,6 +87,13 @@ export function landscapeFigure(data: LandscapeData): Figure {
     ].join(" "),
     draw: (size) => drawChart(chart, size),
   };
+}
+
+/** The points, and L(θ) in its place among them where they are on both sides of it or begin there. */
+function withOrigin({ points, from = 0, baseLoss }: LandscapeData): Point[] {
+  if (from > 0) return [...points];
+  const before = points.filter(({ x }) => x < 0);
+  return [...before, { x: 0, y: baseLoss }, ...points.filter(({ x }) => x > 0)];
 }
 
 function verticals({ critical, learningRate }: LandscapeData): Mark[] {
@@ -132,7 +145,8 @@ function legendItems({ points, learningRate, critical }: LandscapeData): LegendI
 /** The part of the curve before ηc, and ηc itself: where the loss is lower than L(θ). */
 function below(curve: readonly Point[], baseLoss: number, critical: number): Point[] {
   if (!Number.isFinite(critical)) return [];
-  const before = curve.filter(({ x, y }) => x < critical && y <= baseLoss);
+  const before = curve.filter(({ x, y }) => x >= 0 && x < critical && y <= baseLoss);
+  if (before.length === 0) return [];
   return [...before, { x: critical, y: baseLoss }];
 }
 
