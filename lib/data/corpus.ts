@@ -68,7 +68,7 @@ function encoder(
   }
   if (typeof tokenizer.encodeDocument !== "function")
     throw badData(
-      "a separator, or a tokenizer with eos_token in its tokenizer_config.json,",
+      "a separator, or a tokenizer with eos_token in its tokenizer_config.json or eos_token_id in config.json,",
       name,
       "documents that nothing would tell apart",
     );

@@ -1,4 +1,4 @@
-import { access, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { access, link, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import type { MeterState } from "../measures/index.js";
@@ -45,6 +45,21 @@ export async function saveCheckpoint(
   await rename(`${file}.tmp`, file);
   await settle(directory);
   await rm(previous, { recursive: true, force: true });
+}
+
+/**
+ * Keeps the current checkpoint beside the run, as `checkpoints/step100`, whole or not at all. Its files are linked, not
+ * copied: a checkpoint's files are replaced, never changed.
+ */
+export async function keepCheckpoint(directory: string, step: number): Promise<void> {
+  const { current } = places(directory);
+  const kept = path.join(directory, runFiles.checkpoints, `step${step}`);
+  if (await exists(kept)) return;
+  await rm(`${kept}.next`, { recursive: true, force: true });
+  await mkdir(`${kept}.next`, { recursive: true });
+  for (const file of await readdir(current))
+    await link(path.join(current, file), path.join(`${kept}.next`, file));
+  await rename(`${kept}.next`, kept);
 }
 
 /** The folder of a run's checkpoint, if it has one, and its state. */

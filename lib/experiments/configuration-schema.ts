@@ -2,7 +2,7 @@ import * as z from "zod";
 import { formatOf } from "../data/format.js";
 
 /** An object without keys of unknown meaning; the error for one names the keys that there are. */
-function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   const keys = Object.keys(shape).join(", ");
   return z.strictObject(shape, {
     error: (issue) => (issue.code === "unrecognized_keys" ? `one of ${keys}` : undefined),
@@ -64,8 +64,12 @@ const descriptions = z.discriminatedUnion("type", [
   }),
 ]);
 
-/** A description of data; a file's name alone, or files without a type, are of the format that the names end in. */
+/**
+ * A description of data; a file's name alone, or files without a type, are of the format that the names end in. The name
+ * "state-of-the-union" stands for itself.
+ */
 export const dataSchema = z.preprocess((given, context) => {
+  if (given === "state-of-the-union") return { type: given };
   const described = typeof given === "string" ? { files: [given] } : given;
   if (typeof described !== "object" || described === null || "type" in described) return described;
   const { files } = described as { files?: unknown };
@@ -81,7 +85,6 @@ export const dataSchema = z.preprocess((given, context) => {
 }, descriptions);
 
 const optimizerCommon = {
-  learningRate: z.number().gt(0),
   groups: z
     .array(
       section({
@@ -93,22 +96,26 @@ const optimizerCommon = {
     .optional(),
 };
 
-const optimizer = z.discriminatedUnion("type", [
-  section({
-    type: z.literal("adamw"),
-    ...optimizerCommon,
-    betas: z.tuple([fraction, fraction]).default([0.9, 0.999]),
-    epsilon: z.number().min(0).default(1e-8),
-    weightDecay: z.number().min(0).default(0.01),
-  }),
-  section({
-    type: z.literal("sgd"),
-    ...optimizerCommon,
-    momentum: fraction.default(0),
-    nesterov: z.boolean().default(false),
-    weightDecay: z.number().min(0).default(0),
-  }),
-]);
+/** @param learningRate its schema: where no step is taken, only its ratio to those of groups counts */
+export const optimizerSchema = <Rate extends z.ZodType>(learningRate: Rate) =>
+  z.discriminatedUnion("type", [
+    section({
+      type: z.literal("adamw"),
+      learningRate,
+      ...optimizerCommon,
+      betas: z.tuple([fraction, fraction]).default([0.9, 0.999]),
+      epsilon: z.number().min(0).default(1e-8),
+      weightDecay: z.number().min(0).default(0.01),
+    }),
+    section({
+      type: z.literal("sgd"),
+      learningRate,
+      ...optimizerCommon,
+      momentum: fraction.default(0),
+      nesterov: z.boolean().default(false),
+      weightDecay: z.number().min(0).default(0),
+    }),
+  ]);
 
 const schedule = z.discriminatedUnion("type", [
   section({ type: z.literal("constant"), warmup: duration.default(0) }),
@@ -126,12 +133,31 @@ const schedule = z.discriminatedUnion("type", [
   }),
 ]);
 
+/** How a line is searched. */
+export const searchKeys = {
+  tolerance: z
+    .number()
+    .min(1e-9)
+    .lt(1)
+    .default(1 / 16),
+  method: z.enum(["interpolated", "bisection"]).default("interpolated"),
+  perturbation: z.enum(["view", "in-place"]).default("view"),
+};
+
+/** How an eigenvalue is searched. */
+export const hessianKeys = {
+  /** ‖Au − λu‖ ≤ tolerance·λ. */
+  tolerance: z.number().gt(0).lt(1).default(0.02),
+  /** Most Hessian-vector products for one eigenvalue. */
+  maximumIterations: count.default(60),
+};
+
 export const dtypeSchema = z.enum(["float32", "float64", "bfloat16"]).default("float32");
 
 export const batchSchema = section({
   /** Sequences, or examples. */
   size: count,
-  /** Tokens in a sequence. Default: the model's context length. */
+  /** Tokens in a sequence. Default: the model's context length, at most 1,024. */
   sequence: count.optional(),
   /** Sequences or examples at a time. Default: all. */
   microBatch: count.optional(),
@@ -148,7 +174,7 @@ export const trainSchema = section({
   dtype: dtypeSchema,
   data: dataSchema,
   batch: batchSchema,
-  optimizer,
+  optimizer: optimizerSchema(z.number().gt(0)),
   schedule: schedule.default({ type: "constant", warmup: 0 }),
   steps: count,
   /** Of initial weights, data order and synthetic data. */
@@ -156,13 +182,7 @@ export const trainSchema = section({
   measure: section({
     /** Measured at the first step and at every step that is a multiple of this. */
     every: count.default(1),
-    tolerance: z
-      .number()
-      .min(1e-9)
-      .lt(1)
-      .default(1 / 16),
-    method: z.enum(["interpolated", "bisection"]).default("interpolated"),
-    perturbation: z.enum(["view", "in-place"]).default("view"),
+    ...searchKeys,
   })
     .nullable()
     .prefault({}),
@@ -178,10 +198,7 @@ export const trainSchema = section({
   hessian: section({
     /** Measured at the first step and at every step that is a multiple of this. */
     every: count.default(50),
-    /** ‖Au − λu‖ ≤ tolerance·λ. */
-    tolerance: z.number().gt(0).lt(1).default(0.02),
-    /** Most Hessian-vector products for one eigenvalue. */
-    maximumIterations: count.default(60),
+    ...hessianKeys,
   })
     .nullable()
     .default(null),
@@ -193,7 +210,11 @@ export const trainSchema = section({
   })
     .nullable()
     .default(null),
-  checkpoint: section({ every: count.default(100) }).prefault({}),
+  checkpoint: section({
+    every: count.default(100),
+    /** Keep each of them, as checkpoints/step100 and so on: a series for `critical-sharpness checkpoints`. */
+    keep: z.boolean().optional(),
+  }).prefault({}),
 });
 
 export { seed as seedSchema };

@@ -1,3 +1,4 @@
+export { findCheckpoints, type ListedCheckpoint } from "./checkpoint-list.js";
 export {
   type ConfigurationPlace,
   parseConfiguration,
@@ -25,6 +26,20 @@ export type {
   StepRecord,
   ValidationRecord,
 } from "./records.js";
+export {
+  measureCheckpoints,
+  type SeriesEvent,
+  type SeriesOptions,
+  type SeriesResult,
+} from "./series.js";
+export type { SeriesConfiguration, SeriesConfigurationInput } from "./series-configuration.js";
+export type {
+  BatchRecord,
+  CheckpointRecord,
+  FailureRecord,
+  SeriesRecord,
+  SharpnessEstimateRecord,
+} from "./series-records.js";
 export { lossSlice, type Slice, type SliceOptions } from "./slice.js";
 export { type TrainEvent, type TrainOptions, type TrainResult, train } from "./train.js";
 export { packageVersion } from "./versions.js";

@@ -3,12 +3,14 @@ import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import type { TrainConfiguration } from "./configuration.js";
 import { pathName } from "./configuration-errors.js";
+import type { SeriesConfiguration } from "./series-configuration.js";
 
 /** What a run leaves in its directory. */
 export const runFiles = {
   configuration: "config.json",
   metrics: "metrics.jsonl",
   checkpoint: "checkpoint",
+  checkpoints: "checkpoints",
 } as const;
 
 /** Everything that a run, its report included, writes; `fresh` removes these and nothing else. */
@@ -23,24 +25,36 @@ const made = [
 ];
 
 /**
- * Makes a run's directory, or finds that it has the same run.
+ * Makes the directory of a run or a series, or finds that it has the same one.
  *
- * @param fresh removes a run that is there.
+ * @param fresh removes what is there.
+ * @param listed stands in config.json too, and may differ when it goes on: the checkpoints of a series.
  * @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` naming the key in which its configuration differs.
  */
 export async function prepareRun(
   directory: string,
-  configuration: TrainConfiguration,
-  { fresh, versions }: { fresh: boolean; versions: Record<string, string> },
+  configuration: TrainConfiguration | SeriesConfiguration,
+  {
+    fresh,
+    versions,
+    listed = {},
+  }: { fresh: boolean; versions: Record<string, string>; listed?: Record<string, unknown> },
 ): Promise<void> {
   try {
     await mkdir(directory, { recursive: true });
     const file = path.join(directory, runFiles.configuration);
-    const stored = await readStored(file);
-    if (stored && !fresh && (await hasSteps(directory))) return checkSame(directory, configuration, stored);
-    if (stored)
+    const stored = await readStored(file, "steps" in configuration ? "steps" : "accumulate");
+    const goesOn = stored !== undefined && !fresh && (await hasSteps(directory));
+    if (goesOn) {
+      const others = Object.keys(listed);
+      checkSame(directory, configuration, stored, others);
+      if (others.length === 0) return;
+    } else if (stored)
       for (const name of made) await rm(path.join(directory, name), { recursive: true, force: true });
-    const content = { ...configuration, created: new Date().toISOString(), versions };
+    const facts = goesOn
+      ? { created: stored.created, versions: stored.versions }
+      : { created: new Date().toISOString(), versions };
+    const content = { ...configuration, ...listed, ...facts };
     await writeFile(`${file}.tmp`, `${JSON.stringify(content, null, 2)}\n`);
     await rename(`${file}.tmp`, file);
   } catch (error) {
@@ -61,7 +75,8 @@ async function hasSteps(directory: string): Promise<boolean> {
   return (await Promise.all(sizes)).some((size) => size > 0);
 }
 
-async function readStored(file: string): Promise<Record<string, unknown> | undefined> {
+/** @param key that tells a run from a series. */
+async function readStored(file: string, key: string): Promise<Record<string, unknown> | undefined> {
   let text: string;
   try {
     text = await readFile(file, "utf8");
@@ -71,7 +86,7 @@ async function readStored(file: string): Promise<Record<string, unknown> | undef
   }
   try {
     const stored = JSON.parse(text);
-    if (typeof stored === "object" && stored !== null && "data" in stored && "steps" in stored) return stored;
+    if (typeof stored === "object" && stored !== null && "data" in stored && key in stored) return stored;
   } catch {
     // Said below: not a run's either way.
   }
@@ -80,10 +95,12 @@ async function readStored(file: string): Promise<Record<string, unknown> | undef
 
 function checkSame(
   directory: string,
-  configuration: TrainConfiguration,
+  configuration: TrainConfiguration | SeriesConfiguration,
   stored: Record<string, unknown>,
+  others: readonly string[],
 ): void {
-  const { created: _, versions: __, ...before } = stored;
+  const before = { ...stored };
+  for (const name of ["created", "versions", ...others]) delete before[name];
   const difference = firstDifference(before, JSON.parse(JSON.stringify(configuration)), []);
   if (!difference) return;
   const [key, was, is] = difference;

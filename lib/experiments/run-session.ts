@@ -3,6 +3,7 @@ import { SharpnessMeter } from "../measures/index.js";
 import { createModel, loadModel, type Model, type ModelConfigInput } from "../models/index.js";
 import {
   findCheckpoint,
+  keepCheckpoint,
   loadCheckpointModel,
   loadCheckpointOptimizer,
   type RunState,
@@ -65,6 +66,8 @@ export class RunSession implements AsyncDisposable {
       if (state.meter) meter.restore(state.meter);
       const log = resources.own(await MetricsLog.open(path.join(directory, runFiles.metrics), state.step));
       const training = { configuration, model, optimizer, meter, curvature };
+      // It may have been killed before it kept what it had saved.
+      if (found && configuration.checkpoint.keep) await keepCheckpoint(directory, state.step);
       return new RunSession(directory, { training, data, log, resources }, state);
     } catch (error) {
       await resources[Symbol.asyncDispose]();
@@ -102,6 +105,7 @@ export class RunSession implements AsyncDisposable {
       tokens: this.tokens,
       meter,
     });
+    if (this.training.configuration.checkpoint.keep) await keepCheckpoint(this.#directory, this.step);
     this.#saved = this.step;
     return true;
   }

@@ -11,21 +11,24 @@ import type { TrainConfiguration } from "./configuration.js";
 import { badConfiguration } from "./configuration-errors.js";
 import { cutBatches, openData } from "./open-data.js";
 
+/** What batches are cut by. */
+export type DataUse = Pick<TrainConfiguration, "batch" | "seed"> &
+  Partial<Pick<TrainConfiguration, "validation">>;
+
+/** Tokens in a sequence, at most, where nobody says how many: contexts go into the hundred thousands. */
+const longestDefault = 1024;
+
 /** The batches of a run. */
 export class TrainingData implements AsyncDisposable {
-  readonly #opened: TokenStream | ExampleSet;
+  /** What it closes, if anything. */
+  #opened: TokenStream | ExampleSet | undefined;
   readonly #batches: TokenBatches | ExampleBatches;
   /** The last training batch: it is freed when another takes its place. */
   #current: Batch | undefined;
   /** Batches of a validation. */
   readonly validationBatches: number;
 
-  private constructor(
-    opened: TokenStream | ExampleSet,
-    batches: TokenBatches | ExampleBatches,
-    validationBatches: number,
-  ) {
-    this.#opened = opened;
+  private constructor(batches: TokenBatches | ExampleBatches, validationBatches: number) {
     this.#batches = batches;
     this.validationBatches = Math.min(validationBatches, batches.validationBatches);
   }
@@ -34,14 +37,26 @@ export class TrainingData implements AsyncDisposable {
   static async open(configuration: TrainConfiguration, model: ModelConfig): Promise<TrainingData> {
     const opened = await openData(configuration.data, configuration.seed);
     try {
-      checkFit(opened, model, configuration);
-      const contextLength = model.model_type === "gpt2" ? model.n_positions : 1;
-      const batches = cutBatches(opened, configuration, contextLength);
-      return new TrainingData(opened, batches, configuration.validation?.batches ?? 0);
+      const data = TrainingData.over(opened, configuration, model);
+      data.#opened = opened;
+      return data;
     } catch (error) {
-      await close(opened);
+      await closeData(opened);
       throw error;
     }
+  }
+
+  /**
+   * Batches of data that were opened before and stay open.
+   *
+   * @throws CriticalSharpnessError `ERR_CONFIGURATION` if the data do not fit the model; `ERR_DATA` if they are too few.
+   */
+  static over(opened: TokenStream | ExampleSet, configuration: DataUse, model: ModelConfig): TrainingData {
+    checkFit(opened, model, configuration);
+    const { validation = null, ...use } = configuration;
+    const contextLength = languageSizes(model)?.contextLength ?? 1;
+    const batches = cutBatches(opened, { ...use, validation }, Math.min(contextLength, longestDefault));
+    return new TrainingData(batches, validation?.batches ?? 0);
   }
 
   /** The training batch of a step, which counts from 1. It belongs to the data: the next call may free it. */
@@ -61,7 +76,7 @@ export class TrainingData implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#current?.dispose();
-    await close(this.#opened);
+    if (this.#opened) await closeData(this.#opened);
   }
 }
 
@@ -69,31 +84,40 @@ function makeBatch(data: TokenBatch | ExampleBatch): Batch {
   return data.kind === "tokens" ? Batch.tokens(data) : Batch.examples(data);
 }
 
-async function close(opened: TokenStream | ExampleSet): Promise<void> {
+export async function closeData(opened: TokenStream | ExampleSet): Promise<void> {
   if ("read" in opened) await opened[Symbol.asyncDispose]();
 }
 
-function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, { batch }: TrainConfiguration): void {
+/** What a language model says of its tokens: the keys that every family has. */
+function languageSizes(
+  model: ModelConfig,
+): { vocabulary: number; contextLength: number; key: string } | undefined {
+  const sizes = model as Partial<Record<"vocab_size" | "n_positions" | "max_position_embeddings", number>>;
+  if (sizes.vocab_size === undefined) return undefined;
+  const key = sizes.n_positions === undefined ? "max_position_embeddings" : "n_positions";
+  return { vocabulary: sizes.vocab_size, contextLength: sizes[key] ?? longestDefault, key };
+}
+
+function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, { batch }: DataUse): void {
   const bad = (what: string, subject: string, received: string) =>
     badConfiguration(`Expected ${what} for ${subject} but received ${received}`, undefined);
-  if (model.model_type === "gpt2") {
+  const language = languageSizes(model);
+  if (language) {
     if (!("read" in opened))
       throw bad("text or tokens, as the model is a language model,", "data", "examples");
     const { vocabularySize = 0 } = opened;
-    if (vocabularySize > model.vocab_size)
+    const { vocabulary, contextLength, key } = language;
+    if (vocabularySize > vocabulary)
       throw bad(
         `at least ${vocabularySize}, the vocabulary of the data,`,
         "model.vocab_size",
-        `${model.vocab_size}`,
+        `${vocabulary}`,
       );
-    if ((batch.sequence ?? 1) > model.n_positions)
-      throw bad(
-        `at most ${model.n_positions}, the model's n_positions,`,
-        "batch.sequence",
-        `${batch.sequence}`,
-      );
+    if ((batch.sequence ?? 1) > contextLength)
+      throw bad(`at most ${contextLength}, the model's ${key},`, "batch.sequence", `${batch.sequence}`);
     return;
   }
+  if (model.model_type !== "mlp") return;
   if ("read" in opened)
     throw bad("examples, as the model is a multilayer perceptron,", "data", "text or tokens");
   if (batch.sequence !== undefined)

@@ -1,0 +1,115 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import * as z from "zod";
+import type { ListedCheckpoint } from "./checkpoint-list.js";
+import { badConfiguration, explain } from "./configuration-errors.js";
+import {
+  batchSchema,
+  dataSchema,
+  dtypeSchema,
+  hessianKeys,
+  optimizerSchema,
+  searchKeys,
+  section,
+  seedSchema,
+} from "./configuration-schema.js";
+
+const count = z.int().min(1);
+const name = z.string().min(1);
+
+/** What is measured of each checkpoint of a series. `null` switches a part off. */
+export const seriesSchema = section({
+  data: dataSchema,
+  /** Sequences are taken once before any is taken again, unless `sampling` says otherwise. */
+  batch: batchSchema,
+  /** N: batches whose gradients go into the optimizer's moments. */
+  accumulate: count.default(20),
+  /** M: batches after them that are measured. */
+  measure: count.default(10),
+  /** Default: AdamW as OLMo 2 and most language models are trained, β = (0.9, 0.95), ε = 1e-8, γ = 0.1. */
+  optimizer: optimizerSchema(z.number().gt(0).default(1)).prefault({
+    type: "adamw",
+    betas: [0.9, 0.95],
+    weightDecay: 0.1,
+  }),
+  /** Whether γθ is in Δ, as in the optimizer's step. */
+  weightDecay: z.boolean().default(true),
+  /** A file beside each checkpoint's weights with the optimizer's state, which is taken where it is there. */
+  optimizerState: name.nullable().default(null),
+  /** In place of an optimizer: a file with Δ. */
+  direction: name.nullable().default(null),
+  /** λc of each layer, of each kind of parameter. */
+  parts: z.array(z.enum(["blocks", "kinds"])).default([]),
+  directional: z.boolean().default(false),
+  hessian: section(hessianKeys).nullable().default(null),
+  search: section(searchKeys).prefault({}),
+  dtype: dtypeSchema,
+  /** Of the order of sequences. */
+  seed: seedSchema.default(0),
+});
+
+export type SeriesConfigurationInput = z.input<typeof seriesSchema>;
+export type SeriesConfiguration = z.output<typeof seriesSchema>;
+
+/**
+ * Checks the configuration of a series and puts every default in its place. Text without a tokenizer gets that of the
+ * first checkpoint that has one.
+ *
+ * @param base what relative paths are relative to
+ * @throws CriticalSharpnessError `ERR_CONFIGURATION`.
+ */
+export async function parseSeries(
+  input: unknown,
+  checkpoints: readonly ListedCheckpoint[],
+  base = process.cwd(),
+): Promise<SeriesConfiguration> {
+  const parsed = seriesSchema.safeParse(input);
+  if (!parsed.success) throw badConfiguration(explain(parsed.error, input), undefined);
+  const { data: given, batch, direction, ...rest } = parsed.data;
+  if (rest.hessian && rest.dtype === "bfloat16")
+    throw badConfiguration(
+      'Expected "float32" or "float64" for dtype, as hessian takes second derivatives, but received "bfloat16"',
+      undefined,
+    );
+  const absolute = (file: string) => path.resolve(base, file);
+  const data = { ...given };
+  if ("files" in data) data.files = data.files.map(absolute);
+  if ("tokenizer" in data) {
+    if (!hasTokenizer(input)) data.tokenizer = await ownTokenizer(checkpoints);
+    if (data.tokenizer !== "bytes") data.tokenizer = absolute(data.tokenizer);
+  }
+  return {
+    ...rest,
+    data,
+    batch: { sampling: "epochs", ...batch },
+    direction: direction && absolute(direction),
+  };
+}
+
+function hasTokenizer(input: unknown): boolean {
+  const { data } = input as { data: unknown };
+  return typeof data === "object" && data !== null && "tokenizer" in data && data.tokenizer !== undefined;
+}
+
+/** Bytes stand in only where the model's vocabulary is that of bytes. */
+async function ownTokenizer(checkpoints: readonly ListedCheckpoint[]): Promise<string> {
+  const files = checkpoints.map(({ directory }) => path.join(directory, "tokenizer.json"));
+  const found = files.find((file) => existsSync(file));
+  if (found !== undefined) return found;
+  const sizes = await Promise.all(checkpoints.map(({ directory }) => vocabularySize(directory)));
+  if (sizes.find((size) => size !== undefined) === 256) return "bytes";
+  throw badConfiguration(
+    'Expected a file or "bytes" for data.tokenizer, as no checkpoint has a tokenizer.json, but received nothing',
+    undefined,
+  );
+}
+
+async function vocabularySize(directory: string): Promise<number | undefined> {
+  try {
+    return JSON.parse(await readFile(path.join(directory, "config.json"), "utf8")).vocab_size;
+  } catch {
+    // Said when the checkpoint is measured.
+    return undefined;
+  }
+}
