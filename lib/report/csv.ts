@@ -1,7 +1,7 @@
 import type { CurvatureRecord } from "../experiments/records.js";
 import type { RunRecords, RunStep } from "./run-records.js";
 
-type Cell = string | number | null | undefined;
+export type Cell = string | number | null | undefined;
 
 const columns = [
   "step",
@@ -41,7 +41,15 @@ export function csv({
   const validationLoss = new Map(validations.map(({ step, loss }) => [step, loss]));
   const curvature = new Map(curvatures.map((record) => [record.step, record]));
   const lines = steps.map((step) => row(step, validationLoss.get(step.step), curvature.get(step.step)));
-  return [columns.join(","), ...lines.map((cells) => columns.map((name) => text(cells[name])).join(","))]
+  return csvText(columns, lines);
+}
+
+/** A head and a line for each row; what is not known is empty. */
+export function csvText<Name extends string>(
+  columns: readonly Name[],
+  rows: readonly Record<NoInfer<Name>, Cell>[],
+): string {
+  return [columns.join(","), ...rows.map((cells) => columns.map((name) => text(cells[name])).join(","))]
     .map((line) => `${line}\n`)
     .join("");
 }
@@ -79,7 +87,8 @@ function measured(measurement: RunStep["measurement"]) {
   };
 }
 
-/** Numbers and words of ours: nothing needs quotes. */
+/** Names of files may have anything in them (RFC 4180). */
 function text(cell: Cell): string {
-  return cell === null || cell === undefined ? "" : String(cell);
+  const plain = cell === null || cell === undefined ? "" : String(cell);
+  return /[",\n\r]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }

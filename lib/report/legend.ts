@@ -9,6 +9,7 @@ export type Glyph =
   | "line-dots"
   | "area"
   | "bar"
+  | "ring"
   | "triangle-up"
   | "triangle-down";
 
@@ -65,6 +66,8 @@ function shape(glyph: Glyph, color: string): string {
       return `<rect x="0" y="-6" width="${glyphWidth}" height="12" fill="${color}"/>`;
     case "bar":
       return `<rect x="${middle - 6}" y="-6" width="12" height="12" fill="${color}"/>`;
+    case "ring":
+      return `<circle cx="${middle}" cy="0" r="5.5" fill="none" stroke="${color}" stroke-width="1.5"/>`;
     case "triangle-up":
       return `<path d="M${middle},-6L${middle + 6},4.5H${middle - 6}Z" fill="${color}"/>`;
     case "triangle-down":

@@ -10,6 +10,14 @@ const measurement = z.object({
   forwardPasses: z.number(),
 });
 
+const estimate = z.object({ mean: known, standardError: known, count: z.number() });
+const sharpness = z.object({
+  ...estimate.shape,
+  median: known,
+  nonDescent: z.number(),
+  unbounded: z.number(),
+});
+
 /** What a report reads of a record; a number that was not finite stands as null. */
 const shapes: Record<string, z.ZodType> = {
   step: z.object({
@@ -29,6 +37,20 @@ const shapes: Record<string, z.ZodType> = {
     learningRate: known,
     points: z.array(z.object({ learningRate: z.number(), loss: known })),
   }),
+  checkpoint: z.object({
+    checkpoint: z.string(),
+    parameterCount: z.number(),
+    direction: z.string(),
+    accumulated: z.number(),
+    criticalSharpness: sharpness,
+    loss: estimate,
+    parts: z.record(z.string(), sharpness),
+    directionalSharpness: estimate.nullable(),
+    preconditioned: estimate.nullable(),
+    forwardPasses: z.number(),
+    seconds: z.number(),
+  }),
+  failure: z.object({ checkpoint: z.string(), message: z.string() }),
 };
 
 /** Whether a line of metrics.jsonl has what its type says; one of another type is nobody's business. */

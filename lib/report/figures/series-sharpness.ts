@@ -1,0 +1,144 @@
+import * as Plot from "@observablehq/plot";
+import { drawChart, type Mark } from "../chart.js";
+import type { Figure } from "../figure.js";
+import type { LegendItem } from "../legend.js";
+import { counted, prose } from "../numbers.js";
+import { scale, spansDecades } from "../scales.js";
+import { line } from "../series.js";
+import type { SeriesAxis } from "../series-axis.js";
+import type { Point } from "../statistics.js";
+import { colors } from "../style.js";
+import { edgeMarks, edgeRoom } from "./edge-marks.js";
+
+/** A mean over batches, with its standard error (NaN of one batch). */
+export interface ErrorPoint extends Point {
+  error: number;
+}
+
+export interface SeriesSharpnessData {
+  /** λc of each checkpoint; y is NaN where no batch's Δ descends. */
+  critical: readonly (ErrorPoint & { name: string; nonDescent: number; count: number })[];
+  /** λdir and λmax(P⁻¹H), where measured. */
+  directional: readonly ErrorPoint[];
+  preconditioned: readonly ErrorPoint[];
+  /** "λmax(P⁻¹H)", or "λmax(H)". */
+  preconditionedName: string;
+  /** Batches of each checkpoint. */
+  batches: number;
+  axis: SeriesAxis["axis"];
+}
+
+/** λc over checkpoints, with error bars. */
+export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
+  const { critical, directional, preconditioned, batches } = data;
+  const others = directional.length + preconditioned.length > 0;
+  const infinite = critical.filter(({ y }) => !Number.isFinite(y)).map(({ x }) => x);
+  const shown = [...critical, ...directional, ...preconditioned];
+  const log = spansDecades(shown.map(({ y }) => y).filter(Number.isFinite));
+  const values = shown.flatMap(({ y, error }) => [log ? y : y - (error || 0), y + (error || 0)]);
+  const title = "Critical sharpness over training";
+  const chart = {
+    title,
+    subtitle: subtitle(data),
+    legend: legendItems(data),
+    insetTop: infinite.length > 0 ? edgeRoom : 0,
+    y: {
+      ...scale(values.filter(Number.isFinite), { log, zero: !log }),
+      label: others ? "sharpness (units of 1/η)" : "λc (units of 1/η)",
+    },
+    marks: [
+      ...series(preconditioned, colors.green, "preconditioned", log),
+      ...series(directional, colors.vermillion, "directional", log),
+      ...series(critical, colors.blue, "critical", log),
+      Plot.dot(
+        critical.filter(({ nonDescent }) => nonDescent > 0),
+        { x: "x", y: "y", r: 6.5, stroke: colors.purple, strokeWidth: 1.5, className: "some-non-descent" },
+      ),
+      ...edgeMarks(infinite, {
+        edge: "top",
+        label: "∞",
+        color: colors.purple,
+        title: (x) => `${x}: no batch's Δ descends, λc = ∞`,
+        className: "non-descent",
+      }),
+    ],
+  };
+  return {
+    name: "critical-sharpness",
+    title,
+    caption:
+      `Mean of λc = 2/ηc over ${counted(batches, "batch", "batches")} at each checkpoint, its weights frozen; bars are ` +
+      "one standard error either way. " +
+      (critical.some(({ nonDescent }) => nonDescent > 0)
+        ? "Rings mark checkpoints where some batches' Δ does not descend: the mean leaves those out. "
+        : "") +
+      (infinite.length > 0 ? "Triangles on the upper edge: no batch's Δ descends. " : ""),
+    draw: (size) => drawChart({ ...chart, x: data.axis(size) }, size),
+  };
+}
+
+function series(points: readonly ErrorPoint[], color: string, className: string, log: boolean): Mark[] {
+  const bars = points.filter(({ error }) => error > 0);
+  // A bar that would reach below 0 has no end on a log axis: it goes as far as a tenth of its mean.
+  const low = ({ y, error }: ErrorPoint) => (log ? Math.max(y - error, y / 10) : y - error);
+  const high = ({ y, error }: ErrorPoint) => y + error;
+  const cap = { stroke: color, strokeWidth: 1.5, r: 4 };
+  return [
+    ...line(points, { color, width: 1.5, opacity: 0.6, className: `${className}-line` }),
+    Plot.ruleX(bars, {
+      x: "x",
+      y1: low,
+      y2: high,
+      stroke: color,
+      strokeWidth: 1.5,
+      className: `${className}-bars`,
+    }),
+    ...[low, high].map((end) =>
+      Plot.dot(bars, {
+        x: "x",
+        y: end,
+        ...cap,
+        symbol: { draw: drawCap as Plot.SymbolImplementation["draw"] },
+        className: `${className}-caps`,
+      }),
+    ),
+    Plot.dot(points, {
+      x: "x",
+      y: "y",
+      fill: color,
+      r: 3.5,
+      title: ({ x, y, error }: ErrorPoint) => `${x}: ${prose(y)} ± ${prose(error)}`,
+      className,
+    }),
+  ];
+}
+
+/** A short horizontal line. */
+function drawCap(context: Record<"moveTo" | "lineTo", (x: number, y: number) => void>): void {
+  context.moveTo(-4, 0);
+  context.lineTo(4, 0);
+}
+
+function legendItems({ directional, preconditioned, preconditionedName, critical }: SeriesSharpnessData) {
+  const items: LegendItem[] = [{ glyph: "line-dots", color: colors.blue, text: "λc = 2/ηc" }];
+  if (directional.length > 0) items.push({ glyph: "line-dots", color: colors.vermillion, text: "λdir" });
+  if (preconditioned.length > 0)
+    items.push({ glyph: "line-dots", color: colors.green, text: preconditionedName });
+  const some = critical.filter(({ nonDescent, count }) => nonDescent > 0 && count > 0).length;
+  if (some > 0)
+    items.push({ glyph: "ring", color: colors.purple, text: `some batches non-descent (${some})` });
+  const all = critical.filter(({ count }) => count === 0).length;
+  if (all > 0)
+    items.push({ glyph: "triangle-up", color: colors.purple, text: `λc = ∞: non-descent (${all})` });
+  return items;
+}
+
+/** From the first to the last, and where it was largest. */
+function subtitle({ critical }: SeriesSharpnessData): string {
+  const finite = critical.filter(({ y }) => Number.isFinite(y));
+  const [first, last] = [finite[0], finite.at(-1)];
+  if (!first || !last) return "λc = ∞ at every checkpoint";
+  const largest = finite.reduce((a, b) => (b.y > a.y ? b : a));
+  const ends = first === last ? prose(first.y) : `${prose(first.y)} → ${prose(last.y)}`;
+  return `λc ${ends}  ·  largest ${prose(largest.y)} at ${largest.name}`;
+}

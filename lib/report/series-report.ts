@@ -1,0 +1,103 @@
+import path from "node:path";
+import { runFiles } from "../experiments/run-directory.js";
+import { describeData, describeOptimizer } from "./describe.js";
+import { counted, integerText, prose } from "./numbers.js";
+import { type PageFigure, page } from "./page.js";
+import { type Report, writeReportFiles } from "./report-files.js";
+import { seriesCsv } from "./series-csv.js";
+import { seriesFigures } from "./series-figures.js";
+import { readSeries, type SeriesRecords } from "./series-records.js";
+
+/** Writes the report of a series of checkpoints, see `writeReport`. */
+export async function writeSeriesReport(directory: string): Promise<Report> {
+  const series = await readSeries(directory);
+  return writeReportFiles(directory, {
+    figures: seriesFigures(series),
+    csv: seriesCsv(series),
+    page: (figures) => seriesPage(series, figures),
+  });
+}
+
+function seriesPage(series: SeriesRecords, figures: readonly PageFigure[]): string {
+  return page({
+    title: "Critical sharpness over checkpoints",
+    lead:
+      "The critical learning rate ηc is how far a step could go along its update before the loss of its batch rises " +
+      "above where it began; the critical sharpness is λc = 2/ηc. The weights of each checkpoint stay as they are.",
+    figures,
+    tables: [
+      { heading: "Measurement", rows: measurementRows(series) },
+      { heading: "Checkpoints", rows: checkpointRows(series) },
+      ...(series.failed.length > 0
+        ? [{ heading: "Failed", rows: series.failed.map(({ name, message }) => [name, message]) }]
+        : []),
+    ],
+    links: [
+      { file: "metrics.csv", text: "a line for each checkpoint and each of its parts" },
+      { file: runFiles.metrics, text: "everything that was recorded, every forward pass included" },
+      { file: "report.png", text: "all figures in one picture" },
+    ],
+  });
+}
+
+function measurementRows({ configuration, created, versions, measured, count }: SeriesRecords): string[][] {
+  const { data, batch, accumulate, measure, optimizer, direction, weightDecay, search, dtype, seed } =
+    configuration;
+  const decay = weightDecay || optimizer.weightDecay === 0 ? "" : ", left out of Δ";
+  const stored = measured.filter((found) => found.direction === "stored").length;
+  const seconds = measured.reduce((sum, found) => sum + found.seconds, 0);
+  return [
+    ["Checkpoints", `${integerText(measured.length)} of ${integerText(count)}`],
+    ["Parameters", [...new Set(measured.map((found) => integerText(found.parameterCount)))].join(", ")],
+    ["Data", describeData(data)],
+    [
+      "Batch",
+      counted(
+        batch.size,
+        batch.sequence ? `sequence of ${integerText(batch.sequence)} tokens` : "sequence",
+        batch.sequence ? `sequences of ${integerText(batch.sequence)} tokens` : "sequences",
+      ),
+    ],
+    direction === null
+      ? ["Δ", describeOptimizer(optimizer) + decay]
+      : ["Δ", `of the file ${path.basename(direction)}`],
+    ...(direction === null
+      ? [
+          [
+            "Moments",
+            stored === measured.length
+              ? "stored with the checkpoints"
+              : `of ${counted(accumulate, "batch", "batches")}${stored > 0 ? `, stored with ${stored} checkpoints` : ""}`,
+          ],
+        ]
+      : []),
+    ["Measured", counted(measure, "batch", "batches")],
+    ["Method", `${search.method}, to within ${prose(search.tolerance * 100)} %`],
+    ["Time", `${prose(seconds)} s in all, ${prose(seconds / measured.length)} s a checkpoint`],
+    ["Arithmetic", dtype],
+    ["Seed", String(seed)],
+    ...(created ? [["Begun", created.replace("T", " ").replace(/\.\d+Z$/, " UTC")]] : []),
+    [
+      "Versions",
+      Object.entries(versions)
+        .map((pair) => pair.join(" "))
+        .join(", "),
+    ],
+  ];
+}
+
+function checkpointRows({ measured }: SeriesRecords): string[][] {
+  return measured.map(({ name, criticalSharpness, loss }) => {
+    const { mean, standardError, median, nonDescent, count, unbounded } = criticalSharpness;
+    const left = [
+      ...(nonDescent > 0 ? [`${nonDescent} of ${nonDescent + count} non-descent`] : []),
+      ...(unbounded > 0 ? [`${unbounded} unbounded`] : []),
+    ];
+    return [
+      name,
+      `λc ${prose(count === 0 ? Infinity : mean)} ± ${prose(standardError)}, median ${prose(median ?? Infinity)}`,
+      `loss ${prose(loss.mean, 4)}`,
+      left.join(", "),
+    ];
+  });
+}
