@@ -18,6 +18,26 @@ export function positive(text: string): number {
   return value;
 }
 
+/** The parser of an option that takes numbers with commas between them. */
+export function numbers(count: number): (text: string) => number[] {
+  return (text) => {
+    const values = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+    if (values.length !== count || !values.every(Number.isFinite))
+      throw new InvalidArgumentError(
+        `Expected ${count} numbers with commas between them but received "${text}".`,
+      );
+    return values;
+  };
+}
+
+/** The parser of an option that takes a number ≥ 0. */
+export function nonNegative(text: string): number {
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (!Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError(`Expected a number ≥ 0 but received "${text}".`);
+  return value;
+}
+
 export const dtypeOption = () =>
   new Option("--dtype <type>", "arithmetic of a pass").choices(["float32", "float64", "bfloat16"]);
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../experiments/index.js";
+import { checkpointsCommand } from "./commands/checkpoints.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { fetchLibtorchCommand } from "./commands/fetch-libtorch.js";
 import { hessianCommand } from "./commands/hessian.js";
@@ -21,6 +22,7 @@ export async function run(args: readonly string[]): Promise<number> {
     measureCommand,
     landscapeCommand,
     hessianCommand,
+    checkpointsCommand,
     reportCommand,
     doctorCommand,
     fetchLibtorchCommand,

@@ -26,10 +26,12 @@ export interface Ended {
  * Runs the command in a process of its own.
  *
  * @param onOutput called with what was written to standard error so far; it may signal the process
+ * @param killAfter milliseconds after which it is killed
  */
 export function command(
   args: readonly string[],
   onOutput: (stderr: string, kill: (signal: NodeJS.Signals) => void) => void = () => {},
+  killAfter?: number,
 ): Promise<Ended> {
   if (!existsSync(main)) throw new Error(`Expected ${main}: run \`npm run build:ts\` first`);
   const child = spawn(process.execPath, [main, ...args], {
@@ -45,9 +47,13 @@ export function command(
     stderr += text;
     onOutput(stderr, (signal) => child.kill(signal));
   });
+  const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), killAfter);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code, signal, stdout, stderr });
+    });
   });
 }
 

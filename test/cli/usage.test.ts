@@ -5,7 +5,16 @@ import { command, temporaryFolder, writeConfiguration } from "./helpers.js";
 
 const folder = temporaryFolder();
 const config = writeConfiguration(folder);
-const names = ["train", "measure", "landscape", "hessian", "report", "doctor", "fetch-libtorch"];
+const names = [
+  "train",
+  "measure",
+  "landscape",
+  "hessian",
+  "checkpoints",
+  "report",
+  "doctor",
+  "fetch-libtorch",
+];
 
 describe("help", () => {
   it.each(names)("of %s has an example, --json and exit code 0", async (name) => {

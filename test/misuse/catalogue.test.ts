@@ -9,6 +9,7 @@ import { createRows, loadRows } from "./models.js";
 import { optimizerRows, optimizerUseRows, scheduleRows } from "./optimizers.js";
 import { directionRows, passRows } from "./passes.js";
 import { digitRows, reportRows } from "./reports.js";
+import { checkpointListRows, seriesRows } from "./series.js";
 import { makeWorld, ordinaryUse, type Row, type World } from "./world.js";
 
 const areas: Record<string, Row[]> = {
@@ -32,6 +33,8 @@ const areas: Record<string, Row[]> = {
   configurations: configurationRows,
   training: trainRows,
   "frozen weights": frozenRows,
+  series: seriesRows,
+  "lists of checkpoints": checkpointListRows,
   reports: reportRows,
   digits: digitRows,
 };
