@@ -32,3 +32,21 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) all.push(item);
   return all;
 }
+
+/** An .npy file with this header and these bytes. */
+export function npy(
+  descr: string,
+  shape: string,
+  data: Uint8Array,
+  { major = 1, order = "False" } = {},
+): Buffer {
+  const dictionary = `{'descr': ${descr}, 'fortran_order': ${order}, 'shape': ${shape}, }`;
+  const prefix = major === 1 ? 10 : 12;
+  const text = Buffer.from(`${dictionary.padEnd(128 - prefix - 1)}\n`, "latin1");
+  const head = Buffer.alloc(prefix);
+  head.write("\x93NUMPY", "latin1");
+  head[6] = major;
+  if (major === 1) head.writeUInt16LE(text.length, 8);
+  else head.writeUInt32LE(text.length, 8);
+  return Buffer.concat([head, text, data]);
+}

@@ -1,20 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { concatenated, openTokenFile, tokensInMemory } from "../../lib/data/index.js";
-import { failure, put, temporaryFolder } from "./helpers.js";
+import { failure, npy, put, temporaryFolder } from "./helpers.js";
 
 const folder = temporaryFolder();
 
-function npy(descr: string, shape: string, data: Uint8Array, { major = 1, order = "False" } = {}): Buffer {
-  const dictionary = `{'descr': ${descr}, 'fortran_order': ${order}, 'shape': ${shape}, }`;
-  const prefix = major === 1 ? 10 : 12;
-  const text = Buffer.from(`${dictionary.padEnd(128 - prefix - 1)}\n`, "latin1");
-  const head = Buffer.alloc(prefix);
-  head.write("\x93NUMPY", "latin1");
-  head[6] = major;
-  if (major === 1) head.writeUInt16LE(text.length, 8);
-  else head.writeUInt32LE(text.length, 8);
-  return Buffer.concat([head, text, data]);
-}
 const bytesOf = (data: ArrayBufferView) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 const three = [7, 65535, 256];
 const two = bytesOf(new Uint16Array(three));
