@@ -1,4 +1,5 @@
 import { checkChoice, checkNumber, checkOptions } from "../checks.js";
+import { expected } from "../errors.js";
 import { badData } from "./errors.js";
 import { permutation, random } from "./random.js";
 import { checkStream, type TokenStream } from "./tokens.js";
@@ -127,6 +128,23 @@ export class TokenBatches {
     const generator = random("token batch", this.#seed, step);
     const places = this.trainingTokens - this.#sequence;
     return this.#windows(rows.map(() => ({ start: generator.below(places), tokens: this.#sequence })));
+  }
+
+  /**
+   * Training sequences in the order of epochs, whatever the sampling is: those at the given places, which count from 0
+   * over all epochs.
+   */
+  async sequences(places: readonly number[]): Promise<TokenBatch> {
+    if (!Array.isArray(places) || places.length === 0)
+      throw expected("an array of at least one place", "places", places);
+    return this.#windows(
+      places.map((n, i) => this.#nth(checkNumber(n, `places[${i}]`, { minimum: 0, integer: true }))),
+    );
+  }
+
+  /** Tokens of the training sequence at a place, as `sequences` counts them, that a loss counts. */
+  tokensAt(place: number): number {
+    return this.#nth(checkNumber(place, "place", { minimum: 0, integer: true })).tokens;
   }
 
   /** A validation batch; `index` counts from 0 and is below `validationBatches`. */
