@@ -87,7 +87,7 @@ export function checkFrozenOptions(options: unknown) {
   const hessian = given.hessian === undefined ? undefined : checkHessian(given.hessian, model);
   return {
     model,
-    batchAt: checkBatches(batches, skipped + measured),
+    batchAt: checkBatches(batches, "options.batches", skipped + measured),
     optimizer: optimizer as OptimizerChoice | undefined,
     direction: direction === undefined ? undefined : checkDirection(direction, "options.direction"),
     accumulate: skipped,
@@ -106,12 +106,15 @@ export function checkFrozenOptions(options: unknown) {
   };
 }
 
-function checkBatches(batches: unknown, needed: number): (index: number) => Batch | Promise<Batch> {
+/** A function that gives the batch of each place. */
+export function checkBatches(
+  batches: unknown,
+  subject: string,
+  needed: number,
+): (index: number) => Batch | Promise<Batch> {
   if (typeof batches === "function") return batches as (index: number) => Batch | Promise<Batch>;
-  if (!Array.isArray(batches))
-    throw expected("an array of batches or a function", "options.batches", batches);
-  if (batches.length < needed)
-    throw expected(`at least ${needed} batches`, "options.batches", batches.length, "range");
+  if (!Array.isArray(batches)) throw expected("an array of batches or a function", subject, batches);
+  if (batches.length < needed) throw expected(`at least ${needed} batches`, subject, batches.length, "range");
   return (index) => batches[index];
 }
 

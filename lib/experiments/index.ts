@@ -16,6 +16,21 @@ export {
 } from "./frozen-sharpness.js";
 export { type LandscapeOptions, lossAlong } from "./landscape.js";
 export type { OptimizerChoice } from "./make-optimizer.js";
+export {
+  type MixCrossing,
+  type MixPoint,
+  type MixRecommendation,
+  type MixSummary,
+  summarizeMix,
+} from "./mix-summary.js";
+export {
+  type MixCost,
+  type MixMeasurement,
+  type MixSweepEvent,
+  type MixSweepResult,
+  sweepMix,
+} from "./mix-sweep.js";
+export type { MixSweepOptions } from "./mix-sweep-options.js";
 export { isExampleData } from "./open-data.js";
 export type {
   CurvatureRecord,
