@@ -1,0 +1,162 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { writeReport } from "../../lib/report/index.js";
+import { failure, temporaryFolder } from "../data/helpers.js";
+
+const folder = temporaryFolder();
+
+/** λc over batches: the mean and its error, and how many batches had none. */
+const sharpness = (mean: number | null, nonDescent = 0) => ({
+  mean,
+  standardError: mean === null ? null : mean / 10,
+  count: mean === null ? 0 : 4 - nonDescent,
+  median: mean,
+  nonDescent,
+  unbounded: 0,
+});
+const estimate = (mean: number) => ({ mean, standardError: 0.1, count: 4 });
+
+interface Checkpoint {
+  name: string;
+  mean: number | null;
+  nonDescent?: number;
+  parts?: Record<string, number | null>;
+}
+
+/** A series' directory, as `measureCheckpoints` leaves it. */
+function write(name: string, checkpoints: Checkpoint[], change: object = {}, more: object[] = []): string {
+  const directory = path.join(folder, name);
+  mkdirSync(directory);
+  const listed = checkpoints.map(({ name }, i) => {
+    return { name, directory: `/models/${name}`, step: 10 * (i + 1), tokens: null };
+  });
+  const failed = { name: "broken", directory: "/models/broken", step: 99, tokens: null };
+  const config = { data: "text.jsonl", batch: { size: 2 }, accumulate: 3, measure: 4, ...change };
+  const stored = {
+    ...config,
+    checkpoints: [...listed, failed],
+    created: "2026-01-02T03:04:05.678Z",
+    versions: {},
+  };
+  writeFileSync(path.join(directory, "config.json"), JSON.stringify(stored));
+  const records = checkpoints.map(({ name, mean, nonDescent, parts = {} }) => ({
+    type: "checkpoint",
+    checkpoint: `/models/${name}`,
+    parameterCount: 1234,
+    direction: "accumulated",
+    accumulated: 3,
+    criticalSharpness: sharpness(mean, nonDescent ?? (mean === null ? 4 : 0)),
+    loss: estimate(2),
+    parts: Object.fromEntries(Object.entries(parts).map(([part, value]) => [part, sharpness(value)])),
+    directionalSharpness: null,
+    preconditioned: null,
+    forwardPasses: 12,
+    seconds: 1,
+  }));
+  const lines = [...records, ...more].map((record) => `${JSON.stringify(record)}\n`);
+  writeFileSync(path.join(directory, "metrics.jsonl"), lines.join(""));
+  return directory;
+}
+
+const read = (directory: string, file: string) => readFileSync(path.join(directory, file), "utf8");
+const elements = (svg: string, className: string, tag: string) =>
+  (
+    new RegExp(`<g[^>]*class="${className}"[^>]*>(.*?)</g>`, "s")
+      .exec(svg)?.[1]
+      ?.match(new RegExp(`<${tag}[ >]`, "g")) ?? []
+  ).length;
+
+describe("the report of a series", () => {
+  const checkpoints = [
+    { name: "step10", mean: 100 },
+    { name: "step20", mean: 200, nonDescent: 2 },
+    { name: "step30", mean: null },
+    { name: "step40", mean: 150 },
+  ];
+
+  it("has a point and a bar for each checkpoint, a ring and a triangle where Δ does not descend", async () => {
+    const directory = write("plain", checkpoints);
+    await writeReport(directory);
+    const svg = read(directory, "figures/critical-sharpness.svg");
+    expect(elements(svg, "critical-bars", "line")).toBe(3);
+    expect(elements(svg, "some-non-descent", "circle")).toBe(1);
+    expect(svg).toContain("some batches non-descent (1)");
+    expect(svg).toContain("non-descent (1)");
+    expect(svg).toContain("λ");
+    const html = read(directory, "report.html");
+    expect(html).toContain("Critical sharpness over checkpoints");
+    expect(html).toContain("2 of 4 non-descent");
+    expect(html).toContain("4 of 5");
+  });
+
+  it("has a line of its table for each checkpoint and each part", async () => {
+    const parts = { attention: 7, mlp: null };
+    const directory = write("parts", [{ name: 'step10 "a", b', mean: 100, parts }], { parts: ["kinds"] });
+    const report = await writeReport(directory);
+    const [head, ...rows] = read(directory, "metrics.csv").trimEnd().split("\n");
+    expect(head?.split(",").slice(0, 6)).toEqual(
+      "checkpoint,step,tokens,part,criticalSharpness,standardError".split(","),
+    );
+    expect(rows.map((row) => row.split(",").slice(-15).slice(0, 3))).toEqual([
+      ["all", "100", "10"],
+      ["attention", "7", "0.7"],
+      ["mlp", "Infinity", ""],
+    ]);
+    expect(rows[0]).toMatch(/^"step10 ""a"", b",10,,all,/);
+    const map = readFileSync(report.figures["critical-sharpness-by-kinds"]?.svg as string, "utf8");
+    expect(elements(map, "cells", "rect")).toBe(2);
+    expect(map).toContain("∞ (non-descent)");
+  });
+
+  it("has maps of blocks in the model's order, from a series that has both", async () => {
+    const parts = {
+      embeddings: 1,
+      "layer 0": 2,
+      "layer 1": 3,
+      "last norm": 4,
+      attention: 5,
+      mlp: 6,
+      norms: 7,
+    };
+    const directory = write(
+      "both",
+      [
+        { name: "step10", mean: 9, parts },
+        { name: "step20", mean: 9, parts },
+      ],
+      {
+        parts: ["blocks", "kinds"],
+      },
+    );
+    const { figures } = await writeReport(directory);
+    const rowsOf = (by: string) => {
+      const svg = readFileSync(figures[`critical-sharpness-by-${by}`]?.svg as string, "utf8");
+      return elements(svg, "cells", "rect") / 2;
+    };
+    expect([rowsOf("blocks"), rowsOf("kinds")]).toEqual([4, 4]);
+  });
+
+  it("tells what failed, unless it was measured after all", async () => {
+    const failed = (name: string) => ({
+      type: "failure",
+      checkpoint: `/models/${name}`,
+      message: `no ${name}`,
+    });
+    const directory = write("failed", checkpoints, {}, [failed("broken"), failed("step10")]);
+    await writeReport(directory);
+    const html = read(directory, "report.html");
+    expect(html).toContain("no broken");
+    expect(html).not.toContain("no step10");
+  });
+
+  it("is refused where no checkpoint was measured, or a record is none", async () => {
+    await expect(writeReport(write("empty", []))).rejects.toEqual(
+      failure("ERR_RUN_DIRECTORY", "at least one checkpoint"),
+    );
+    const damaged = write("damaged", checkpoints, {}, [{ type: "checkpoint", checkpoint: "a" }]);
+    await expect(writeReport(damaged)).rejects.toEqual(failure("ERR_RUN_DIRECTORY", "line 5"));
+    const changed = write("changed", checkpoints, { measure: -1 });
+    await expect(writeReport(changed)).rejects.toEqual(failure("ERR_CONFIGURATION", "measure"));
+  });
+});
