@@ -1,5 +1,56 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, it } from "vitest";
+import type { CurvatureRecord } from "../../lib/experiments/records.js";
+import { writeComparison } from "../../lib/report/index.js";
 import { runNames } from "../../lib/report/run-differences.js";
+import { configuration, find, measurement, step, temporaryFolder, writeRun } from "./helpers.js";
+
+const folder = temporaryFolder();
+
+/** A run of 10 steps at learning rate 0.1 whose λmax is `least` at first and 2 more at every step. */
+function run(name: string, least: number, learningRate: number): string {
+  const records = Array.from({ length: 10 }, (_, i) => {
+    const curvature: CurvatureRecord = {
+      type: "curvature",
+      step: i + 1,
+      learningRate: 0.1,
+      hessian: { eigenvalue: least + 2 * i, residual: 0.1, iterations: 3, converged: true },
+      preconditioned: null,
+      directionalSharpness: 5,
+      threshold: 20,
+      seconds: 1,
+    };
+    return [step(i + 1, { learningRate: 0.1, measurement: measurement(10) }), curvature];
+  }).flat();
+  const change = { ...configuration, optimizer: { type: "sgd", learningRate } } as typeof configuration;
+  return writeRun(path.join(folder, name), records, change);
+}
+
+describe("a comparison of runs", () => {
+  it("says where each sits relative to its threshold", async () => {
+    const out = path.join(folder, "both");
+    const directories = [run("high", 12, 0.1), run("low", 0, 0.2)];
+    const { runs, html, png, csv } = await writeComparison(directories, out);
+    // 12, 14, … 30 of 20: at the threshold from step 5 on, 1, 1.1, … 1.5. The other reaches 18 of 20.
+    expect(runs).toMatchObject([
+      { name: "η = 0.1", from: 5, to: 10, most: 1.5, largest: { median: 1.25, count: 6 } },
+      { name: "η = 0.2", from: null, to: null, most: 0.9, largest: { median: 0.8, count: 3 } },
+    ]);
+    expect(runs[0]?.critical?.median).toBeCloseTo(0.5, 12);
+    expect(runs[0]?.directional?.median).toBeCloseTo(0.25, 12);
+    expect(existsSync(png)).toBe(true);
+    expect(readFileSync(csv, "utf8").split("\n")).toHaveLength(1 + 2 * 30 + 1);
+    const page = readFileSync(html, "utf8");
+    expect(find(page, "figure svg")).toHaveLength(5);
+    expect(page).toContain("1.25 (quartiles 1.13 and 1.38 of 6 values)");
+  });
+
+  it("needs second derivatives, and says how to get them", async () => {
+    const plain = writeRun(path.join(folder, "plain"), [step(1)]);
+    await expect(writeComparison([plain], path.join(folder, "none"))).rejects.toThrow(/--hessian-every N$/);
+  });
+});
 
 describe("names of runs", () => {
   const run = (learningRate: number, size: number, more = {}) => ({

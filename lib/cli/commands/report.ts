@@ -4,14 +4,25 @@ import { print, strings } from "../output.js";
 
 export function reportCommand(): Command {
   return new Command("report")
-    .description("Write the report of a run: report.html, report.png and its figures.")
-    .argument("<run-dir>", "a run directory, of a run that is under way too")
+    .description(
+      "Write the report of a run: report.html, report.png and its figures. Of several runs: one that compares them.",
+    )
+    .argument("<run-dir...>", "run directories, of runs that are under way too")
+    .option("--out <dir>", "where the comparison of several runs goes (default: runs/comparison)")
     .addOption(jsonOption())
-    .addHelpText("after", "\nExample:\n  critical-sharpness report runs/quickstart")
-    .action(async (directory: string, { json }: CommonOptions) => {
+    .addHelpText(
+      "after",
+      "\nExample:\n  critical-sharpness report runs/quickstart\n  critical-sharpness report runs/low runs/high --out runs/both",
+    )
+    .action(async (directories: string[], { out, json }: CommonOptions & { out?: string }) => {
       // Loaded when it is needed: what draws is large.
-      const { writeReport } = await import("../../report/index.js");
-      const report = await writeReport(directory);
-      print(report, json, () => strings(report));
+      const { writeComparison, writeReport } = await import("../../report/index.js");
+      if (directories.length === 1 && out === undefined) {
+        const report = await writeReport(directories[0] as string);
+        print(report, json, () => strings(report));
+        return;
+      }
+      const { runs, ...report } = await writeComparison(directories, out ?? "runs/comparison");
+      print({ ...report, runs }, json, () => strings(report));
     });
 }
