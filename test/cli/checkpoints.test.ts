@@ -82,6 +82,16 @@ describe("checkpoints", () => {
     });
   });
 
+  it("takes token ids without a header", async () => {
+    const ids = place("ids.npy");
+    writeFileSync(ids, new Uint8Array(Uint32Array.from({ length: 400 }, (_, i) => i % 256).buffer));
+    const args = [place("models/step1"), ...flags.slice(2), "--data", ids, "--out", place("ids")];
+    const { code } = await command(["checkpoints", ...args, "--token-type", "uint32"]);
+    expect(code).toBe(0);
+    const untold = await command(["checkpoints", ...args, "--out", place("untold")]);
+    expect(untold).toMatchObject({ code: 1, stderr: expect.stringContaining("uint32") });
+  });
+
   it("ends with 1 when a checkpoint fails, and has measured the others", async () => {
     const own = await makeCheckpoints(place("broken"), 2);
     writeFileSync(path.join(own[0] as string, "model.safetensors"), "cut");

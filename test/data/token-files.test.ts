@@ -1,5 +1,7 @@
+import { statSync } from "node:fs";
+import { open, truncate } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { concatenated, openTokenFile, tokensInMemory } from "../../lib/data/index.js";
+import { concatenated, openTokenFile, TokenBatches, tokensInMemory } from "../../lib/data/index.js";
 import { failure, npy, put, temporaryFolder } from "./helpers.js";
 
 const folder = temporaryFolder();
@@ -38,6 +40,27 @@ describe("token files", () => {
   it("reads from the middle", async () => {
     await using stream = await openTokenFile(put(folder, "m.npy", npy("'<u2'", "(3,)", two)));
     expect(Array.from(await stream.read(1, 2))).toEqual([65535, 256]);
+  });
+
+  it("reads what is larger than memory where it is asked for", async () => {
+    const count = 6e9;
+    const file = put(folder, "large.npy", npy("'<u4'", `(${count},)`, new Uint8Array()));
+    const start = statSync(file).size;
+    // No block of it is on the disk but the last.
+    await truncate(file, start + 4 * count);
+    const handle = await open(file, "r+");
+    await handle.write(four, 0, 12, start + 4 * (count - 3));
+    await handle.close();
+    await using stream = await openTokenFile(file);
+    expect(stream.length).toBe(count);
+    expect(Array.from(await stream.read(count - 4, 4))).toEqual([0, 7, 100_000, 256]);
+    const batches = new TokenBatches(stream, {
+      size: 1,
+      sequence: 3,
+      seed: 1,
+      validationFraction: 4.5 / count,
+    });
+    expect(Array.from((await batches.validation(0)).labels)).toEqual([7, 100_000, 256]);
   });
 
   it.each([

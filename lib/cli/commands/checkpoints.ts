@@ -34,6 +34,7 @@ interface CheckpointsFlags extends CommonOptions {
   list?: string;
   field?: string;
   template?: string;
+  tokenType?: "uint16" | "uint32";
   tokenizer?: string;
   separator?: string;
   endOfText?: boolean;
@@ -113,6 +114,12 @@ export function checkpointsCommand(setStatus: SetStatus): Command {
 
 function textOptions(command: Command): Command {
   return command
+    .addOption(
+      new Option("--token-type <type>", "of token ids without a header, as OLMo's .npy are").choices([
+        "uint16",
+        "uint32",
+      ]),
+    )
     .option("--field <name>", 'of JSON Lines and Parquet: where the text is (default: "text")')
     .option("--template <text>", 'in place of a field: "{question}\\n{answer}"')
     .option("--tokenizer <file>", 'a tokenizer.json, or "bytes" (default: that of the checkpoints)')
@@ -165,6 +172,7 @@ function configurationOf(flags: CheckpointsFlags): SeriesConfigurationInput {
   const { tolerance, method } = flags;
   const unescaped = (text?: string) => text?.replaceAll("\\n", "\n").replaceAll("\\t", "\t");
   const text = {
+    dtype: flags.tokenType,
     field,
     template: unescaped(template),
     tokenizer,
