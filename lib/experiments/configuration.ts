@@ -112,7 +112,7 @@ function resolveModel(
   if (!checkedSeed.success)
     throw new TypeError(`Expected an integer ≥ 0 for model.seed but received ${JSON.stringify(own)}`);
   if (initialization !== undefined)
-    checkChoice(initialization, "model.initialization", ["gpt2", "pytorch", "he", "zeros"]);
+    checkChoice(initialization, "model.initialization", ["gpt2", "normal", "pytorch", "he", "zeros"]);
   try {
     configureModel(config);
   } catch (error) {

@@ -132,7 +132,7 @@ class Resources implements AsyncDisposable {
 }
 
 function firstModel({ model, dtype }: TrainConfiguration): Promise<Model> {
-  if ("directory" in model) return loadModel(model.directory, { dtype });
+  if ("directory" in model) return loadModel(model.directory as string, { dtype });
   const { seed, initialization, ...config } = model;
   return createModel(config as ModelConfigInput, { dtype, seed, initialization });
 }

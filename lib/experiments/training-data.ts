@@ -6,6 +6,7 @@ import {
   type TokenBatches,
   type TokenStream,
 } from "../data/index.js";
+import { configureModel } from "../models/configuration.js";
 import { Batch, type ModelConfig } from "../models/index.js";
 import type { TrainConfiguration } from "./configuration.js";
 import { badConfiguration } from "./configuration-errors.js";
@@ -88,14 +89,13 @@ export async function closeData(opened: TokenStream | ExampleSet): Promise<void>
   if ("read" in opened) await opened[Symbol.asyncDispose]();
 }
 
-/** What a language model says of its tokens: the keys that every family has. */
+/** What a language model says of its tokens, and the key of its context. */
 function languageSizes(
   model: ModelConfig,
-): { vocabulary: number; contextLength: number; key: string } | undefined {
-  const sizes = model as Partial<Record<"vocab_size" | "n_positions" | "max_position_embeddings", number>>;
-  if (sizes.vocab_size === undefined) return undefined;
-  const key = sizes.n_positions === undefined ? "max_position_embeddings" : "n_positions";
-  return { vocabulary: sizes.vocab_size, contextLength: sizes[key] ?? longestDefault, key };
+): { vocabularySize: number; contextLength: number; key: string } | undefined {
+  const { language } = configureModel(model);
+  const key = model.model_type === "gpt2" ? "n_positions" : "max_position_embeddings";
+  return language && { ...language, key };
 }
 
 function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, { batch }: DataUse): void {
@@ -105,14 +105,10 @@ function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, { batch 
   if (language) {
     if (!("read" in opened))
       throw bad("text or tokens, as the model is a language model,", "data", "examples");
-    const { vocabularySize = 0 } = opened;
-    const { vocabulary, contextLength, key } = language;
-    if (vocabularySize > vocabulary)
-      throw bad(
-        `at least ${vocabularySize}, the vocabulary of the data,`,
-        "model.vocab_size",
-        `${vocabulary}`,
-      );
+    const { vocabularySize: needed = 0 } = opened;
+    const { vocabularySize, contextLength, key } = language;
+    if (needed > vocabularySize)
+      throw bad(`at least ${needed}, the vocabulary of the data,`, "model.vocab_size", `${vocabularySize}`);
     if ((batch.sequence ?? 1) > contextLength)
       throw bad(`at most ${contextLength}, the model's ${key},`, "batch.sequence", `${batch.sequence}`);
     return;

@@ -1,6 +1,8 @@
-import { checkBoolean, checkChoice, checkNumber, checkOptions } from "../checks.js";
+import { checkChoice, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
-import type { Activation, Initialization, NativeModelDescription } from "../native/surface.js";
+import type { Initialization, NativeModelDescription } from "../native/surface.js";
+import type { Checkpoint } from "./families/family.js";
+import { type FamilyName, families, familyNames } from "./families/index.js";
 
 /** A multilayer perceptron, our own format (design: layer sizes from input to output). */
 export interface MlpConfig {
@@ -25,47 +27,35 @@ export interface Gpt2Config {
   tie_word_embeddings: boolean;
 }
 
-export type ModelConfig = MlpConfig | Gpt2Config;
+/**
+ * A configuration of one of Hugging Face's other decoders, as it was given. Keys that are left out have transformers'
+ * values; one that would change a loss and is not understood is an error.
+ */
+export interface DecoderConfig {
+  model_type: Exclude<FamilyName, "gpt2">;
+  [key: string]: unknown;
+}
+
+export type ModelConfig = MlpConfig | Gpt2Config | DecoderConfig;
 /** What `createModel` takes: keys with a Hugging Face default may be left out. */
-export type ModelConfigInput = MlpConfig | ({ model_type: "gpt2" } & Partial<Omit<Gpt2Config, "model_type">>);
+export type ModelConfigInput =
+  | MlpConfig
+  | ({ model_type: "gpt2" } & Partial<Omit<Gpt2Config, "model_type">>)
+  | DecoderConfig;
 
 export interface ConfiguredModel {
   config: ModelConfig;
+  /** The configuration as it is written to `config.json`: as it was given, so that transformers opens it too. */
+  file: Record<string, unknown>;
   description: NativeModelDescription;
   defaultInitialization: Initialization;
+  /** What checkpoints of a language model call things. */
+  checkpoint?: Checkpoint;
+  /** Of a language model: its vocabulary, and the tokens in a sequence as it was trained. */
+  language?: { vocabularySize: number; contextLength: number };
 }
 
-const gpt2Defaults: Omit<Gpt2Config, "model_type"> = {
-  vocab_size: 50257,
-  n_positions: 1024,
-  n_embd: 768,
-  n_layer: 12,
-  n_head: 12,
-  n_inner: null,
-  activation_function: "gelu_new",
-  layer_norm_epsilon: 1e-5,
-  tie_word_embeddings: true,
-};
-
-/** Keys of a GPT-2 configuration that can change a loss only by these values; we know no other. */
-const gpt2Fixed: Record<string, unknown> = {
-  scale_attn_weights: true,
-  scale_attn_by_inverse_layer_idx: false,
-  add_cross_attention: false,
-};
-/** Keys that change no loss: dropout (off in every measurement), generation, bookkeeping, training. */
-const ignoredKeys =
-  /^(architectures|(attn|embd|resid)_pdrop|.*_token_id|initializer_range|n_ctx|summary_.*|task_specific_params|torch_dtype|dtype|transformers_version|use_cache|gradient_checkpointing|output_.*|return_dict.*|reorder_and_upcast_attn|id2label|label2id|problem_type|chunk_size_feed_forward|is_encoder_decoder|is_decoder|_.*)$/;
-
-const activations: Record<string, Activation> = {
-  gelu: "gelu",
-  gelu_new: "gelu_tanh",
-  gelu_pytorch_tanh: "gelu_tanh",
-  relu: "relu",
-  tanh: "tanh",
-};
-const largestSize = 2 ** 31 - 1;
-const size = { minimum: 1, maximum: largestSize, integer: true };
+const size = { minimum: 1, maximum: 2 ** 31 - 1, integer: true };
 
 /**
  * Checks a model configuration and says what the native side has to build.
@@ -74,13 +64,14 @@ const size = { minimum: 1, maximum: largestSize, integer: true };
  */
 export function configureModel(input: unknown): ConfiguredModel {
   const raw = checkOptions(input, "the model configuration");
-  const type = checkChoice(raw.model_type, "config.model_type", ["mlp", "gpt2"]);
-  return type === "mlp" ? configureMlp(raw) : configureGpt2(raw);
+  const type = checkChoice(raw.model_type, "config.model_type", ["mlp", ...familyNames]);
+  return type === "mlp" ? configureMlp(raw) : configureDecoder(raw, type);
 }
 
 function configureMlp(raw: Record<string, unknown>): ConfiguredModel {
   const { model_type, layer_sizes, activation, loss, ...rest } = raw;
-  rejectUnknown(rest, () => false);
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) throw expected("only known keys", "the model configuration", unknown, "range");
   if (!Array.isArray(layer_sizes) || layer_sizes.length < 2)
     throw expected("an array of at least two sizes", "config.layer_sizes", layer_sizes);
   const config: MlpConfig = {
@@ -91,6 +82,7 @@ function configureMlp(raw: Record<string, unknown>): ConfiguredModel {
   };
   return {
     config,
+    file: { ...config },
     description: {
       kind: "mlp",
       layerSizes: [...config.layer_sizes],
@@ -101,65 +93,17 @@ function configureMlp(raw: Record<string, unknown>): ConfiguredModel {
   };
 }
 
-function configureGpt2(raw: Record<string, unknown>): ConfiguredModel {
-  const given = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined));
-  rejectUnknown(
-    given,
-    (key) =>
-      Object.hasOwn(gpt2Defaults, key) ||
-      Object.hasOwn(gpt2Fixed, key) ||
-      key === "model_type" ||
-      ignoredKeys.test(key),
-  );
-  for (const [key, only] of Object.entries(gpt2Fixed))
-    if (Object.hasOwn(given, key) && given[key] !== only)
-      throw expected(JSON.stringify(only), `config.${key}`, given[key], "range");
-  const all: Record<string, unknown> = { ...gpt2Defaults, ...given };
-  const count = (key: string) => checkNumber(all[key], `config.${key}`, size);
-  const config: Gpt2Config = {
-    model_type: "gpt2",
-    vocab_size: count("vocab_size"),
-    n_positions: count("n_positions"),
-    n_embd: count("n_embd"),
-    n_layer: count("n_layer"),
-    n_head: count("n_head"),
-    n_inner: all.n_inner === null ? null : count("n_inner"),
-    activation_function: checkChoice(all.activation_function, "config.activation_function", [
-      "gelu",
-      "gelu_new",
-      "gelu_pytorch_tanh",
-      "relu",
-      "tanh",
-    ]),
-    layer_norm_epsilon: checkNumber(all.layer_norm_epsilon, "config.layer_norm_epsilon", { above: 0 }),
-    tie_word_embeddings: checkBoolean(all.tie_word_embeddings, "config.tie_word_embeddings"),
-  };
-  if (config.n_embd % config.n_head !== 0)
-    throw expected(`a divisor of n_embd (${config.n_embd})`, "config.n_head", config.n_head, "range");
+function configureDecoder(raw: Record<string, unknown>, type: FamilyName): ConfiguredModel {
+  const family = families[type];
+  const { values, description, contextLength } = family.configure(raw);
+  // GPT-2's settings all have names of their own: its configuration is the whole of them.
+  const config = (type === "gpt2" ? { model_type: type, ...values } : structuredClone(raw)) as ModelConfig;
   return {
     config,
-    description: {
-      kind: "gpt2",
-      vocabularySize: config.vocab_size,
-      contextLength: config.n_positions,
-      width: config.n_embd,
-      layers: config.n_layer,
-      heads: config.n_head,
-      innerWidth: config.n_inner ?? 4 * config.n_embd,
-      activation: activations[config.activation_function] as Activation,
-      normEpsilon: config.layer_norm_epsilon,
-      tied: config.tie_word_embeddings,
-    },
-    defaultInitialization: "gpt2",
+    file: { architectures: [family.architecture], ...raw, ...config },
+    description,
+    defaultInitialization: type === "gpt2" ? "gpt2" : "normal",
+    checkpoint: family,
+    language: { vocabularySize: description.vocabularySize, contextLength },
   };
-}
-
-function rejectUnknown(keys: Record<string, unknown>, known: (key: string) => boolean): void {
-  const unknown = Object.keys(keys).find((key) => !known(key));
-  if (unknown !== undefined) throw expected("only known keys", "the model configuration", unknown, "range");
-}
-
-/** The configuration as it is written to `config.json`, so that Hugging Face transformers opens it too. */
-export function configFile(config: ModelConfig): Record<string, unknown> {
-  return config.model_type === "gpt2" ? { architectures: ["GPT2LMHeadModel"], ...config } : { ...config };
 }

@@ -15,9 +15,21 @@ export interface ModelOptions {
 export interface CreateOptions extends ModelOptions {
   /** The same seed gives the same bits. Default 0. */
   seed?: number;
-  /** GPT-2: "gpt2". MLP: "pytorch" (torch.nn.Linear's, the default) or "he". Any: "zeros". */
+  /**
+   * Language models: "gpt2" (GPT-2's default) or "normal" (the others': N(0, initializer_range²), biases 0, norms 1).
+   * MLP: "pytorch" (torch.nn.Linear's, the default) or "he". Any: "zeros".
+   */
   initialization?: Initialization;
 }
+
+/** @internal */
+export const initializations = [
+  "gpt2",
+  "normal",
+  "pytorch",
+  "he",
+  "zeros",
+] as const satisfies Initialization[];
 
 /**
  * Makes a model with fresh weights.
@@ -32,7 +44,7 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
   const initialization =
     options.initialization === undefined
       ? configured.defaultInitialization
-      : checkChoice(options.initialization, "options.initialization", ["gpt2", "pytorch", "he", "zeros"]);
+      : checkChoice(options.initialization, "options.initialization", initializations);
   const handle = native().createModel(configured.description, dtype);
   try {
     await handle.initialize(initialization, seed);
@@ -40,7 +52,7 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
     handle.dispose();
     throw error;
   }
-  return new Model(handle, configured.config);
+  return new Model(handle, configured);
 }
 
 /** @internal */

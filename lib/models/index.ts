@@ -1,6 +1,6 @@
 export { Batch, type ExampleData, type TokenData } from "./batch.js";
 export { loadBatch, loadBatches } from "./batch-files.js";
-export type { Gpt2Config, MlpConfig, ModelConfig, ModelConfigInput } from "./configuration.js";
+export type { DecoderConfig, Gpt2Config, MlpConfig, ModelConfig, ModelConfigInput } from "./configuration.js";
 export { type CreateOptions, createModel, type ModelOptions } from "./create.js";
 export { Curvature, type CurvatureProductResult, type ProductOptions } from "./curvature.js";
 export { Direction } from "./direction.js";

@@ -12,7 +12,7 @@ import {
 import { withSignal } from "../native/cancel.js";
 import type { ComputeDtype, NativeModel, NativePerturbation } from "../native/surface.js";
 import { Batch } from "./batch.js";
-import { configFile, type ModelConfig } from "./configuration.js";
+import type { ConfiguredModel, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
 import { ParameterSet } from "./parameters.js";
 import { writeSafetensors } from "./safetensors-writer.js";
@@ -47,11 +47,13 @@ const digestChunk = 4 << 20;
 /** A network with weights. */
 export class Model extends ParameterSet {
   readonly config: ModelConfig;
+  readonly #configFile: Record<string, unknown>;
 
   /** @internal Use `createModel` or `loadModel`. */
-  constructor(handle: NativeModel, config: ModelConfig) {
+  constructor(handle: NativeModel, { config, file }: Pick<ConfiguredModel, "config" | "file">) {
     super(handle);
     this.config = config;
+    this.#configFile = file;
   }
 
   /** Arithmetic of a pass. */
@@ -126,7 +128,7 @@ export class Model extends ParameterSet {
     );
     const file = path.join(directory, "config.json");
     await writing(file, async () => {
-      await writeFile(`${file}.tmp`, `${JSON.stringify(configFile(this.config), null, 2)}\n`);
+      await writeFile(`${file}.tmp`, `${JSON.stringify(this.#configFile, null, 2)}\n`);
       await rename(`${file}.tmp`, file);
     });
   }

@@ -1,33 +1,35 @@
 import path from "node:path";
 import type { TrainConfiguration } from "../experiments/configuration.js";
 import { configureModel } from "../models/configuration.js";
+import type { NativeDecoderDescription } from "../native/surface.js";
 import { counted, integerText, prose } from "./numbers.js";
 
 /** A model in words. */
 export function describeModel(model: TrainConfiguration["model"]): string {
   if ("directory" in model) return `from ${model.directory}`;
   const { seed: _, initialization: __, ...rest } = model;
-  const { config } = configureModel(rest);
+  const { config, description, language } = configureModel(rest);
   if (config.model_type === "mlp") {
     const sizes = config.layer_sizes.map(integerText).join(" → ");
     const loss = config.loss === "mse" ? "mean squared error" : "cross-entropy";
     return `multilayer perceptron ${sizes}, ${config.activation}, ${loss}`;
   }
+  const decoder = description as NativeDecoderDescription;
   return [
-    `GPT-2: ${counted(config.n_layer, "layer")}, width ${integerText(config.n_embd)}`,
-    counted(config.n_head, "head"),
-    `context ${integerText(config.n_positions)}`,
-    `vocabulary ${integerText(config.vocab_size)}`,
-    config.tie_word_embeddings ? "tied embeddings" : "untied embeddings",
+    `${config.model_type === "gpt2" ? "GPT-2" : config.model_type}: ${counted(decoder.layers.length, "layer")}`,
+    `width ${integerText(decoder.width)}`,
+    counted(decoder.heads, "head"),
+    `context ${integerText(language?.contextLength ?? 0)}`,
+    `vocabulary ${integerText(decoder.vocabularySize)}`,
+    decoder.names.head === undefined ? "tied embeddings" : "untied embeddings",
   ].join(", ");
 }
 
 /** Tokens in a sequence, if nothing else is asked for; undefined of a model that takes none, or of a file's. */
 export function contextLength(model: TrainConfiguration["model"]): number | undefined {
-  if ("directory" in model || model.model_type !== "gpt2") return undefined;
+  if ("directory" in model) return undefined;
   const { seed: _, initialization: __, ...rest } = model;
-  const { config } = configureModel(rest);
-  return config.model_type === "gpt2" ? config.n_positions : undefined;
+  return configureModel(rest).language?.contextLength;
 }
 
 /** Data in words. */

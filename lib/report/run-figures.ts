@@ -116,6 +116,6 @@ function thresholds(steps: readonly RunStep[]): Point[] {
 
 function lossLabel({ model }: RunRecords["configuration"]): string {
   if (!("model_type" in model)) return "loss";
-  if (model.model_type === "gpt2") return "cross-entropy (nats per token)";
+  if (model.model_type !== "mlp") return "cross-entropy (nats per token)";
   return model.loss === "mse" ? "mean squared error" : "cross-entropy (nats)";
 }

@@ -29,6 +29,10 @@ std::vector<bool> read_booleans(const Napi::Value& value, const std::string& sub
 /// `least_rank` to `most_rank` sizes ≥ 1 whose product is at most 2⁴⁰.
 std::vector<int64_t> read_shape(const Napi::Value& value, const std::string& subject, uint32_t least_rank, uint32_t most_rank);
 
+/// Of a network's layers and how many there may be.
+inline constexpr int64_t largest_size = (int64_t{1} << 31) - 1;
+inline constexpr int64_t most_layers = 10'000;
+
 /// One of the named choices.
 template <class T>
 T read_choice(const Napi::Value& value, const std::string& subject, const std::vector<std::pair<const char*, T>>& choices) {

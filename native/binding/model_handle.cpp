@@ -40,6 +40,7 @@ Napi::Value initialize(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::core(info);
   const auto scheme = read_choice<Initialization>(info[0], "scheme",
                                                   {{"gpt2", Initialization::gpt2},
+                                                   {"normal", Initialization::normal},
                                                    {"pytorch", Initialization::pytorch},
                                                    {"he", Initialization::he},
                                                    {"zeros", Initialization::zeros}});

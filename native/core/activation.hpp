@@ -3,7 +3,7 @@
 
 namespace critical_sharpness {
 
-enum class Activation { gelu, gelu_tanh, relu, tanh };
+enum class Activation { gelu, gelu_tanh, relu, silu, tanh };
 
 at::Tensor activate(const at::Tensor& x, Activation activation);
 

@@ -66,13 +66,6 @@ struct MlpDescription {
   Activation activation = Activation::gelu;
   Loss loss = Loss::mse;
 };
-struct Gpt2Description {
-  int64_t vocabulary_size = 0, context_length = 0, width = 0, layers = 0, heads = 0, inner_width = 0;
-  Activation activation = Activation::gelu_tanh;
-  double norm_epsilon = 1e-5;
-  bool tied = true;
-};
 std::unique_ptr<const Architecture> make_mlp(MlpDescription description);
-std::unique_ptr<const Architecture> make_gpt2(Gpt2Description description);
 
 }  // namespace critical_sharpness

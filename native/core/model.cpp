@@ -16,6 +16,7 @@ namespace {
 const char* name_of(Initialization scheme) {
   switch (scheme) {
     case Initialization::gpt2: return "gpt2";
+    case Initialization::normal: return "normal";
     case Initialization::pytorch: return "pytorch";
     case Initialization::he: return "he";
     case Initialization::zeros: return "zeros";

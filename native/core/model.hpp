@@ -14,7 +14,7 @@
 
 namespace critical_sharpness {
 
-enum class Initialization { gpt2, pytorch, he, zeros };
+enum class Initialization { gpt2, normal, pytorch, he, zeros };
 
 /// A tensor's bytes within a file, little-endian and row-major.
 struct FileTensor {

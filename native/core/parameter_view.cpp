@@ -3,11 +3,12 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/clamp.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/mul.h>
 
 #include "kernels/perturb.hpp"
 
@@ -21,25 +22,29 @@ at::Tensor ParameterView::linear(const at::Tensor& x, size_t weight, std::option
   return at::addmm(value(*bias, compute_dtype_, Scratch::Slot::bias), rows, right);
 }
 
-at::Tensor ParameterView::layer_norm(const at::Tensor& x, size_t weight, size_t bias, double epsilon) {
-  const at::Tensor w = value(weight, x.scalar_type(), Scratch::Slot::weight);
-  const at::Tensor b = value(bias, x.scalar_type(), Scratch::Slot::bias);
-  return at::layer_norm(x, w.sizes(), w, b, epsilon).to(compute_dtype_);
+at::Tensor ParameterView::norm(const at::Tensor& x, const Norm& norm) {
+  const at::Tensor wide = x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x;
+  const auto read = [&](std::optional<size_t> index, Scratch::Slot slot) {
+    return index ? value(*index, wide.scalar_type(), slot) : at::Tensor();
+  };
+  at::Tensor w = read(norm.weight, Scratch::Slot::weight);
+  if (norm.weight_from_one) w = at::add(w, 1);
+  if (norm.kind == Norm::Kind::rms) return rms_norm(wide, w, norm.epsilon).to(compute_dtype_);
+  return at::layer_norm(wide, {wide.size(-1)}, w, read(norm.bias, Scratch::Slot::bias), norm.epsilon).to(compute_dtype_);
 }
 
-at::Tensor ParameterView::embed(const at::Tensor& ids, size_t tokens, size_t positions) {
-  const at::Tensor places = embedding(at::arange(ids.size(1), at::kLong), positions);
-  const at::Tensor rows = at::add(embedding(ids, tokens), places);
+at::Tensor ParameterView::embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions) {
+  at::Tensor rows = embedding(ids, tokens);
+  if (positions) rows = at::add(rows, embedding(at::arange(ids.size(1), at::kLong), *positions));
   return rows.reshape({ids.numel(), rows.size(2)});
 }
 
-at::Tensor ParameterView::attention(const at::Tensor& qkv, int64_t batch, int64_t length, int64_t heads) {
-  const int64_t width = qkv.size(1) / 3;
-  const auto parts = qkv.view({batch, length, 3, heads, width / heads}).unbind(2);
-  const at::Tensor out = at::scaled_dot_product_attention(parts[0].transpose(1, 2), parts[1].transpose(1, 2),
-                                                          parts[2].transpose(1, 2), {}, 0.0, /*is_causal=*/true);
-  return out.transpose(1, 2).reshape({batch * length, width});
+at::Tensor ParameterView::gate(const at::Tensor& g, const at::Tensor& x, Activation kind) {
+  at::Tensor activated = activate(g, kind);
+  return activated.requires_grad() || x.requires_grad() ? at::mul(activated, x) : activated.mul_(x);
 }
+
+at::Tensor ParameterView::clamp(const at::Tensor& x, double bound) { return at::clamp(x, -bound, bound); }
 
 at::Tensor PlainView::value(size_t index, at::ScalarType dtype, Scratch::Slot slot) {
   const at::Tensor& weight = weights_[index];

@@ -5,10 +5,15 @@
 #include <vector>
 
 #include "activation.hpp"
+#include "attention.hpp"
+#include "norm.hpp"
 #include "parameter_vector.hpp"
 #include "scratch.hpp"
 
 namespace critical_sharpness {
+
+/// Of a linear layer's weight.
+enum class WeightStorage { out_in, in_out };
 
 /// How a forward pass reads parameters: the one place where θ may become θ − ηΔ. Layers name parameters by their
 /// index in the layout. Activations are rows: [tokens or examples, features].
@@ -25,16 +30,23 @@ class ParameterView {
   virtual at::Tensor embedding(const at::Tensor& ids, size_t weight) = 0;
 
   /// Whether a weight is stored [out, in] (PyTorch's Linear) or [in, out] (GPT-2's Conv1D).
-  enum class Storage { out_in, in_out };
+  using Storage = WeightStorage;
   /// x·Wᵀ + b in the compute dtype.
   virtual at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage = Storage::out_in);
-  /// Normalised in the precision of x, then rounded to the compute dtype.
-  virtual at::Tensor layer_norm(const at::Tensor& x, size_t weight, size_t bias, double epsilon);
-  /// Rows [tokens, width] of token ids [batch, length]: tokens[id] + positions[place in the sequence].
-  virtual at::Tensor embed(const at::Tensor& ids, size_t tokens, size_t positions);
+  /// Over the last axis of x, in float32 or wider, then rounded to the compute dtype.
+  virtual at::Tensor norm(const at::Tensor& x, const Norm& norm);
+  /// Rows [tokens, width] of token ids [batch, length]: tokens[id] (+ positions[place in the sequence]).
+  virtual at::Tensor embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions);
   virtual at::Tensor activation(const at::Tensor& x, Activation kind) { return activate(x, kind); }
-  /// Causal self-attention within sequences of `length` rows, which hold queries, keys and values side by side.
-  virtual at::Tensor attention(const at::Tensor& qkv, int64_t batch, int64_t length, int64_t heads);
+  /// f(g)·x
+  virtual at::Tensor gate(const at::Tensor& g, const at::Tensor& x, Activation kind);
+  /// x within ±bound.
+  virtual at::Tensor clamp(const at::Tensor& x, double bound);
+  /// Self-attention within sequences: rows [batch·length, heads·size] of queries [batch, length, heads, size], keys and
+  /// values [batch, length, as many heads or a divisor of them, size].
+  virtual at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how) {
+    return attend(q, k, v, how);
+  }
 
  private:
   at::ScalarType compute_dtype_;

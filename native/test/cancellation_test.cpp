@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "check.hpp"
+#include "gpt2.hpp"
 #include "support.hpp"
 
 using namespace critical_sharpness;

@@ -5,6 +5,7 @@
 
 #include "check.hpp"
 #include "curvature/curvature.hpp"
+#include "gpt2.hpp"
 #include "support.hpp"
 
 using namespace critical_sharpness;
@@ -81,7 +82,7 @@ double distance_from_differences(std::unique_ptr<const Architecture> architectur
 }  // namespace
 
 TEST("curvature: products are the differences of gradients, for every activation and loss") {
-  for (const auto activation : {Activation::gelu, Activation::gelu_tanh, Activation::relu, Activation::tanh}) {
+  for (const auto activation : {Activation::gelu, Activation::gelu_tanh, Activation::relu, Activation::silu, Activation::tanh}) {
     for (const auto loss : {Loss::mse, Loss::cross_entropy}) {
       const auto batch = example_batch(7, 5, 3, loss, 2);
       CHECK(distance_from_differences(make_mlp({{5, 9, 8, 3}, activation, loss}), batch) < 1e-7);

@@ -16,6 +16,7 @@ double activated(double x, Activation activation) {
     case Activation::gelu: return x * (1 + std::erf(x / std::sqrt(2.0))) / 2;
     case Activation::gelu_tanh: return x / 2 * (1 + std::tanh(std::sqrt(2 / pi) * (x + 0.044715 * x * x * x)));
     case Activation::relu: return std::max(x, 0.0);
+    case Activation::silu: return x / (1 + std::exp(-x));
     case Activation::tanh: return std::tanh(x);
   }
   return 0;

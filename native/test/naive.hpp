@@ -7,6 +7,7 @@
 
 #include "architecture.hpp"
 #include "batch.hpp"
+#include "gpt2.hpp"
 #include "model.hpp"
 
 namespace critical_sharpness::test {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { configFile, configureModel, type Gpt2Config } from "../../lib/models/configuration.js";
+import { configureModel, type Gpt2Config } from "../../lib/models/configuration.js";
 import { gpt, mlp } from "./files.js";
 
 /** The call throws the project's error for an argument, naming the key. */
@@ -32,7 +32,10 @@ describe("GPT-2", () => {
       layer_norm_epsilon: 1e-5,
       tie_word_embeddings: true,
     });
-    expect(description).toMatchObject({ innerWidth: 3072, activation: "gelu_tanh", tied: true });
+    expect(description).toMatchObject({ innerWidth: 3072, activation: "gelu_tanh" });
+    expect(configureModel({ ...gpt, tie_word_embeddings: false }).description).toMatchObject({
+      names: { head: "lm_head" },
+    });
     expect(defaultInitialization).toBe("gpt2");
   });
 
@@ -92,20 +95,20 @@ describe("GPT-2", () => {
   });
 
   test("is written with everything that a reader needs", () => {
-    const { config } = configureModel({ ...gpt, n_inner: 20 });
-    const file = JSON.parse(JSON.stringify(configFile(config))) as Gpt2Config;
-    expect(file).toEqual({ architectures: ["GPT2LMHeadModel"], ...config });
-    expect(configureModel(file).config).toEqual(config);
+    const { config, file } = configureModel({ ...gpt, n_inner: 20, bos_token_id: 3 });
+    const read = JSON.parse(JSON.stringify(file)) as Gpt2Config;
+    expect(read).toEqual({ architectures: ["GPT2LMHeadModel"], ...config, bos_token_id: 3 });
+    expect(configureModel(read).config).toEqual(config);
   });
 });
 
 describe("MLP", () => {
   test("has layer sizes, an activation and a loss, and nothing else", () => {
-    const { config, description, defaultInitialization } = configureModel(mlp);
+    const { config, file, description, defaultInitialization } = configureModel(mlp);
     expect(config).toEqual(mlp);
     expect(description).toEqual({ kind: "mlp", layerSizes: [4, 6, 3], activation: "tanh", loss: "mse" });
     expect(defaultInitialization).toBe("pytorch");
-    expect(configureModel(configFile(config)).config).toEqual(mlp);
+    expect(file).toEqual(mlp);
     for (const key of ["vocab_size", "bias", "architectures", "_x"])
       rejects({ ...mlp, [key]: 1 }, JSON.stringify(key));
   });
@@ -124,7 +127,7 @@ describe("MLP", () => {
 
 test("what is no configuration, or one of another model", () => {
   for (const value of [null, 3, "gpt2", [], true]) rejects(value, "the model configuration");
-  for (const type of [undefined, "llama", "GPT2", 2, null])
+  for (const type of [undefined, "bert", "GPT2", "constructor", 2, null])
     rejects({ ...gpt, model_type: type }, "config.model_type");
   rejects({}, "config.model_type");
   rejects(undefined, "config.model_type");

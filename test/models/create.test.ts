@@ -116,11 +116,12 @@ test("options that cannot be used", async () => {
     ...[-1, 0.5, NaN, "1", 2 ** 60, null].map((seed): [ModelConfigInput, object] => [gpt, { seed }]),
     ...["float16", "F32", 32, null].map((dtype): [ModelConfigInput, object] => [gpt, { dtype }]),
     ...["cuda", "cpu:0", 0, null].map((device): [ModelConfigInput, object] => [gpt, { device }]),
-    ...["he", "pytorch", "normal", 1, null].map((initialization): [ModelConfigInput, object] => [
+    ...["he", "pytorch", "uniform", 1, null].map((initialization): [ModelConfigInput, object] => [
       gpt,
       { initialization },
     ]),
     [mlp, { initialization: "gpt2" }],
+    [mlp, { initialization: "normal" }],
     [gpt, null],
     [gpt, 3],
   ];

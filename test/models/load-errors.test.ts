@@ -37,10 +37,18 @@ test("no directory, no configuration, no weights", async () => {
 test("a configuration that is no JSON, or of another model", async () => {
   put(folder, "config.json", "{");
   await rejects("ERR_MODEL_FILE", "config.json");
-  put(folder, "config.json", JSON.stringify({ model_type: "llama" }));
+  put(folder, "config.json", JSON.stringify({ model_type: "bert" }));
   await rejects("ERR_OUT_OF_RANGE", "config.model_type");
   put(folder, "config.json", "null");
   await rejects("ERR_INVALID_ARG_TYPE", "the model configuration");
+});
+
+test("weights in another format than safetensors, with the way out", async () => {
+  rmSync(file);
+  for (const pickle of ["pytorch_model.bin.index.json", "pytorch_model.bin"]) {
+    put(folder, pickle, "");
+    await rejects("ERR_MODEL_FILE", file, pickle, "save_pretrained");
+  }
 });
 
 test("a missing tensor", async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { configureModel } from "../../lib/models/configuration.js";
 import { native } from "../../lib/native/load.js";
 import type { NativeBatch, NativeKrylov, NativeModel, NativeVector } from "../../lib/native/surface.js";
 import { addon, expectAllRejected, expectRejected, noCount, noHandle, type Wrong } from "./misuse.js";
@@ -151,18 +152,14 @@ describe("misuse of curvatures", () => {
       n.createKrylov(curvature, { ...good, scaling }),
     );
     const foreign = native().createModel(
-      {
-        kind: "gpt2",
-        vocabularySize: 3,
-        contextLength: 2,
-        width: 2,
-        layers: 1,
-        heads: 1,
-        innerWidth: 2,
-        activation: "gelu",
-        normEpsilon: 1e-5,
-        tied: true,
-      },
+      configureModel({
+        model_type: "gpt2",
+        vocab_size: 3,
+        n_positions: 2,
+        n_embd: 2,
+        n_layer: 1,
+        n_head: 1,
+      }).description,
       "float32",
     );
     await expectRejected("a batch that does not fit", () => n.createCurvature(foreign, batch, exact));

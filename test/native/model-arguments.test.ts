@@ -3,17 +3,46 @@ import { addon, expectAllRejected, expectRejected, noCount, noHandle } from "./m
 
 const n = addon();
 const mlp = { kind: "mlp", layerSizes: [2, 2], activation: "gelu", loss: "mse" };
-const gpt2 = {
-  kind: "gpt2",
+const kinds = { attentionKinds: [{ window: 0, frequencies: [1, 0.5], rotaryScale: 1 }], layers: [0, 0] };
+const norm = { kind: "rms", epsilon: 1e-5, weight: true, bias: false, weightFromOne: false };
+const names = {
+  embedding: "e",
+  layers: "l.",
+  finalNorm: "n",
+  query: "q",
+  key: "k",
+  value: "v",
+  attentionOutput: "o",
+  up: "u",
+  down: "d",
+};
+const decoder = {
+  kind: "decoder",
   vocabularySize: 16,
-  contextLength: 8,
   width: 8,
-  layers: 1,
   heads: 2,
+  keyValueHeads: 1,
+  headWidth: 4,
   innerWidth: 32,
-  activation: "gelu_tanh",
-  normEpsilon: 1e-5,
-  tied: true,
+  positions: 0,
+  ...kinds,
+  norm,
+  queryKeyNorm: "head",
+  parallel: false,
+  queryKeyValueByHead: false,
+  queryKeyValueBias: false,
+  attentionOutputBias: false,
+  mlpBias: false,
+  headBias: false,
+  storage: "out_in",
+  activation: "silu",
+  attentionScale: 0.5,
+  attentionCap: 0,
+  logitCap: 0,
+  embeddingScale: 1,
+  queryKeyValueBound: 0,
+  initialDeviation: 0.02,
+  names,
 };
 
 describe("model descriptions", () => {
@@ -24,9 +53,10 @@ describe("model descriptions", () => {
   });
 
   it("have sizes", async () => {
-    for (const key of ["vocabularySize", "contextLength", "width", "layers", "heads", "innerWidth"])
+    const sizes = ["vocabularySize", "width", "heads", "keyValueHeads", "headWidth", "innerWidth"];
+    for (const key of sizes)
       await expectAllRejected([...noCount, 0], (value) =>
-        n.createModel({ ...gpt2, [key]: value }, "float32"),
+        n.createModel({ ...decoder, [key]: value }, "float32"),
       );
     const lists = [
       [],
@@ -46,19 +76,66 @@ describe("model descriptions", () => {
 
   it("have sizes that belong together and fit into a memory", async () => {
     const huge = 2 ** 31 - 1;
-    await expectRejected("heads", () => n.createModel({ ...gpt2, heads: 3 }, "float32"));
+    await expectRejected("heads", () => n.createModel({ ...decoder, heads: 3, keyValueHeads: 2 }, "float32"));
     await expectRejected("a matrix", () => n.createModel({ ...mlp, layerSizes: [huge, huge] }, "float32"));
     await expectRejected("a sum", () =>
       n.createModel({ ...mlp, layerSizes: Array(9).fill(2 ** 19) }, "float32"),
     );
     await expectRejected("a table", () =>
-      n.createModel({ ...gpt2, vocabularySize: huge, width: huge - 1, heads: 2 }, "float32"),
+      n.createModel({ ...decoder, vocabularySize: huge, width: huge - 1 }, "float32"),
     );
-    await expectAllRejected([NaN, -1, "0", null], (normEpsilon) =>
-      n.createModel({ ...gpt2, normEpsilon }, "float32"),
+    await expectRejected("channels", () =>
+      n.createModel({ ...decoder, heads: huge, headWidth: huge }, "float32"),
     );
-    await expectAllRejected([1, "true", undefined], (tied) => n.createModel({ ...gpt2, tied }, "float32"));
+    for (const key of ["attentionScale", "attentionCap", "logitCap", "embeddingScale", "queryKeyValueBound"])
+      await expectAllRejected([NaN, -1, "0", null], (value) =>
+        n.createModel({ ...decoder, [key]: value }, "float32"),
+      );
+    for (const key of ["parallel", "queryKeyValueByHead", "queryKeyValueBias", "mlpBias", "headBias"])
+      await expectAllRejected([1, "true", undefined], (value) =>
+        n.createModel({ ...decoder, [key]: value }, "float32"),
+      );
+    for (const key of ["queryKeyNorm", "storage", "activation"])
+      await expectAllRejected(["none", 1, undefined], (value) =>
+        n.createModel({ ...decoder, [key]: value }, "float32"),
+      );
     await expectAllRejected(["GELU", 1], (activation) => n.createModel({ ...mlp, activation }, "float32"));
     await expectAllRejected(["l1", 1], (loss) => n.createModel({ ...mlp, loss }, "float32"));
+  });
+
+  it("have norms, layers, kinds of attention and names", async () => {
+    const rejected = (changes: object[]) =>
+      expectAllRejected(changes, (change) => n.createModel({ ...decoder, ...(change as object) }, "float32"));
+    const kind = kinds.attentionKinds[0];
+    await rejected(
+      [
+        ...noHandle,
+        { ...norm, kind: "batch" },
+        { ...norm, epsilon: -1 },
+        { ...norm, bias: true },
+        { ...norm, weight: 1 },
+      ].map((value) => ({ norm: value })),
+    );
+    await rejected([[], [2], [-1], [0.5], "00", Array(10_001).fill(0)].map((layers) => ({ layers })));
+    await rejected([[], [null], [3], Array(65).fill(kind)].map((attentionKinds) => ({ attentionKinds })));
+    await rejected(
+      [
+        { window: -1 },
+        { window: 1.5 },
+        { frequencies: [1, 1, 1] },
+        { frequencies: ["1"] },
+        { rotaryScale: NaN },
+      ].map((change) => ({ attentionKinds: [{ ...kind, ...change }] })),
+    );
+    await rejected(
+      [
+        { embedding: undefined },
+        { down: 3 },
+        { query: undefined },
+        { queryKeyValue: "qkv" },
+        { queryNorm: "q" },
+        { positions: "p" },
+      ].map((change) => ({ names: { ...names, ...change } })),
+    );
   });
 });

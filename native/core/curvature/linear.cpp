@@ -18,20 +18,20 @@ class Linear final : public Operation {
         transposed_(transposed),
         constant_(constant) {}
 
-  at::Tensor output(const Weights& weights, const at::Tensor& input) override {
-    x_ = input;
+  at::Tensor output(const Weights& weights, const Tensors& inputs) override {
+    x_ = inputs[0];
     const at::Tensor w = right(weights.value(weight_));
     return bias_ ? at::addmm(weights.value(*bias_), x_, w) : at::mm(x_, w);
   }
 
-  at::Tensor keep_gradient(const Weights& weights, const at::Tensor& gradient) override {
+  Tensors keep_gradient(const Weights& weights, const at::Tensor& gradient) override {
     gradient_ = gradient;
-    return constant_ ? at::Tensor() : at::mm(gradient, right(weights.value(weight_)).t());
+    return {constant_ ? at::Tensor() : at::mm(gradient, right(weights.value(weight_)).t())};
   }
 
   /// ẏ = ẋW + xẆ + ḃ
-  Tangent tangent(const Weights& weights, const at::Tensor& input) const override {
-    const at::Tensor w = right(weights.value(weight_)), &w_tangent = weights.tangent(weight_);
+  Tangent tangent(const Weights& weights, const Tensors& inputs) const override {
+    const at::Tensor w = right(weights.value(weight_)), &w_tangent = weights.tangent(weight_), &input = inputs[0];
     at::Tensor y;
     if (w_tangent.defined()) y = at::mm(x_, right(w_tangent));
     if (input.defined()) y = y.defined() ? y.addmm_(input, w) : at::mm(input, w);
@@ -46,15 +46,15 @@ class Linear final : public Operation {
       return transposed_ ? std::pair(g.t(), x) : std::pair(x.t(), g);
     };
     const auto [a, b] = of_weight(x_, gradient);
-    Gradients into{{}, {at::mm(a, b)}};
+    Gradients into{{at::Tensor()}, {at::mm(a, b)}};
     if (gradient_.defined() && x_tangent.defined()) {
       const auto [c, d] = of_weight(x_tangent, gradient_);
       into.parameters[0].addmm_(c, d);
     }
     if (bias_) into.parameters.push_back(gradient.sum(0));
     if (constant_) return into;
-    into.input = at::mm(gradient, right(weights.value(weight_)).t());
-    if (gradient_.defined() && w_tangent.defined()) into.input.addmm_(gradient_, right(w_tangent).t());
+    into.inputs[0] = at::mm(gradient, right(weights.value(weight_)).t());
+    if (gradient_.defined() && w_tangent.defined()) into.inputs[0].addmm_(gradient_, right(w_tangent).t());
     return into;
   }
 

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "activation.hpp"
+#include "attention.hpp"
+#include "norm.hpp"
 #include "parameter_vector.hpp"
 
 // Second derivatives by linearising twice. One pass over a batch keeps, of every operation of the network, what its input
@@ -25,34 +27,34 @@ struct Weights {
   const at::Tensor& tangent(size_t index) const { return (*direction)[index]; }
 };
 
+using Tensors = std::vector<at::Tensor>;
 /// What `differentiate` wants to know of how a tangent came about. Never the output's own: it would hold itself.
-using Memory = std::vector<at::Tensor>;
+using Memory = Tensors;
 struct Tangent {
   at::Tensor output;
   Memory memory;
 };
 
-/// Gradients in the input (undefined for a constant) and in each of the operation's parameters.
+/// Gradients in each of the operation's inputs (undefined for a constant) and parameters.
 struct Gradients {
-  at::Tensor input;
-  std::vector<at::Tensor> parameters;
+  Tensors inputs, parameters;
 };
 
-/// One operation of a network, at the weights and the input that it was made with. Members are called in this order, the
-/// last two any number of times.
+/// One operation of a network, at the weights and the inputs that it was made with. Members are called in this order, the
+/// last two any number of times. What is linear and has no parameters needs none: autograd's own does for both passes.
 class Operation {
  public:
   explicit Operation(std::vector<size_t> parameters) : parameters_(std::move(parameters)) {}
   virtual ~Operation() = default;
   const std::vector<size_t>& parameters() const { return parameters_; }
 
-  virtual at::Tensor output(const Weights& weights, const at::Tensor& input) = 0;
-  /// Keeps the loss's gradient in the output; returns that in the input. Left out where it is not wanted (Gauss–Newton): a
+  virtual at::Tensor output(const Weights& weights, const Tensors& inputs) = 0;
+  /// Keeps the loss's gradient in the output; returns those in the inputs. Left out where it is not wanted (Gauss–Newton): a
   /// product then takes it for zero.
-  virtual at::Tensor keep_gradient(const Weights& weights, const at::Tensor& gradient) = 0;
-  /// `input`: the input's tangent; undefined for a constant.
-  virtual Tangent tangent(const Weights& weights, const at::Tensor& input) const = 0;
-  /// From the gradient in the output to those in the input and the parameters, where the tangents move the latter as well.
+  virtual Tensors keep_gradient(const Weights& weights, const at::Tensor& gradient) = 0;
+  /// `inputs`: the inputs' tangents; undefined for a constant.
+  virtual Tangent tangent(const Weights& weights, const Tensors& inputs) const = 0;
+  /// From the gradient in the output to those in the inputs and the parameters, where the tangents move the latter as well.
   virtual Gradients differentiate(const Weights& weights, const Memory& memory, const at::Tensor& gradient) const = 0;
   /// Bytes that it keeps.
   virtual int64_t byte_length() const = 0;
@@ -70,11 +72,15 @@ inline int64_t bytes_of(std::initializer_list<at::Tensor> tensors) {
 
 /// x·Wᵀ + b, or x·W + b unless `transposed`.
 std::unique_ptr<Operation> linear(size_t weight, std::optional<size_t> bias, bool transposed, bool constant);
-std::unique_ptr<Operation> layer_norm(size_t weight, size_t bias, double epsilon);
+std::unique_ptr<Operation> norm(const Norm& norm);
 std::unique_ptr<Operation> activation(Activation kind);
-/// Causal self-attention of rows [batch·length, 3·width] that hold queries, keys and values.
-std::unique_ptr<Operation> attention(int64_t batch, int64_t length, int64_t heads);
-/// Rows tokens[id] + positions[place] of ids [batch, length], which are the constant input.
-std::unique_ptr<Operation> embedding(size_t tokens, size_t positions);
+/// f(gate)·x of the inputs gate and x.
+std::unique_ptr<Operation> gate(Activation kind);
+/// x within ±bound.
+std::unique_ptr<Operation> clamp(double bound);
+/// Of queries, keys and values, each [batch, length, heads, size]; rows [batch·length, heads·size].
+std::unique_ptr<Operation> attention(const Attention& attention);
+/// Rows tokens[id] (+ positions[place]) of ids [batch, length], which are the constant input.
+std::unique_ptr<Operation> embedding(size_t tokens, std::optional<size_t> positions);
 
 }  // namespace critical_sharpness::curvature

@@ -17,27 +17,35 @@ at::Tensor RecordingView::embedding(const at::Tensor& ids, size_t weight) {
 }
 
 at::Tensor RecordingView::linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage) {
-  return put_down(curvature::linear(weight, bias, storage == Storage::out_in, !x.requires_grad()), x.to(compute_dtype()));
+  return put_down(curvature::linear(weight, bias, storage == Storage::out_in, !x.requires_grad()), {x.to(compute_dtype())});
 }
-at::Tensor RecordingView::layer_norm(const at::Tensor& x, size_t weight, size_t bias, double epsilon) {
-  return put_down(curvature::layer_norm(weight, bias, epsilon), x);
+at::Tensor RecordingView::norm(const at::Tensor& x, const Norm& norm) { return put_down(curvature::norm(norm), {x}); }
+at::Tensor RecordingView::embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions) {
+  return put_down(curvature::embedding(tokens, positions), {ids});
 }
-at::Tensor RecordingView::embed(const at::Tensor& ids, size_t tokens, size_t positions) {
-  return put_down(curvature::embedding(tokens, positions), ids);
+at::Tensor RecordingView::activation(const at::Tensor& x, Activation kind) {
+  return put_down(curvature::activation(kind), {x});
 }
-at::Tensor RecordingView::activation(const at::Tensor& x, Activation kind) { return put_down(curvature::activation(kind), x); }
-at::Tensor RecordingView::attention(const at::Tensor& qkv, int64_t batch, int64_t length, int64_t heads) {
-  return put_down(curvature::attention(batch, length, heads), qkv);
+at::Tensor RecordingView::gate(const at::Tensor& g, const at::Tensor& x, Activation kind) {
+  return put_down(curvature::gate(kind), {g, x});
+}
+at::Tensor RecordingView::clamp(const at::Tensor& x, double bound) { return put_down(curvature::clamp(bound), {x}); }
+at::Tensor RecordingView::attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how) {
+  return put_down(curvature::attention(how), {q, repeat_heads(k, q.size(2)), repeat_heads(v, q.size(2))});
 }
 
-at::Tensor RecordingView::put_down(std::unique_ptr<Operation> made, const at::Tensor& x) {
+at::Tensor RecordingView::put_down(std::unique_ptr<Operation> made, Tensors inputs) {
   const at::NoGradGuard no_gradient;
   Operation& operation = *operations_.emplace_back(std::move(made));
+  Tensors values;
+  for (const auto& x : inputs) values.push_back(x.detach());
   // A leaf among the inputs makes the output need a gradient, whatever x is. The leaf itself gets none.
-  return record({x, leaves_.front()}, operation.output(weights_, x.detach()),
-                [&operation, weights = weights_](const at::Tensor& g) {
-                  return std::vector<at::Tensor>{operation.keep_gradient(weights, g), {}};
-                });
+  inputs.push_back(leaves_.front());
+  return record(inputs, operation.output(weights_, values), [&operation, weights = weights_](const at::Tensor& g) {
+    Tensors into = operation.keep_gradient(weights, g);
+    into.emplace_back();
+    return into;
+  });
 }
 
 TangentView::TangentView(const std::vector<at::Tensor>& leaves, Weights weights, const Operations& operations)
@@ -49,17 +57,22 @@ at::Tensor TangentView::embedding(const at::Tensor& ids, size_t weight) {
   return at::embedding(weights_.value(weight), ids);
 }
 
-at::Tensor TangentView::next(const at::Tensor& x) {
+at::Tensor TangentView::attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention&) {
+  return next({q, repeat_heads(k, q.size(2)), repeat_heads(v, q.size(2))});
+}
+
+at::Tensor TangentView::next(Tensors inputs) {
   const at::NoGradGuard no_gradient;
   const Operation& operation = *operations_.at(next_++);
-  Tangent tangent = operation.tangent(weights_, x.requires_grad() ? x.detach() : at::Tensor());
-  std::vector<at::Tensor> inputs{x};
+  Tensors tangents;
+  for (const auto& x : inputs) tangents.push_back(x.requires_grad() ? x.detach() : at::Tensor());
+  Tangent tangent = operation.tangent(weights_, tangents);
   for (const size_t index : operation.parameters()) inputs.push_back(leaves_[index]);
-  if (inputs.size() == 1) inputs.push_back(leaves_.front());
+  if (operation.parameters().empty()) inputs.push_back(leaves_.front());
   return record(inputs, tangent.output,
                 [&operation, weights = weights_, memory = std::move(tangent.memory), count = inputs.size()](const at::Tensor& g) {
                   Gradients into = operation.differentiate(weights, memory, g);
-                  std::vector<at::Tensor> all{into.input};
+                  Tensors all = std::move(into.inputs);
                   all.insert(all.end(), into.parameters.begin(), into.parameters.end());
                   all.resize(count);
                   return all;

@@ -19,13 +19,15 @@ class RecordingView : public ParameterView {
   at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
   at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage) override;
-  at::Tensor layer_norm(const at::Tensor& x, size_t weight, size_t bias, double epsilon) override;
-  at::Tensor embed(const at::Tensor& ids, size_t tokens, size_t positions) override;
+  at::Tensor norm(const at::Tensor& x, const Norm& norm) override;
+  at::Tensor embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions) override;
   at::Tensor activation(const at::Tensor& x, Activation kind) override;
-  at::Tensor attention(const at::Tensor& qkv, int64_t batch, int64_t length, int64_t heads) override;
+  at::Tensor gate(const at::Tensor& g, const at::Tensor& x, Activation kind) override;
+  at::Tensor clamp(const at::Tensor& x, double bound) override;
+  at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how) override;
 
  private:
-  at::Tensor put_down(std::unique_ptr<Operation> operation, const at::Tensor& x);
+  at::Tensor put_down(std::unique_ptr<Operation> operation, Tensors inputs);
 
   const std::vector<at::Tensor>& leaves_;
   Weights weights_;
@@ -42,14 +44,16 @@ class TangentView : public ParameterView {
   at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot = Scratch::Slot::weight) override;
   const at::Tensor& tangent(size_t index) const { return weights_.tangent(index); }
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
-  at::Tensor linear(const at::Tensor& x, size_t, std::optional<size_t>, Storage) override { return next(x); }
-  at::Tensor layer_norm(const at::Tensor& x, size_t, size_t, double) override { return next(x); }
-  at::Tensor embed(const at::Tensor& ids, size_t, size_t) override { return next(ids); }
-  at::Tensor activation(const at::Tensor& x, Activation) override { return next(x); }
-  at::Tensor attention(const at::Tensor& qkv, int64_t, int64_t, int64_t) override { return next(qkv); }
+  at::Tensor linear(const at::Tensor& x, size_t, std::optional<size_t>, Storage) override { return next({x}); }
+  at::Tensor norm(const at::Tensor& x, const Norm&) override { return next({x}); }
+  at::Tensor embed(const at::Tensor& ids, size_t, std::optional<size_t>) override { return next({ids}); }
+  at::Tensor activation(const at::Tensor& x, Activation) override { return next({x}); }
+  at::Tensor gate(const at::Tensor& g, const at::Tensor& x, Activation) override { return next({g, x}); }
+  at::Tensor clamp(const at::Tensor& x, double) override { return next({x}); }
+  at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention&) override;
 
  private:
-  at::Tensor next(const at::Tensor& x);
+  at::Tensor next(Tensors inputs);
 
   const std::vector<at::Tensor>& leaves_;
   Weights weights_;

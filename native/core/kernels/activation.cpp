@@ -5,6 +5,7 @@
 #include <ATen/ops/exp.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/tanh.h>
 
 #include <numbers>
@@ -53,6 +54,17 @@ CS_INLINE void gelu(const Stretch<T>& s, int64_t n) {
   }
 }
 
+/// f = xσ(x); `first` holds σ(x).
+template <class T>
+CS_INLINE void silu(const Stretch<T>& s, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
+    const T x = s.x[i], sigmoid = s.first[i], slope = sigmoid * (1 - sigmoid);
+    s.y[i] = x * sigmoid;
+    s.first[i] = sigmoid + x * slope;
+    s.second[i] = slope * (2 + x * (1 - 2 * sigmoid));
+  }
+}
+
 /// `first` holds tanh(x).
 template <class T>
 CS_INLINE void hyperbolic_tangent(const Stretch<T>& s, int64_t n) {
@@ -88,6 +100,7 @@ CS_INLINE void add_products(T* out, const T* a, const T* b, const T* c, const T*
 #define CS_ACTIVATION_LOOPS(T)                                                                      \
   CS_SIMD void gelu_tanh_loop(const Stretch<T>& s, int64_t n) { gelu_tanh(s, n); }            \
   CS_SIMD void gelu_loop(const Stretch<T>& s, int64_t n) { gelu(s, n); }                      \
+  CS_SIMD void silu_loop(const Stretch<T>& s, int64_t n) { silu(s, n); }                      \
   CS_SIMD void tanh_loop(const Stretch<T>& s, int64_t n) { hyperbolic_tangent(s, n); }        \
   CS_SIMD void relu_loop(const Stretch<T>& s, int64_t n) { rectify(s, n); }                   \
   CS_SIMD void cubic_loop(T* u, const T* x, int64_t n) { cubic(u, x, n); }                    \
@@ -115,6 +128,7 @@ void prepare(const at::Tensor& x, ActivationDerivatives& made, Activation kind) 
       at::mul_out(first, x, at::scalar_tensor(1 / std::numbers::sqrt2, x.options())).erf_();
       at::mul_out(made.second, x, x).mul_(-0.5).exp_();
       break;
+    case Activation::silu: at::sigmoid_out(first, x); break;
     case Activation::tanh: at::tanh_out(first, x); break;
     case Activation::relu: break;
   }
@@ -130,6 +144,7 @@ void run(const at::Tensor& x, ActivationDerivatives& made, Activation kind) {
     switch (kind) {
       case Activation::gelu_tanh: return gelu_tanh_loop(s, end - begin);
       case Activation::gelu: return gelu_loop(s, end - begin);
+      case Activation::silu: return silu_loop(s, end - begin);
       case Activation::tanh: return tanh_loop(s, end - begin);
       case Activation::relu: return relu_loop(s, end - begin);
     }

@@ -2,7 +2,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-namespace critical_sharpness::curvature {
+namespace critical_sharpness {
 namespace {
 
 struct Closure : torch::CustomClassHolder {
@@ -38,4 +38,4 @@ at::Tensor record(at::TensorList inputs, at::Tensor output, Backward backward) {
   return Recorded::apply(inputs, Made{std::move(output), std::move(backward)});
 }
 
-}  // namespace critical_sharpness::curvature
+}  // namespace critical_sharpness

@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-namespace critical_sharpness::curvature {
+namespace critical_sharpness {
 
 /// From the output's gradient, contiguous, to the inputs'; undefined = none.
 using Backward = std::function<std::vector<at::Tensor>(const at::Tensor& gradient)>;
@@ -13,4 +13,4 @@ using Backward = std::function<std::vector<at::Tensor>(const at::Tensor& gradien
 /// holds. To be called, and `output` to be computed, with gradient mode off.
 at::Tensor record(at::TensorList inputs, at::Tensor output, Backward backward);
 
-}  // namespace critical_sharpness::curvature
+}  // namespace critical_sharpness

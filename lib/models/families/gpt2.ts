@@ -1,0 +1,81 @@
+import { expected } from "../../errors.js";
+import { family } from "./family.js";
+import { activation, activations, flag, optional, positive, size } from "./settings.js";
+
+const settings = {
+  vocab_size: size(50257),
+  n_positions: size(1024),
+  n_embd: size(768),
+  n_layer: size(12),
+  n_head: size(12),
+  n_inner: optional(size(1)),
+  activation_function: activation("gelu_new", ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "tanh"]),
+  layer_norm_epsilon: positive(1e-5),
+  tie_word_embeddings: flag(true),
+};
+const fixed = {
+  scale_attn_weights: true,
+  scale_attn_by_inverse_layer_idx: false,
+  add_cross_attention: false,
+};
+
+/** GPT-2 (Radford et al. 2019): learned positions, weights stored [in, out]. */
+export const gpt2 = family(
+  { architecture: "GPT2LMHeadModel", prefix: "transformer.", buffers: /\.attn\.(bias|masked_bias)$/ },
+  { settings, fixed, ignored: /^(n_ctx|summary_.*|task_specific_params|reorder_and_upcast_attn)$/ },
+  (values) => {
+    const { n_embd: width, n_head: heads } = values;
+    if (width % heads !== 0)
+      throw expected(`a divisor of n_embd (${width})`, "config.n_head", heads, "range");
+    return {
+      description: {
+        kind: "decoder",
+        vocabularySize: values.vocab_size,
+        width,
+        heads,
+        keyValueHeads: heads,
+        headWidth: width / heads,
+        innerWidth: values.n_inner ?? 4 * width,
+        positions: values.n_positions,
+        attentionKinds: [{ window: 0, frequencies: [], rotaryScale: 1 }],
+        layers: Array(values.n_layer).fill(0),
+        norm: {
+          kind: "layer",
+          epsilon: values.layer_norm_epsilon,
+          weight: true,
+          bias: true,
+          weightFromOne: false,
+        },
+        queryKeyNorm: "head",
+        parallel: false,
+        queryKeyValueByHead: false,
+        queryKeyValueBias: true,
+        attentionOutputBias: true,
+        mlpBias: true,
+        headBias: false,
+        storage: "in_out",
+        activation: activations[values.activation_function],
+        attentionScale: 1 / Math.sqrt(width / heads),
+        attentionCap: 0,
+        logitCap: 0,
+        embeddingScale: 1,
+        queryKeyValueBound: 0,
+        initialDeviation: 0.02,
+        names: {
+          embedding: "transformer.wte",
+          positions: "transformer.wpe",
+          layers: "transformer.h.",
+          finalNorm: "transformer.ln_f",
+          attentionNorm: "ln_1",
+          queryKeyValue: "attn.c_attn",
+          attentionOutput: "attn.c_proj",
+          mlpNorm: "ln_2",
+          up: "mlp.c_fc",
+          down: "mlp.c_proj",
+          ...(values.tie_word_embeddings ? {} : { head: "lm_head" }),
+        },
+      },
+      contextLength: values.n_positions,
+    };
+  },
+);

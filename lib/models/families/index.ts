@@ -1,0 +1,27 @@
+import type { Family } from "./family.js";
+import { gemma2 } from "./gemma2.js";
+import { gptNeox } from "./gpt-neox.js";
+import { gpt2 } from "./gpt2.js";
+import { llama } from "./llama.js";
+import { mistral } from "./mistral.js";
+import { olmo, olmo2, olmo3 } from "./olmo.js";
+import { phi } from "./phi.js";
+import { qwen2, qwen3 } from "./qwen.js";
+
+/** Language models by the `model_type` of their config.json. */
+export const families = {
+  gpt2,
+  gpt_neox: gptNeox,
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  olmo,
+  olmo2,
+  olmo3,
+  gemma2,
+  phi,
+} satisfies Record<string, Family>;
+
+export type FamilyName = keyof typeof families;
+export const familyNames = Object.keys(families) as FamilyName[];

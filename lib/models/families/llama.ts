@@ -1,0 +1,140 @@
+import { expected } from "../../errors.js";
+import type { NativeDecoderDescription } from "../../native/surface.js";
+import { alike } from "./attention.js";
+import { family } from "./family.js";
+import { type Rotation, rotation } from "./rotary.js";
+import {
+  activation,
+  activations,
+  flag,
+  nonnegative,
+  optional,
+  positive,
+  record,
+  size,
+  type ValuesOf,
+} from "./settings.js";
+
+/** What Llama's descendants have in common, with its values. */
+export const llamaSettings = {
+  vocab_size: size(32000),
+  hidden_size: size(4096),
+  intermediate_size: size(11008),
+  num_hidden_layers: size(32),
+  num_attention_heads: size(32),
+  num_key_value_heads: optional(size(1)),
+  head_dim: optional(size(1)),
+  hidden_act: activation("silu"),
+  max_position_embeddings: size(2048),
+  initializer_range: nonnegative(0.02),
+  tie_word_embeddings: flag(false),
+  rope_theta: positive(10000),
+  rope_scaling: record,
+  rope_parameters: record,
+};
+export type LlamaValues = ValuesOf<typeof llamaSettings>;
+
+export const llamaNames = {
+  embedding: "model.embed_tokens",
+  layers: "model.layers.",
+  finalNorm: "model.norm",
+  attentionNorm: "input_layernorm",
+  query: "self_attn.q_proj",
+  key: "self_attn.k_proj",
+  value: "self_attn.v_proj",
+  attentionOutput: "self_attn.o_proj",
+  mlpNorm: "post_attention_layernorm",
+  gate: "mlp.gate_proj",
+  up: "mlp.up_proj",
+  down: "mlp.down_proj",
+};
+export const llamaCheckpoint = { prefix: "model.", buffers: /\.rotary_emb\.inv_freq$/ };
+
+/** Width of a head. @throws RangeError naming the key, if the heads do not divide the width. */
+export function headWidth(
+  values: Pick<LlamaValues, "hidden_size" | "num_attention_heads"> & { head_dim?: number | null },
+) {
+  const { hidden_size: width, num_attention_heads: heads, head_dim } = values;
+  if (head_dim) return head_dim;
+  if (width % heads !== 0)
+    throw expected(`a divisor of hidden_size (${width})`, "config.num_attention_heads", heads, "range");
+  return width / heads;
+}
+
+/** Heads of keys and values. @throws RangeError naming the key, unless they divide the queries'. */
+export function keyValueHeads({ num_attention_heads: heads, num_key_value_heads }: LlamaValues): number {
+  const few = num_key_value_heads ?? heads;
+  if (heads % few !== 0)
+    throw expected(`a divisor of num_attention_heads (${heads})`, "config.num_key_value_heads", few, "range");
+  return few;
+}
+
+/** The rotation of all layers. */
+export function llamaRotation(values: LlamaValues, fraction?: number): Rotation {
+  const { rope_scaling, rope_parameters } = values;
+  return rotation({
+    parameters: rope_scaling ?? rope_parameters,
+    subject: rope_scaling ? "config.rope_scaling" : "config.rope_parameters",
+    base: values.rope_theta,
+    headWidth: headWidth(values),
+    contextLength: values.max_position_embeddings,
+    fraction,
+  });
+}
+
+/** Llama (Touvron et al. 2023) without its layers' attention; descendants change what is theirs. */
+export function llamaDescription(
+  values: LlamaValues,
+  epsilon: number,
+): Omit<NativeDecoderDescription, "attentionKinds" | "layers"> {
+  const width = headWidth(values);
+  return {
+    kind: "decoder",
+    vocabularySize: values.vocab_size,
+    width: values.hidden_size,
+    heads: values.num_attention_heads,
+    keyValueHeads: keyValueHeads(values),
+    headWidth: width,
+    innerWidth: values.intermediate_size,
+    positions: 0,
+    norm: { kind: "rms", epsilon, weight: true, bias: false, weightFromOne: false },
+    queryKeyNorm: "head",
+    parallel: false,
+    queryKeyValueByHead: false,
+    queryKeyValueBias: false,
+    attentionOutputBias: false,
+    mlpBias: false,
+    headBias: false,
+    storage: "out_in",
+    activation: activations[values.hidden_act],
+    attentionScale: 1 / Math.sqrt(width),
+    attentionCap: 0,
+    logitCap: 0,
+    embeddingScale: 1,
+    queryKeyValueBound: 0,
+    initialDeviation: values.initializer_range,
+    names: { ...llamaNames, ...(values.tie_word_embeddings ? {} : { head: "lm_head" }) },
+  };
+}
+
+const settings = {
+  ...llamaSettings,
+  rms_norm_eps: positive(1e-6),
+  attention_bias: flag(false),
+  mlp_bias: flag(false),
+};
+
+export const llama = family(
+  { architecture: "LlamaForCausalLM", ...llamaCheckpoint },
+  { settings, ignored: /^pretraining_tp$/ },
+  (values) => ({
+    description: {
+      ...llamaDescription(values, values.rms_norm_eps),
+      ...alike(values.num_hidden_layers, llamaRotation(values)),
+      queryKeyValueBias: values.attention_bias,
+      attentionOutputBias: values.attention_bias,
+      mlpBias: values.mlp_bias,
+    },
+    contextLength: values.max_position_embeddings,
+  }),
+);

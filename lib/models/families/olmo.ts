@@ -1,0 +1,125 @@
+import { checkOptions } from "../../checks.js";
+import { expected } from "../../errors.js";
+import { alike, ofTypes } from "./attention.js";
+import { family } from "./family.js";
+import {
+  headWidth,
+  type LlamaValues,
+  llamaCheckpoint,
+  llamaDescription,
+  llamaNames,
+  llamaRotation,
+  llamaSettings,
+} from "./llama.js";
+import { rotation } from "./rotary.js";
+import { flag, type LayerType, layerTypes, optional, positive, size } from "./settings.js";
+
+const { head_dim: _, ...shared } = { ...llamaSettings, vocab_size: size(50304), attention_bias: flag(false) };
+
+/** OLMo (Groeneveld et al. 2024): Llama with layer norms that have no parameters; queries, keys and values may be bounded. */
+export const olmo = family(
+  { architecture: "OlmoForCausalLM", ...llamaCheckpoint },
+  { settings: { ...shared, clip_qkv: optional(positive(1)) } },
+  (own) => {
+    const values = { ...own, head_dim: null };
+    return {
+      description: {
+        ...llamaDescription(values, 1e-5),
+        ...alike(values.num_hidden_layers, llamaRotation(values)),
+        norm: { kind: "layer", epsilon: 1e-5, weight: false, bias: false, weightFromOne: false },
+        queryKeyValueBias: values.attention_bias,
+        attentionOutputBias: values.attention_bias,
+        queryKeyValueBound: values.clip_qkv ?? 0,
+      },
+      contextLength: values.max_position_embeddings,
+    };
+  },
+);
+
+const { attentionNorm: __, mlpNorm: ___, ...namesWithoutNorms } = llamaNames;
+
+/** OLMo 2 (OLMo Team 2024): norms of what attention and MLP add, and of all heads' queries and keys together. */
+function description2(values: LlamaValues & { rms_norm_eps: number; attention_bias: boolean }) {
+  const description = llamaDescription(values, values.rms_norm_eps);
+  const { head } = description.names;
+  return {
+    ...description,
+    queryKeyNorm: "projection" as const,
+    queryKeyValueBias: values.attention_bias,
+    attentionOutputBias: values.attention_bias,
+    names: {
+      ...namesWithoutNorms,
+      attentionPostNorm: "post_attention_layernorm",
+      mlpPostNorm: "post_feedforward_layernorm",
+      queryNorm: "self_attn.q_norm",
+      keyNorm: "self_attn.k_norm",
+      ...(head === undefined ? {} : { head }),
+    },
+  };
+}
+
+const settings2 = { ...shared, rms_norm_eps: positive(1e-5) };
+
+export const olmo2 = family(
+  { architecture: "Olmo2ForCausalLM", ...llamaCheckpoint },
+  { settings: settings2 },
+  (own) => {
+    const values = { ...own, head_dim: null };
+    return {
+      description: { ...description2(values), ...alike(values.num_hidden_layers, llamaRotation(values)) },
+      contextLength: values.max_position_embeddings,
+    };
+  },
+);
+
+const base3 = 500_000;
+const settings3 = {
+  ...settings2,
+  rope_theta: positive(base3),
+  sliding_window: optional(size(1), 4096),
+  layer_types: layerTypes,
+};
+
+/** OLMo 3 (2025): three layers with a window to one without, whose rotation alone may be scaled. */
+export const olmo3 = family(
+  { architecture: "Olmo3ForCausalLM", ...llamaCheckpoint },
+  { settings: settings3 },
+  (own) => {
+    const values = { ...own, head_dim: null };
+    const count = values.num_hidden_layers;
+    const types = Array.from(
+      { length: count },
+      (_, i): LayerType => ((i + 1) % 4 === 0 ? "full_attention" : "sliding_attention"),
+    );
+    const rotationOf = (type: LayerType) =>
+      rotation({ ...parameters3(values, type), headWidth: headWidth(values) });
+    return {
+      description: {
+        ...description2(values),
+        ...ofTypes(count, values.layer_types ?? types, values.sliding_window, rotationOf),
+      },
+      contextLength: values.max_position_embeddings,
+    };
+  },
+);
+
+/** Today's configurations have rotary parameters for each type of layer, older ones a scaling of the full ones. */
+function parameters3(values: LlamaValues, type: LayerType) {
+  const { rope_theta, rope_scaling, rope_parameters, max_position_embeddings: contextLength } = values;
+  // transformers takes another θ for one of the types only.
+  if (rope_theta !== base3)
+    throw expected(
+      `${base3}, or θ in rope_parameters of each type,`,
+      "config.rope_theta",
+      rope_theta,
+      "range",
+    );
+  const { full_attention, sliding_attention, ...rest } = rope_parameters ?? {};
+  const [other] = Object.keys(rest);
+  if (other !== undefined) throw expected("types of layers", "config.rope_parameters", other, "range");
+  const own = type === "full_attention" ? full_attention : sliding_attention;
+  const ofType = { base: base3, contextLength, subject: `config.rope_parameters.${type}` };
+  const parameters = own === null ? {} : checkOptions(own, ofType.subject);
+  if (type === "sliding_attention" || rope_scaling === null) return { ...ofType, parameters };
+  return { ...ofType, parameters: { ...parameters, ...rope_scaling }, subject: "config.rope_scaling" };
+}

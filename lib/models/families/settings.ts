@@ -1,0 +1,108 @@
+import { checkBoolean, checkChoice, checkNumber, checkOptions } from "../../checks.js";
+import { expected } from "../../errors.js";
+import type { Activation } from "../../native/surface.js";
+
+/** A key of a configuration: how its value is checked, and what it is when it is left out. */
+export interface Setting<T> {
+  readonly fallback: T;
+  read(value: unknown, subject: string): T;
+}
+
+export type Settings = Record<string, Setting<unknown>>;
+/** What settings read. */
+export type ValuesOf<S extends Settings> = { [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
+
+const largestSize = 2 ** 31 - 1;
+const sizeBounds = { minimum: 1, maximum: largestSize, integer: true };
+
+export const size = (fallback: number): Setting<number> => ({
+  fallback,
+  read: (value, subject) => checkNumber(value, subject, sizeBounds),
+});
+export const positive = (fallback: number): Setting<number> => ({
+  fallback,
+  read: (value, subject) => checkNumber(value, subject, { above: 0 }),
+});
+export const nonnegative = (fallback: number): Setting<number> => ({
+  fallback,
+  read: (value, subject) => checkNumber(value, subject, { minimum: 0 }),
+});
+export const flag = (fallback: boolean): Setting<boolean> => ({ fallback, read: checkBoolean });
+/** null, which is the fallback unless there is another, or what the setting reads. */
+export const optional = <T>(setting: Setting<T>, fallback: T | null = null): Setting<T | null> => ({
+  fallback,
+  read: (value, subject) => (value === null ? null : setting.read(value, subject)),
+});
+/** null or an object, to be read by whoever knows its keys. */
+export const record: Setting<Record<string, unknown> | null> = {
+  fallback: null,
+  read: (value, subject) => (value === null ? null : checkOptions(value, subject)),
+};
+
+/** Activations by their names in transformers. */
+export const activations = {
+  gelu: "gelu",
+  gelu_new: "gelu_tanh",
+  gelu_pytorch_tanh: "gelu_tanh",
+  relu: "relu",
+  silu: "silu",
+  swish: "silu",
+  tanh: "tanh",
+} as const satisfies Record<string, Activation>;
+export type ActivationName = keyof typeof activations;
+
+export const activation = <T extends ActivationName>(
+  fallback: T,
+  names: readonly ActivationName[] = Object.keys(activations) as ActivationName[],
+): Setting<ActivationName> => ({
+  fallback,
+  read: (value, subject) => checkChoice(value, subject, names),
+});
+
+const layerTypeNames = ["full_attention", "sliding_attention"] as const;
+export type LayerType = (typeof layerTypeNames)[number];
+/** Each layer's kind of attention; null: the family's rule. */
+export const layerTypes: Setting<readonly LayerType[] | null> = {
+  fallback: null,
+  read(value, subject) {
+    if (value === null) return null;
+    if (!Array.isArray(value)) throw expected("an array of layer types", subject, value);
+    return Array.from(value, (type, i) => checkChoice(type, `${subject}[${i}]`, layerTypeNames));
+  },
+};
+
+/** Keys of every family that change no loss: dropout (off in every measurement), generation, bookkeeping, training. */
+const irrelevant =
+  /^(architectures|.*_dropout|.*_pdrop|.*_dropout_prob|.*_token_id|initializer_range|torch_dtype|dtype|transformers_version|use_cache|cache_implementation|gradient_checkpointing|output_.*|return_dict.*|id2label|label2id|problem_type|chunk_size_feed_forward|is_encoder_decoder|is_decoder|_.*)$/;
+
+export interface Schema<S extends Settings> {
+  settings: S;
+  /** Keys that change a loss unless they have this value. */
+  fixed?: Record<string, unknown>;
+  /** Further keys that change no loss. */
+  ignored?: RegExp;
+}
+
+/** A configuration's settings. @throws TypeError, RangeError naming the key that is unknown or cannot be used. */
+export function readSettings<S extends Settings>(
+  raw: Record<string, unknown>,
+  { settings, fixed = {}, ignored }: Schema<S>,
+): ValuesOf<S> {
+  const given = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined));
+  for (const key of Object.keys(given)) {
+    const known =
+      key === "model_type" ||
+      Object.hasOwn(settings, key) ||
+      Object.hasOwn(fixed, key) ||
+      irrelevant.test(key) ||
+      ignored?.test(key);
+    if (!known) throw expected("only known keys", "the model configuration", key, "range");
+    if (Object.hasOwn(fixed, key) && given[key] !== fixed[key])
+      throw expected(JSON.stringify(fixed[key]), `config.${key}`, given[key], "range");
+  }
+  const values = Object.entries(settings).map(([key, { fallback, read }]) => [
+    key,
+    Object.hasOwn(given, key) ? read(given[key], `config.${key}`) : fallback,
+  ]);
+  return Object.fromEntries(values) as ValuesOf<S>;
+}

@@ -1,0 +1,150 @@
+#include <ATen/ops/add.h>
+
+#include "architecture.hpp"
+#include "decoder_description.hpp"
+#include "decoder_parameters.hpp"
+#include "errors.hpp"
+#include "language_head.hpp"
+#include "rotary.hpp"
+
+namespace critical_sharpness {
+namespace {
+
+/// x + y, in x's own storage where no derivative is wanted.
+at::Tensor add_residual(const at::Tensor& x, const at::Tensor& y) {
+  return x.requires_grad() || y.requires_grad() ? at::add(x, y) : at::Tensor(x).add_(y);
+}
+
+/// One pass over the layers of a decoder. The residual stream stays in the parameters' precision; only what is multiplied is
+/// rounded to the compute dtype.
+class Pass {
+ public:
+  Pass(const DecoderDescription& d, ParameterView& view, const at::Tensor& ids, at::ScalarType stream_dtype)
+      : d_(d), view_(view), batch_(ids.size(0)), length_(ids.size(1)) {
+    for (const auto& kind : d_.attention_kinds) {
+      Attention how{d_.attention_scale, d_.attention_cap, {}};
+      if (kind.window > 0 && kind.window < length_) how.mask = window_mask(length_, kind.window, view_.compute_dtype());
+      kinds_.push_back({how, rotary_table(kind.frequencies, kind.rotary_scale, length_, stream_dtype)});
+    }
+  }
+
+  at::Tensor layer(const at::Tensor& x, const DecoderLayer& p, size_t kind) const {
+    const at::Tensor in = norm(x, p.attention_norm);
+    at::Tensor attended = norm(attention(in, p, kinds_[kind]), p.attention_post_norm);
+    if (!d_.parallel) {
+      const at::Tensor sum = add_residual(x, attended);
+      return add_residual(sum, norm(mlp(norm(sum, p.mlp_norm), p), p.mlp_post_norm));
+    }
+    const at::Tensor inner = norm(mlp(p.mlp_norm ? norm(x, p.mlp_norm) : in, p), p.mlp_post_norm);
+    return add_residual(add_residual(x, attended), inner);
+  }
+
+ private:
+  struct Kind {
+    Attention how;
+    RotaryTable rotary;
+  };
+  struct QueryKeyValue {
+    at::Tensor q, k, v;
+  };
+
+  at::Tensor norm(const at::Tensor& x, const std::optional<Norm>& norm) const { return norm ? view_.norm(x, *norm) : x; }
+  at::Tensor project(const at::Tensor& x, const Projection& p) const { return view_.linear(x, p.weight, p.bias, d_.storage); }
+  /// Rows as [batch, length, heads, head_width].
+  at::Tensor by_head(const at::Tensor& rows) const { return rows.view({batch_, length_, -1, d_.head_width}); }
+
+  at::Tensor attention(const at::Tensor& x, const DecoderLayer& p, const Kind& kind) const {
+    const auto [q, k, v] = p.query_key_value ? split(bounded(project(x, *p.query_key_value))) : separate(x, p);
+    return project(view_.attention(rotate(q, kind.rotary), rotate(k, kind.rotary), v, kind.how), p.attention_output);
+  }
+
+  QueryKeyValue split(const at::Tensor& rows) const {
+    const int64_t size = d_.head_width;
+    const auto parts = d_.query_key_value_by_head ? rows.view({batch_, length_, d_.heads, 3, size}).unbind(3)
+                                                  : rows.view({batch_, length_, 3, d_.heads, size}).unbind(2);
+    return {parts[0], parts[1], parts[2]};
+  }
+
+  QueryKeyValue separate(const at::Tensor& x, const DecoderLayer& p) const {
+    const at::Tensor in = x.to(view_.compute_dtype());
+    const auto normed = [&](const at::Tensor& rows, const std::optional<Norm>& n) {
+      return d_.query_key_norm == DecoderDescription::QueryKeyNorm::head ? norm(by_head(rows), n) : by_head(norm(rows, n));
+    };
+    return {normed(bounded(project(in, *p.query)), p.query_norm), normed(bounded(project(in, *p.key)), p.key_norm),
+            by_head(bounded(project(in, *p.value)))};
+  }
+
+  at::Tensor bounded(const at::Tensor& rows) const {
+    return d_.query_key_value_bound > 0 ? view_.clamp(rows, d_.query_key_value_bound) : rows;
+  }
+
+  at::Tensor mlp(const at::Tensor& x, const DecoderLayer& p) const {
+    const at::Tensor in = x.to(view_.compute_dtype());
+    const at::Tensor inner = p.gate ? view_.gate(project(in, *p.gate), project(in, p.up), d_.activation)
+                                    : view_.activation(project(in, p.up), d_.activation);
+    return project(inner, p.down);
+  }
+
+  const DecoderDescription& d_;
+  ParameterView& view_;
+  int64_t batch_, length_;
+  std::vector<Kind> kinds_;
+};
+
+class Decoder final : public Architecture {
+ public:
+  explicit Decoder(DecoderDescription description)
+      : d_(std::move(description)), p_(d_), head_{p_.head.weight, p_.head.bias, d_.vocabulary_size, d_.logit_cap} {}
+
+  std::vector<ParameterSpec> parameters() const override { return p_.specs(); }
+  InitialValue initial_value(size_t parameter, const std::string& scheme) const override {
+    return p_.initial_value(parameter, scheme);
+  }
+
+  void check(const Batch& batch) const override {
+    if (batch.kind() != Batch::Kind::tokens)
+      reject_type("Expected a batch of tokens for a language model but received a batch of examples");
+    if (p_.positions && batch.inputs().size(1) > d_.positions)
+      reject_range("Expected sequences of at most " + std::to_string(d_.positions) + " tokens for the batch but received " +
+                   std::to_string(batch.inputs().size(1)));
+    const int64_t largest = std::max(batch.largest_input(), batch.largest_target());
+    if (largest >= d_.vocabulary_size)
+      reject_range("Expected token ids below " + std::to_string(d_.vocabulary_size) + " for the batch but received " +
+                   std::to_string(largest));
+  }
+
+  double normalizer(const Batch& batch) const override { return static_cast<double>(batch.count()); }
+
+  at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
+    at::Tensor x = view.embed(batch.inputs(), p_.embedding, p_.positions);
+    if (d_.embedding_scale != 1) x = x.mul(d_.embedding_scale);
+    const Pass pass(d_, view, batch.inputs(), x.scalar_type());
+    for (size_t n = 0; n < p_.layers.size(); n++) {
+      cancel.check();
+      x = pass.layer(x, p_.layers[n], d_.layers[n]);
+    }
+    return view.norm(x, p_.final_norm);
+  }
+
+  double head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
+              const Cancellation& cancel) const override {
+    return head_.loss(view, features, batch, gradient, cancel);
+  }
+  double head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent, const Batch& batch,
+                      HeadCurvature& curvature, const Cancellation& cancel) const override {
+    return head_.tangent(view, features, tangent, batch, curvature, cancel);
+  }
+
+ private:
+  DecoderDescription d_;
+  DecoderParameters p_;
+  LanguageHead head_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Architecture> make_decoder(DecoderDescription description) {
+  return std::make_unique<Decoder>(std::move(description));
+}
+
+}  // namespace critical_sharpness

@@ -1,0 +1,92 @@
+#include "decoder_parameters.hpp"
+
+#include <cmath>
+#include <utility>
+
+#include "errors.hpp"
+
+namespace critical_sharpness {
+
+DecoderParameters::DecoderParameters(const DecoderDescription& description) : d_(description) {
+  const DecoderNames& names = d_.names;
+  embedding = add(names.embedding + ".weight", {d_.vocabulary_size, d_.width}, Role::matrix);
+  if (!names.positions.empty()) positions = add(names.positions + ".weight", {d_.positions, d_.width}, Role::matrix);
+  for (size_t n = 0; n < d_.layers.size(); n++) layers.push_back(add_layer(names.layers + std::to_string(n) + "."));
+  final_norm = add_norm(names.final_norm, d_.width);
+  head.weight = names.head.empty() ? embedding : add(names.head + ".weight", {d_.vocabulary_size, d_.width}, Role::matrix);
+  if (d_.head_bias) head.bias = add(names.head + ".bias", {d_.vocabulary_size}, Role::offset);
+}
+
+DecoderLayer DecoderParameters::add_layer(const std::string& prefix) {
+  const DecoderNames& names = d_.names;
+  const int64_t q = d_.heads * d_.head_width, kv = d_.key_value_heads * d_.head_width;
+  const bool by_head = d_.query_key_norm == DecoderDescription::QueryKeyNorm::head;
+  DecoderLayer layer;
+  layer.attention_norm = maybe_norm(prefix, names.attention_norm, d_.width);
+  layer.query_key_value = maybe_projection(prefix, names.query_key_value, q + 2 * kv, d_.query_key_value_bias);
+  layer.query = maybe_projection(prefix, names.query, q, d_.query_key_value_bias);
+  layer.key = maybe_projection(prefix, names.key, kv, d_.query_key_value_bias);
+  layer.value = maybe_projection(prefix, names.value, kv, d_.query_key_value_bias);
+  layer.query_norm = maybe_norm(prefix, names.query_norm, by_head ? d_.head_width : q);
+  layer.key_norm = maybe_norm(prefix, names.key_norm, by_head ? d_.head_width : kv);
+  layer.attention_output =
+      add_projection(prefix + names.attention_output, q, d_.width, d_.attention_output_bias, Role::residual_matrix);
+  layer.attention_post_norm = maybe_norm(prefix, names.attention_post_norm, d_.width);
+  layer.mlp_norm = maybe_norm(prefix, names.mlp_norm, d_.width);
+  layer.gate = maybe_projection(prefix, names.gate, d_.inner_width, d_.mlp_bias);
+  layer.up = add_projection(prefix + names.up, d_.width, d_.inner_width, d_.mlp_bias);
+  layer.down = add_projection(prefix + names.down, d_.inner_width, d_.width, d_.mlp_bias, Role::residual_matrix);
+  layer.mlp_post_norm = maybe_norm(prefix, names.mlp_post_norm, d_.width);
+  return layer;
+}
+
+size_t DecoderParameters::add(std::string name, std::vector<int64_t> shape, Role role) {
+  specs_.push_back({std::move(name), std::move(shape)});
+  roles_.push_back(role);
+  return specs_.size() - 1;
+}
+
+Projection DecoderParameters::add_projection(const std::string& name, int64_t inputs, int64_t outputs, bool bias, Role role) {
+  const bool transposed = d_.storage == WeightStorage::in_out;
+  Projection made;
+  made.weight = add(name + ".weight", transposed ? std::vector{inputs, outputs} : std::vector{outputs, inputs}, role);
+  if (bias) made.bias = add(name + ".bias", {outputs}, Role::offset);
+  return made;
+}
+
+std::optional<Projection> DecoderParameters::maybe_projection(const std::string& prefix, const std::string& name,
+                                                              int64_t outputs, bool bias) {
+  if (name.empty()) return std::nullopt;
+  return add_projection(prefix + name, d_.width, outputs, bias);
+}
+
+Norm DecoderParameters::add_norm(const std::string& name, int64_t width) {
+  Norm norm = d_.norm;
+  if (d_.norm_has_weight) norm.weight = add(name + ".weight", {width}, Role::scale);
+  if (d_.norm_has_bias) norm.bias = add(name + ".bias", {width}, Role::offset);
+  return norm;
+}
+
+std::optional<Norm> DecoderParameters::maybe_norm(const std::string& prefix, const std::string& name, int64_t width) {
+  if (name.empty()) return std::nullopt;
+  return add_norm(prefix + name, width);
+}
+
+InitialValue DecoderParameters::initial_value(size_t parameter, const std::string& scheme) const {
+  using Kind = InitialValue::Kind;
+  const bool gpt2 = scheme == "gpt2";
+  if (!gpt2 && scheme != "normal")
+    reject_range("Expected initialization \"gpt2\", \"normal\" or \"zeros\" for a language model but received \"" +
+                 scheme + "\"");
+  const double deviation = gpt2 ? 0.02 : d_.initial_deviation;
+  const double depth = gpt2 ? std::sqrt(2.0 * static_cast<double>(layers.size())) : 1;
+  switch (roles_[parameter]) {
+    case Role::matrix: return {Kind::normal, deviation};
+    case Role::residual_matrix: return {Kind::normal, deviation / depth};
+    case Role::scale: return {Kind::constant, d_.norm.weight_from_one ? 0.0 : 1.0};
+    case Role::offset: return {};
+  }
+  return {};
+}
+
+}  // namespace critical_sharpness

@@ -1,0 +1,52 @@
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "architecture.hpp"
+#include "decoder_description.hpp"
+
+namespace critical_sharpness {
+
+/// A linear layer's parameters in the layout.
+struct Projection {
+  size_t weight = 0;
+  std::optional<size_t> bias;
+};
+
+struct DecoderLayer {
+  std::optional<Norm> attention_norm, attention_post_norm, mlp_norm, mlp_post_norm, query_norm, key_norm;
+  std::optional<Projection> query, key, value, query_key_value, gate;
+  Projection attention_output, up, down;
+};
+
+/// A decoder's parameters: in order, and by what they are for.
+class DecoderParameters {
+ public:
+  explicit DecoderParameters(const DecoderDescription& description);
+
+  size_t embedding = 0;
+  std::optional<size_t> positions;
+  std::vector<DecoderLayer> layers;
+  Norm final_norm;
+  Projection head;  // tied: the embedding
+
+  const std::vector<ParameterSpec>& specs() const { return specs_; }
+  /// "normal": weights N(0, deviation²), biases 0, norms as they multiply by 1. "gpt2": deviation 0.02, projections into
+  /// the residual stream divided by √(2·layers) (Radford et al. 2019).
+  InitialValue initial_value(size_t parameter, const std::string& scheme) const;
+
+ private:
+  enum class Role { matrix, residual_matrix, scale, offset };
+  size_t add(std::string name, std::vector<int64_t> shape, Role role);
+  Projection add_projection(const std::string& name, int64_t inputs, int64_t outputs, bool bias, Role role = Role::matrix);
+  std::optional<Projection> maybe_projection(const std::string& prefix, const std::string& name, int64_t outputs, bool bias);
+  Norm add_norm(const std::string& name, int64_t width);
+  std::optional<Norm> maybe_norm(const std::string& prefix, const std::string& name, int64_t width);
+  DecoderLayer add_layer(const std::string& prefix);
+
+  const DecoderDescription& d_;
+  std::vector<ParameterSpec> specs_;
+  std::vector<Role> roles_;
+};
+
+}  // namespace critical_sharpness

@@ -1,0 +1,202 @@
+#include "decoder_description.hpp"
+
+#include <cmath>
+
+#include "architecture.hpp"
+#include "check.hpp"
+#include "curvature/curvature.hpp"
+#include "support.hpp"
+
+using namespace critical_sharpness;
+using namespace critical_sharpness::test;
+
+namespace {
+
+/// A Llama with grouped heads; others change what is theirs.
+DecoderDescription llama() {
+  DecoderDescription d;
+  d.vocabulary_size = 11;
+  d.width = 8;
+  d.heads = 4;
+  d.key_value_heads = 2;
+  d.head_width = 4;
+  d.inner_width = 6;
+  d.attention_kinds = {{0, {1, 0.3}, 1}};
+  d.layers = {0, 0};
+  d.norm.kind = Norm::Kind::rms;
+  d.norm_has_bias = false;
+  d.attention_scale = 0.5;
+  auto& n = d.names;
+  n.embedding = "embed";
+  n.layers = "layers.";
+  n.final_norm = "norm";
+  n.head = "head";
+  n.attention_norm = "attention_norm";
+  n.mlp_norm = "mlp_norm";
+  n.query = "q";
+  n.key = "k";
+  n.value = "v";
+  n.attention_output = "o";
+  n.gate = "gate";
+  n.up = "up";
+  n.down = "down";
+  return d;
+}
+
+/// Two kinds of layers, norms before and after of 1 + w, capped scores and logits, a scaled embedding.
+DecoderDescription gemma() {
+  DecoderDescription d = llama();
+  d.attention_kinds = {{2, {1, 0.3}, 1}, {0, {1}, 1.5}};
+  d.layers = {0, 1};
+  d.norm.weight_from_one = true;
+  d.attention_cap = 0.8;
+  d.logit_cap = 1.2;
+  d.embedding_scale = 1.7;
+  d.names.head = "";
+  d.names.attention_post_norm = "attention_post_norm";
+  d.names.mlp_post_norm = "mlp_post_norm";
+  d.activation = Activation::gelu_tanh;
+  return d;
+}
+
+/// Parallel, in one projection by head, a part of the heads rotated, layer norms, biases, no gate.
+DecoderDescription neox() {
+  DecoderDescription d = llama();
+  d.attention_kinds = {{3, {0.5}, 1}};
+  d.key_value_heads = d.heads;
+  d.norm.kind = Norm::Kind::layer;
+  d.norm_has_bias = d.parallel = d.query_key_value_by_head = true;
+  d.query_key_value_bias = d.attention_output_bias = d.mlp_bias = d.head_bias = true;
+  d.names.query = d.names.key = d.names.value = d.names.gate = "";
+  d.names.query_key_value = "qkv";
+  return d;
+}
+
+/// Norms without parameters; bounded queries, keys and values.
+DecoderDescription olmo() {
+  DecoderDescription d = llama();
+  d.norm.kind = Norm::Kind::layer;
+  d.norm_has_weight = false;
+  d.query_key_value_bound = 0.5;
+  return d;
+}
+
+/// Norms of queries and keys, and after, none before.
+DecoderDescription post_norms(DecoderDescription::QueryKeyNorm over) {
+  DecoderDescription d = llama();
+  d.query_key_norm = over;
+  d.names.attention_norm = d.names.mlp_norm = "";
+  d.names.attention_post_norm = "attention_post_norm";
+  d.names.mlp_post_norm = "mlp_post_norm";
+  d.names.query_norm = "q_norm";
+  d.names.key_norm = "k_norm";
+  return d;
+}
+
+/// One norm for attention and MLP.
+DecoderDescription phi() {
+  DecoderDescription d = neox();
+  d.names.mlp_norm = "";
+  return d;
+}
+
+std::vector<DecoderDescription> descriptions() {
+  using Over = DecoderDescription::QueryKeyNorm;
+  return {llama(), gemma(), neox(), olmo(), post_norms(Over::head), post_norms(Over::projection), phi()};
+}
+
+const auto batch = [] { return token_batch(3, 5, 11, 2, 4); };
+
+std::shared_ptr<Model> make(const DecoderDescription& d, at::ScalarType dtype, at::ScalarType compute) {
+  auto model = std::make_shared<Model>(make_decoder(d), dtype, compute);
+  randomize(*model, 3, 0.6);
+  return model;
+}
+
+std::vector<double> numbers(const ParameterVector& vector) {
+  std::vector<double> all;
+  for (size_t i = 0; i < vector.size(); i++) {
+    const auto part = doubles_of(vector[i]);
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+template <class Value>
+auto between(Model& model, const ParameterVector& v, double h, const Value& value) {
+  const auto move = [&](double by) {
+    auto& weights = model.weights_to_change();
+    for (size_t i = 0; i < weights.size(); i++) weights[i].add_(v[i], by);
+  };
+  move(h);
+  const auto up = value();
+  move(-2 * h);
+  const auto down = value();
+  move(h);
+  return std::pair(up, down);
+}
+
+}  // namespace
+
+TEST("decoder: the gradient is the difference of losses, products are the differences of gradients") {
+  for (const auto& d : descriptions()) {
+    const auto model = make(d, at::kDouble, at::kDouble);
+    const auto direction = random_vector(model->layout(), 7);
+    const double h = 1e-6;
+    const auto [up, down] = between(*model, *direction, h, [&] { return model->loss(*batch(), nullptr, {}).loss; });
+    const auto gradient = model->gradient(*batch(), {});
+    CHECK_CLOSE(gradient.gradient->dot(*direction), (up - down) / (2 * h), 1e-7);
+    const auto gradient_now = [&] { return numbers(*model->gradient(*batch(), {}).gradient); };
+    const auto [g_up, g_down] = between(*model, *direction, h, gradient_now);
+    std::vector<double> differences;
+    for (size_t i = 0; i < g_up.size(); i++) differences.push_back((g_up[i] - g_down[i]) / (2 * h));
+    const auto product = Curvature(model, batch(), {curvature::Operator::hessian, 0, false}).product(*direction, {});
+    CHECK_CLOSE(product.slope, gradient.gradient->dot(*direction), 1e-12);
+    CHECK_CLOSE(relative_distance(numbers(*product.product), differences), 0, 1e-6);
+  }
+}
+
+TEST("decoder: Gauss–Newton's products are symmetric and nowhere negative") {
+  for (const auto& d : descriptions()) {
+    const auto model = make(d, at::kDouble, at::kDouble);
+    const auto a = random_vector(model->layout(), 5), b = random_vector(model->layout(), 6);
+    Curvature curvature(model, batch(), {curvature::Operator::gauss_newton, 0, true});
+    const auto ca = curvature.product(*a, {}).product, cb = curvature.product(*b, {}).product;
+    CHECK_CLOSE(a->dot(*cb) / b->dot(*ca), 1, 1e-9);
+    CHECK(a->dot(*ca) > 0 && b->dot(*cb) > 0);
+  }
+}
+
+TEST("decoder: the loss of θ − ηΔ has the same bits in both modes and of a model that is there, the weights stay") {
+  for (const auto& d : descriptions())
+    for (const auto& [dtype, compute] :
+         {std::pair{at::kDouble, at::kDouble}, {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}}) {
+      const auto model = make(d, dtype, compute);
+      const auto before = copy_weights(*model);
+      const auto direction = random_vector(model->layout(), 3, 0.5);
+      Perturbation perturbation{direction, 0.17, PerturbationMode::view};
+      const double view = model->loss(*batch(), &perturbation, {}).loss;
+      perturbation.mode = PerturbationMode::in_place;
+      CHECK_CLOSE(model->loss(*batch(), &perturbation, {}).loss, view, 0);
+      CHECK(same_weights(*model, before));
+      for (size_t i = 0; i < before.size(); i++) model->weights_to_change()[i].sub_((*direction)[i].mul(0.17));
+      CHECK_CLOSE(model->loss(*batch(), nullptr, {}).loss, view, 0);
+      CHECK_CLOSE(model->gradient(*batch(), {}).loss, view, 0);
+    }
+}
+
+TEST("decoder: what comes later changes no loss before it, nor does what a window has left behind") {
+  auto d = llama();
+  d.attention_kinds[0].window = 2;
+  d.layers = {0};
+  const auto model = make(d, at::kDouble, at::kDouble);
+  at::Tensor ids = batch()->inputs().narrow(0, 0, 1).clone(), labels = ids.clone().fill_(Batch::ignored);
+  labels[0][3] = 1;
+  const auto loss = [&](int64_t place, int64_t id) {
+    at::Tensor changed = ids.clone();
+    changed[0][place] = id;
+    return model->loss(*Batch::tokens(changed, labels), nullptr, {}).loss;
+  };
+  for (const int64_t place : {0, 1, 4}) CHECK_CLOSE(loss(place, 1), loss(place, 2), 0);
+  for (const int64_t place : {2, 3}) CHECK(loss(place, 1) != loss(place, 2));
+}

@@ -1,0 +1,124 @@
+import { describe, expect, test } from "vitest";
+import { configureModel } from "../../../lib/models/configuration.js";
+import type { NativeDecoderDescription } from "../../../lib/native/surface.js";
+import { configOf, names } from "./cases.js";
+
+function messageOf(config: unknown): string {
+  try {
+    configureModel(config);
+  } catch (error) {
+    expect((error as { code: string }).code).toMatch(/^ERR_(INVALID_ARG_TYPE|OUT_OF_RANGE)$/);
+    return (error as Error).message;
+  }
+  return "no error";
+}
+const describeModel = (config: unknown) => configureModel(config).description as NativeDecoderDescription;
+const rejects = (config: Record<string, unknown>, key: string) =>
+  expect(messageOf(config), JSON.stringify(config)).toMatch(
+    new RegExp(`^Expected .+ for .+ but received .+`.replace(".+ but", `(?=.*${key}).+ but`), "s"),
+  );
+
+describe.each(names)("%s", (name) => {
+  const config = configOf(name);
+
+  test("refuses keys that it does not know, and values that it does not have", () => {
+    for (const key of ["rotary", "quantization_config", "num_experts", "logit_scale", "constructor", ""])
+      expect(messageOf({ ...config, [key]: 1 })).toContain(`but received "${key}"`);
+    for (const key of ["vocab_size", "tie_word_embeddings", "initializer_range"])
+      if (!(name === "gpt2" && key === "initializer_range"))
+        rejects({ ...config, [key]: "x" }, `config.${key}`);
+    const activation = Object.keys(config).find((key) =>
+      /^(hidden_act|hidden_activation|activation_function)$/.test(key),
+    );
+    rejects({ ...config, [activation as string]: "quick_gelu" }, `config.${activation}`);
+  });
+
+  test("passes over keys that change no loss", () => {
+    const harmless = {
+      attention_dropout: 0.1,
+      use_cache: false,
+      transformers_version: "4.0",
+      torch_dtype: "bfloat16",
+    };
+    const { config: kept, description } = configureModel({ ...config, ...harmless, bos_token_id: 7 });
+    expect(description).toEqual(describeModel(config));
+    if (name !== "gpt2") expect(kept).toEqual({ ...config, ...harmless, bos_token_id: 7 });
+  });
+});
+
+const llama = { model_type: "llama", hidden_size: 32, num_attention_heads: 4, num_hidden_layers: 2 };
+
+describe("rotary positions", () => {
+  const llama3 = {
+    factor: 8,
+    low_freq_factor: 1,
+    high_freq_factor: 4,
+    original_max_position_embeddings: 64,
+  };
+  const kinds = (config: Record<string, unknown>) => describeModel({ ...llama, ...config }).attentionKinds;
+
+  test("are the same in old keys and in new", () => {
+    const old = kinds({ rope_theta: 500, rope_scaling: { rope_type: "llama3", ...llama3 } });
+    expect(kinds({ rope_theta: 500, rope_scaling: { type: "llama3", ...llama3 } })).toEqual(old);
+    expect(kinds({ rope_parameters: { rope_theta: 500, rope_type: "llama3", ...llama3 } })).toEqual(old);
+    expect(kinds({ rope_theta: 500 })).not.toEqual(old);
+    expect(kinds({ rope_theta: 500 })).toEqual(kinds({ rope_parameters: { rope_theta: 500 } }));
+    expect(kinds({})).toEqual(kinds({ rope_theta: 10000, rope_scaling: null }));
+  });
+
+  test("are θ^(−2i/d), all divided by a linear factor", () => {
+    expect(kinds({ rope_theta: 16 })[0]?.frequencies).toEqual([1, 0.5, 0.25, 0.125]);
+    const scaled = kinds({ rope_theta: 16, rope_scaling: { type: "linear", factor: 2 } });
+    expect(scaled[0]?.frequencies).toEqual([0.5, 0.25, 0.125, 0.0625]);
+  });
+
+  test("refuse what they do not know", () => {
+    const scaling = (rope_scaling: unknown) => ({ ...llama, rope_scaling });
+    rejects(scaling({ rope_type: "dynamic", factor: 2 }), "config.rope_scaling.rope_type");
+    rejects(scaling({ rope_type: "longrope" }), "config.rope_scaling.rope_type");
+    rejects(scaling({ rope_type: "linear" }), "config.rope_scaling.factor");
+    rejects(scaling({ rope_type: "linear", factor: 2, beta: 1 }), '"beta"|config.rope_scaling');
+    rejects(scaling({ factor: 2 }), "config.rope_scaling");
+    rejects(scaling({ rope_type: "yarn", factor: 2, truncate: false }), "config.rope_scaling.truncate");
+    rejects(scaling([1]), "config.rope_scaling");
+    rejects({ ...llama, rope_parameters: { partial_rotary_factor: 0.5 } }, "partial_rotary_factor");
+    rejects({ ...llama, rope_parameters: { full_attention: {} } }, "config.rope_parameters");
+    rejects({ ...llama, head_dim: 5 }, "config.rope_parameters");
+    rejects({ ...configOf("olmo3"), rope_theta: 100 }, "config.rope_theta");
+    rejects({ ...configOf("olmo3"), rope_parameters: { rope_theta: 100 } }, "config.rope_parameters");
+  });
+});
+
+test("values that do not belong together are refused by name", () => {
+  rejects({ ...llama, num_attention_heads: 5 }, "config.num_attention_heads");
+  rejects({ ...llama, num_key_value_heads: 3 }, "config.num_key_value_heads");
+  rejects({ ...llama, sliding_window: 4 }, "the model configuration");
+  rejects({ ...configOf("mistral"), layer_types: ["full_attention"] }, "the model configuration");
+  rejects({ ...configOf("qwen3"), layer_types: ["full_attention"] }, "config.layer_types");
+  rejects(
+    { ...configOf("qwen3"), layer_types: ["full_attention", "chunked_attention"] },
+    "config.layer_types\\[1\\]",
+  );
+  rejects(
+    { ...configOf("qwen3"), layer_types: ["full_attention", "sliding_attention"] },
+    "config.sliding_window",
+  );
+  rejects({ ...configOf("gemma2"), use_bidirectional_attention: true }, "config.use_bidirectional_attention");
+  rejects({ ...configOf("phi"), qk_layernorm: true }, "config.qk_layernorm");
+  rejects({ ...configOf("olmo"), clip_qkv: 0 }, "config.clip_qkv");
+});
+
+test("what is left out is transformers' default", () => {
+  expect(describeModel({ model_type: "olmo2" })).toMatchObject({
+    vocabularySize: 50304,
+    width: 4096,
+    heads: 32,
+    keyValueHeads: 32,
+    innerWidth: 11008,
+  });
+  expect(configureModel({ model_type: "qwen3" }).language?.contextLength).toBe(32768);
+  const gemma = describeModel({ model_type: "gemma2" });
+  expect(gemma).toMatchObject({ headWidth: 256, attentionCap: 50, logitCap: 30, embeddingScale: 48 });
+  expect(gemma.names.head).toBeUndefined();
+  expect(gemma.layers.slice(0, 4)).toEqual([0, 1, 0, 1]);
+});

@@ -1,0 +1,151 @@
+"""
+Writes a tiny random checkpoint for every family of language models, by Hugging Face transformers itself, with its loss,
+gradient and a Hessian-vector product of a batch in float64 by PyTorch.
+
+    python3 -m venv .venv && .venv/bin/pip install -r test/models/families/requirements.txt
+    .venv/bin/python test/models/families/make_cases.py
+
+PyTorch's CPU build will do; some seconds. For each case a folder cases/<name>/ with
+    config.json, model.safetensors   as transformers saves them (or older transformers did); norms and biases drawn too
+    batch.safetensors                input_ids, labels
+    vector.safetensors               v, float32 numbers
+    gradient.safetensors, product.safetensors   float64: ∇L and Hv
+and cases.json with the losses, that of θ − 0.01·∇L too.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.overrides import TorchFunctionMode
+from transformers import AutoConfig, AutoModelForCausalLM
+
+HERE = Path(__file__).parent
+STEP = 0.01
+
+SIZES = dict(vocab_size=23, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=20,
+             max_position_embeddings=16, pad_token_id=None)
+GROUPED = dict(num_key_value_heads=2)
+LLAMA3 = dict(rope_type="llama3", rope_theta=100.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0,
+              original_max_position_embeddings=8)
+YARN = dict(rope_type="yarn", rope_theta=500000.0, factor=4.0, original_max_position_embeddings=4, beta_fast=2.0,
+            beta_slow=0.5)
+
+CASES = {
+    "gpt2": ("gpt2", dict(vocab_size=23, n_positions=16, n_embd=16, n_layer=2, n_head=4, n_inner=20)),
+    "gpt-neox": ("gpt_neox", SIZES | dict(hidden_act="gelu", rotary_pct=0.5, rotary_emb_base=100)),
+    "gpt-neox-sequential": ("gpt_neox", SIZES | dict(use_parallel_residual=False, attention_bias=False,
+                                                      tie_word_embeddings=True, hidden_act="gelu_new",
+                                                      rotary_pct=1.0)),
+    "llama": ("llama", SIZES | dict(tie_word_embeddings=True)),
+    "llama3": ("llama", SIZES | GROUPED | dict(head_dim=6, attention_bias=True, mlp_bias=True, rope_parameters=LLAMA3)),
+    "mistral": ("mistral", SIZES | GROUPED | dict(sliding_window=3, head_dim=4)),
+    "qwen2": ("qwen2", SIZES | GROUPED | dict(use_sliding_window=True, sliding_window=4, max_window_layers=1)),
+    "qwen3": ("qwen3", SIZES | GROUPED | dict(head_dim=6, tie_word_embeddings=True)),
+    "olmo": ("olmo", SIZES | dict(clip_qkv=0.6)),
+    "olmo2": ("olmo2", SIZES | GROUPED),
+    "olmo3": ("olmo3", SIZES | dict(layer_types=["sliding_attention", "full_attention"], sliding_window=3,
+                                    rope_parameters={"full_attention": YARN,
+                                                     "sliding_attention": {"rope_type": "default", "rope_theta": 500000.0}})),
+    "gemma2": ("gemma2", SIZES | GROUPED | dict(head_dim=6, query_pre_attn_scalar=10, sliding_window=3,
+                                                attn_logit_softcapping=2.0, final_logit_softcapping=3.0)),
+    "phi": ("phi", SIZES | GROUPED | dict(partial_rotary_factor=0.5)),
+}
+# Of older transformers: their names of keys, and what is no parameter among the tensors.
+OLDER = {
+    "gpt-neox": dict(rotary_pct=0.5, rotary_emb_base=100, torch_dtype="float16", hidden_dropout=0.1),
+    "llama3": dict(rope_theta=100.0, rope_scaling={k: v for k, v in LLAMA3.items() if k != "rope_theta"}),
+}
+
+
+class Widened(TorchFunctionMode):
+    """Everything in float64 that transformers computes in float32 whatever the model's dtype is: norms, softmax, rotary."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.float:
+            function = torch.Tensor.double
+        widen = lambda value: torch.float64 if value is torch.float32 else value
+        return function(*map(widen, args), **{key: widen(value) for key, value in (kwargs or {}).items()})
+
+
+def drawn(name, shape, scales_from_one, generator):
+    """Float32 numbers. Norms near what multiplies by one, biases near 0; nothing hides."""
+    values = torch.randn(shape, generator=generator)
+    if len(shape) > 1:
+        return 0.2 * values
+    return float(name.endswith("weight") and not scales_from_one) + 0.2 * values
+
+
+def tokens(generator):
+    ids = torch.randint(23, [3, 12], generator=generator)
+    labels = ids[:, 1:].clone()
+    labels[torch.rand(labels.shape, generator=generator) < 0.2] = -100
+    return ids[:, :-1].contiguous(), labels
+
+
+def make(name, model_type, settings, seed):
+    generator = torch.Generator().manual_seed(seed)
+    folder = HERE / "cases" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    torch.set_default_dtype(torch.float64)
+    with Widened():
+        config = AutoConfig.for_model(model_type, **settings)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float64).eval()
+    torch.set_default_dtype(torch.float32)
+    for key, parameter in model.named_parameters():
+        parameter.data.copy_(drawn(key, parameter.shape, model_type == "gemma2", generator))
+    ids, labels = tokens(generator)
+    stored = {"lm_head.weight": "embed_out.weight"} if model_type == "gpt_neox" else {}
+    parameters = {stored.get(key, key): parameter for key, parameter in model.named_parameters()}
+
+    def loss():
+        with Widened():
+            logits = model(input_ids=ids, use_cache=False).logits
+            return torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
+
+    value = loss()
+    gradient = torch.autograd.grad(value, parameters.values(), create_graph=True)
+    vector = {key: torch.randn(p.shape, generator=generator) for key, p in parameters.items()}
+    along = sum((g * v.double()).sum() for g, v in zip(gradient, vector.values()))
+    product = torch.autograd.grad(along, parameters.values())
+    with torch.no_grad():
+        for parameter, g in zip(parameters.values(), gradient):
+            parameter -= STEP * g
+        moved = loss().item()
+        for parameter, g in zip(parameters.values(), gradient):
+            parameter += STEP * g
+
+    model.float().save_pretrained(folder)
+    save_file({"input_ids": ids, "labels": labels}, folder / "batch.safetensors")
+    save_file(vector, folder / "vector.safetensors")
+    save_file(dict(zip(parameters, (g.detach().contiguous() for g in gradient))), folder / "gradient.safetensors")
+    save_file(dict(zip(parameters, (p.contiguous() for p in product))), folder / "product.safetensors")
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    make_older(folder, OLDER.get(name, {}))
+    return {"loss": value.item(), "slope": along.item(), "movedLoss": moved}
+
+
+def make_older(folder, keys):
+    if not keys:
+        return
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("rope_parameters")
+    (folder / "config.json").write_text(json.dumps(config | keys, indent=2) + "\n")
+    if config["model_type"] != "gpt_neox":
+        return
+    tensors = load_file(folder / "model.safetensors")
+    tensors["gpt_neox.layers.0.attention.rotary_emb.inv_freq"] = torch.ones(2)
+    tensors["gpt_neox.layers.0.attention.bias"] = torch.ones(1, 1, 16, 16, dtype=torch.bool)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    golden = {"step": STEP, "cases": {}}
+    for seed, (name, (model_type, settings)) in enumerate(CASES.items(), start=1):
+        golden["cases"][name] = make(name, model_type, settings, seed)
+        print(name, golden["cases"][name], flush=True)
+    (HERE / "cases.json").write_text(json.dumps(golden, indent=2) + "\n")
