@@ -1,7 +1,7 @@
 import { alike } from "./attention.js";
 import { family } from "./family.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
-import { activation, positive, size } from "./settings.js";
+import { activation, flag, positive, size } from "./settings.js";
 
 const { head_dim: _, ...shared } = llamaSettings;
 const settings = {
@@ -13,12 +13,13 @@ const settings = {
   hidden_act: activation("gelu_new"),
   layer_norm_eps: positive(1e-5),
   partial_rotary_factor: positive(0.5),
+  qk_layernorm: flag(false),
 };
 
 /** Phi-1 and 2 (Gunasekar et al. 2023): one norm for attention and MLP, which are parallel; biases everywhere. */
 export const phi = family(
   { architecture: "PhiForCausalLM", ...llamaCheckpoint },
-  { settings, fixed: { qk_layernorm: false, tie_word_embeddings: false } },
+  { settings, fixed: { tie_word_embeddings: false } },
   (own) => {
     const values = { ...own, head_dim: null };
     return {
@@ -49,6 +50,9 @@ export const phi = family(
           up: "mlp.fc1",
           down: "mlp.fc2",
           head: "lm_head",
+          ...(values.qk_layernorm
+            ? { queryNorm: "self_attn.q_layernorm", keyNorm: "self_attn.k_layernorm" }
+            : {}),
         },
       },
       contextLength: values.max_position_embeddings,

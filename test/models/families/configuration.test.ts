@@ -104,7 +104,7 @@ test("values that do not belong together are refused by name", () => {
     "config.sliding_window",
   );
   rejects({ ...configOf("gemma2"), use_bidirectional_attention: true }, "config.use_bidirectional_attention");
-  rejects({ ...configOf("phi"), qk_layernorm: true }, "config.qk_layernorm");
+  rejects({ ...configOf("phi"), tie_word_embeddings: true }, "config.tie_word_embeddings");
   rejects({ ...configOf("olmo"), clip_qkv: 0 }, "config.clip_qkv");
 });
 

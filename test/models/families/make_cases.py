@@ -52,7 +52,7 @@ CASES = {
                                                      "sliding_attention": {"rope_type": "default", "rope_theta": 500000.0}})),
     "gemma2": ("gemma2", SIZES | GROUPED | dict(head_dim=6, query_pre_attn_scalar=10, sliding_window=3,
                                                 attn_logit_softcapping=2.0, final_logit_softcapping=3.0)),
-    "phi": ("phi", SIZES | GROUPED | dict(partial_rotary_factor=0.5)),
+    "phi": ("phi", SIZES | GROUPED | dict(partial_rotary_factor=0.5, qk_layernorm=True)),
 }
 # Of older transformers: their names of keys, and what is no parameter among the tensors.
 OLDER = {
