@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parseConfiguration, readConfiguration } from "../../lib/experiments/index.js";
 import { makeSchedule } from "../../lib/experiments/schedule.js";
+import { describeModel } from "../../lib/report/describe.js";
 import { put } from "../data/helpers.js";
 import { gptRun, mlpRun, temporaryFolder } from "./helpers.js";
 
@@ -36,6 +37,18 @@ describe("a configuration", () => {
       expect(parseConfiguration(once)).toEqual(once);
       expect(parseConfiguration(JSON.parse(JSON.stringify(once)))).toEqual(once);
     }
+  });
+  it("takes language models of every family, and names their keys", () => {
+    const llama = { model_type: "llama", vocab_size: 256, hidden_size: 16, num_attention_heads: 2 };
+    const run = { ...gpt, model: { ...llama, num_hidden_layers: 2, seed: 3, initialization: "gpt2" } };
+    expect(parseConfiguration(run).model).toEqual(run.model);
+    expect(describeModel(parseConfiguration(run).model)).toBe(
+      "llama: 2 layers, width 16, 2 heads, context 2,048, vocabulary 256, untied embeddings",
+    );
+    expect(() => parseConfiguration({ ...run, model: { ...run.model, rotary: 1 } })).toThrow('"rotary"');
+    expect(() => parseConfiguration({ ...run, model: { ...run.model, hidden_size: 0 } })).toThrow(
+      "model.hidden_size",
+    );
   });
   it("takes paths relative to its file", async () => {
     const folder = temporaryFolder();

@@ -1,7 +1,16 @@
 import { ofTypes } from "./attention.js";
 import { family } from "./family.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
-import { activation, flag, type LayerType, layerTypes, optional, positive, size } from "./settings.js";
+import {
+  activation,
+  flag,
+  type LayerType,
+  layerCount,
+  layerTypes,
+  optional,
+  positive,
+  size,
+} from "./settings.js";
 
 const { hidden_act: _, ...shared } = llamaSettings;
 const settings = {
@@ -9,7 +18,7 @@ const settings = {
   vocab_size: size(256_000),
   hidden_size: size(2304),
   intermediate_size: size(9216),
-  num_hidden_layers: size(26),
+  num_hidden_layers: layerCount(26),
   num_attention_heads: size(8),
   num_key_value_heads: optional(size(1), 4),
   head_dim: size(256),

@@ -1,7 +1,7 @@
 import { alike } from "./attention.js";
 import { family } from "./family.js";
 import { llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
-import { activation, flag, positive, size } from "./settings.js";
+import { activation, flag, layerCount, positive, size } from "./settings.js";
 
 const { head_dim: _, num_key_value_heads: __, rope_theta: ___, ...shared } = llamaSettings;
 const settings = {
@@ -9,7 +9,7 @@ const settings = {
   vocab_size: size(50432),
   hidden_size: size(6144),
   intermediate_size: size(24576),
-  num_hidden_layers: size(44),
+  num_hidden_layers: layerCount(44),
   num_attention_heads: size(64),
   hidden_act: activation("gelu"),
   layer_norm_eps: positive(1e-5),

@@ -1,12 +1,12 @@
 import { expected } from "../../errors.js";
 import { family } from "./family.js";
-import { activation, activations, flag, optional, positive, size } from "./settings.js";
+import { activation, activations, flag, layerCount, optional, positive, size } from "./settings.js";
 
 const settings = {
   vocab_size: size(50257),
   n_positions: size(1024),
   n_embd: size(768),
-  n_layer: size(12),
+  n_layer: layerCount(12),
   n_head: size(12),
   n_inner: optional(size(1)),
   activation_function: activation("gelu_new", ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "tanh"]),

@@ -1,3 +1,4 @@
+import { checkNumber } from "../../checks.js";
 import { expected } from "../../errors.js";
 import type { NativeDecoderDescription } from "../../native/surface.js";
 import { alike } from "./attention.js";
@@ -7,6 +8,7 @@ import {
   activation,
   activations,
   flag,
+  layerCount,
   nonnegative,
   optional,
   positive,
@@ -20,7 +22,7 @@ export const llamaSettings = {
   vocab_size: size(32000),
   hidden_size: size(4096),
   intermediate_size: size(11008),
-  num_hidden_layers: size(32),
+  num_hidden_layers: layerCount(32),
   num_attention_heads: size(32),
   num_key_value_heads: optional(size(1)),
   head_dim: optional(size(1)),
@@ -50,15 +52,17 @@ export const llamaNames = {
 };
 export const llamaCheckpoint = { prefix: "model.", buffers: /\.rotary_emb\.inv_freq$/ };
 
+/** Each has a frequency for every two channels: a mistaken number must not fill the memory. */
+const widestHead = 1 << 16;
+
 /** Width of a head. @throws RangeError naming the key, if the heads do not divide the width. */
 export function headWidth(
   values: Pick<LlamaValues, "hidden_size" | "num_attention_heads"> & { head_dim?: number | null },
 ) {
   const { hidden_size: width, num_attention_heads: heads, head_dim } = values;
-  if (head_dim) return head_dim;
-  if (width % heads !== 0)
+  if (!head_dim && width % heads !== 0)
     throw expected(`a divisor of hidden_size (${width})`, "config.num_attention_heads", heads, "range");
-  return width / heads;
+  return checkNumber(head_dim ?? width / heads, "config.head_dim", { minimum: 1, maximum: widestHead });
 }
 
 /** Heads of keys and values. @throws RangeError naming the key, unless they divide the queries'. */

@@ -1,7 +1,7 @@
 import { alike } from "./attention.js";
 import { family } from "./family.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
-import { activation, flag, positive, size } from "./settings.js";
+import { activation, flag, layerCount, positive, size } from "./settings.js";
 
 const { head_dim: _, ...shared } = llamaSettings;
 const settings = {
@@ -9,7 +9,7 @@ const settings = {
   vocab_size: size(51200),
   hidden_size: size(2048),
   intermediate_size: size(8192),
-  num_hidden_layers: size(24),
+  num_hidden_layers: layerCount(24),
   hidden_act: activation("gelu_new"),
   layer_norm_eps: positive(1e-5),
   partial_rotary_factor: positive(0.5),

@@ -13,11 +13,18 @@ export type Settings = Record<string, Setting<unknown>>;
 export type ValuesOf<S extends Settings> = { [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
 
 const largestSize = 2 ** 31 - 1;
+/** As the native side has it. */
+const mostLayers = 10_000;
 const sizeBounds = { minimum: 1, maximum: largestSize, integer: true };
 
 export const size = (fallback: number): Setting<number> => ({
   fallback,
   read: (value, subject) => checkNumber(value, subject, sizeBounds),
+});
+/** A number of layers. */
+export const layerCount = (fallback: number): Setting<number> => ({
+  fallback,
+  read: (value, subject) => checkNumber(value, subject, { ...sizeBounds, maximum: mostLayers }),
 });
 export const positive = (fallback: number): Setting<number> => ({
   fallback,
