@@ -77,7 +77,7 @@ export async function frozenSharpness(options: FrozenOptions): Promise<FrozenRes
 }
 
 /** Takes gradients into an optimizer's state and frees them. The weights are not moved. */
-export async function accumulate(
+async function accumulate(
   optimizer: Optimizer,
   count: number,
   gradient: (index: number) => Promise<Pick<Gradient, "loss" | "gradient">>,
