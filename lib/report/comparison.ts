@@ -67,21 +67,21 @@ function comparisonPage(
   return page({
     title: "Training runs beside one another",
     lead:
-      "At the edge of stability the largest eigenvalue stays near the threshold of its optimizer, and λc near 2/η. From the " +
-      "first to the last step at which the eigenvalue was at its threshold or above, or in the last quarter of a run that never got there:",
+      "At the edge of stability the largest eigenvalue stays near the threshold of its optimizer, and λc near 2/η. Medians " +
+      "are those of the second half of the steps at the highest learning rate.",
     figures,
     tables: [
       {
         heading: "At the edge of stability",
         rows: [
-          ["", "steps", "λmax ÷ threshold", "λdir · η/2", "λc · η/2", "largest λmax ÷ threshold"],
+          ["", "reached at step", "then, in steps", "λmax ÷ threshold", "λdir · η/2", "λc · η/2"],
           ...compared.map(({ name, edge }) => [
             name,
-            edge.from === null ? "never" : `${integerText(edge.from)}–${integerText(edge.to as number)}`,
+            edge.reached === null ? "never" : integerText(edge.reached),
+            `${integerText(edge.from)}–${integerText(edge.to)}`,
             spread(edge.largest),
             spread(edge.directional),
             spread(edge.critical),
-            prose(edge.most),
           ]),
         ],
       },

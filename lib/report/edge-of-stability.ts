@@ -53,36 +53,41 @@ export interface Spread {
 }
 
 export interface EdgeOfStability {
-  /** The first and the last step at which the largest eigenvalue was at its threshold or above; null: at none. */
-  from: number | null;
-  to: number | null;
-  /** The largest value that it had over its threshold. */
-  most: number;
-  /** λmax, λdir and λc over their thresholds between these steps, or in the last quarter of a run that never got there. */
+  /** The first step at which the largest eigenvalue rose to its threshold, from below it; null: at none. */
+  reached: number | null;
+  /** The first and the last step of what follows: the second half of the steps at the highest learning rate. */
+  from: number;
+  to: number;
+  /** λmax, λdir and λc over their thresholds between these steps; null where none was measured. */
   largest: Spread | null;
   directional: Spread | null;
   critical: Spread | null;
 }
 
-/** Where the sharpness of a run sits relative to the edge of stability, from when it has reached it until it leaves it. */
+/** Where the sharpness of a run sits relative to the edge of stability, when it has had the time to get there. */
 export function edgeOfStability(data: CurvatureData): EdgeOfStability {
   const { largest, directional, critical } = overThresholds(data);
-  const at = largest.filter(({ y }) => y >= 1).map(({ x }) => x);
-  const [from, to] = [at[0] ?? null, at.at(-1) ?? null];
-  const end = Math.max(...largest.map(({ x }) => x), ...critical.map(({ x }) => x));
-  const within = (x: number) => (from === null ? x > 0.75 * end : x >= from && x <= (to as number));
+  const rise = largest.findIndex(({ y }, i) => i > 0 && y >= 1 && (largest[i - 1] as Point).y < 1);
+  const { from, to } = settled(data.stepThreshold);
   const spread = (points: readonly Point[]): Spread | null => {
-    const values = points.filter(({ x, y }) => within(x) && Number.isFinite(y)).map(({ y }) => y);
+    const values = points.filter(({ x, y }) => x >= from && x <= to && Number.isFinite(y)).map(({ y }) => y);
     if (values.length === 0) return null;
     const [low, high] = [quantile(values, 0.25), quantile(values, 0.75)];
     return { median: median(values), low, high, count: values.length };
   };
   return {
+    reached: largest[rise]?.x ?? null,
     from,
     to,
-    most: Math.max(...largest.map(({ y }) => y).filter(Number.isFinite)),
     largest: spread(largest),
     directional: spread(directional),
     critical: spread(critical),
   };
+}
+
+/** The second half of the steps at which the learning rate is highest, 2/η lowest. */
+function settled(stepThreshold: readonly Point[]): { from: number; to: number } {
+  const lowest = Math.min(...stepThreshold.map(({ y }) => y));
+  const steps = stepThreshold.filter(({ y }) => y <= lowest * (1 + 1e-9)).map(({ x }) => x);
+  return { from: steps[steps.length >> 1] ?? NaN, to: steps.at(-1) ?? NaN };
 }

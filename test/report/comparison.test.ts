@@ -32,10 +32,10 @@ describe("a comparison of runs", () => {
     const out = path.join(folder, "both");
     const directories = [run("high", 12, 0.1), run("low", 0, 0.2)];
     const { runs, html, png, csv } = await writeComparison(directories, out);
-    // 12, 14, … 30 of 20: at the threshold from step 5 on, 1, 1.1, … 1.5. The other reaches 18 of 20.
+    // 12, 14, … 30 of 20: at the threshold from step 5 on; 1.1, 1.2, … 1.5 in steps 6 to 10. The other: 0.5, … 0.9.
     expect(runs).toMatchObject([
-      { name: "η = 0.1", from: 5, to: 10, most: 1.5, largest: { median: 1.25, count: 6 } },
-      { name: "η = 0.2", from: null, to: null, most: 0.9, largest: { median: 0.8, count: 3 } },
+      { name: "η = 0.1", reached: 5, from: 6, to: 10, largest: { median: 1.3, count: 5 } },
+      { name: "η = 0.2", reached: null, from: 6, to: 10, largest: { median: 0.7, count: 5 } },
     ]);
     expect(runs[0]?.critical?.median).toBeCloseTo(0.5, 12);
     expect(runs[0]?.directional?.median).toBeCloseTo(0.25, 12);
@@ -43,7 +43,7 @@ describe("a comparison of runs", () => {
     expect(readFileSync(csv, "utf8").split("\n")).toHaveLength(1 + 2 * 30 + 1);
     const page = readFileSync(html, "utf8");
     expect(find(page, "figure svg")).toHaveLength(5);
-    expect(page).toContain("1.25 (quartiles 1.13 and 1.38 of 6 values)");
+    expect(page).toContain("1.3 (quartiles 1.2 and 1.4 of 5 values)");
   });
 
   it("needs second derivatives, and says how to get them", async () => {

@@ -39,32 +39,35 @@ describe("curvature", () => {
     expect(count(relativeCurvatureFigure(data).draw(figureSize), "negative-directional", "path")).toBe(1);
   });
 
-  it("tells where the last quarter sits", () => {
-    // λmax 800, 900, 1000 of 1900; λc 48, 54, 60 of 100.
-    expect(svg).toMatch(/aria-label="[^"]* 0\.474 .* 0\.54"/);
+  it("tells where the second half of the steps at the highest learning rate sits", () => {
+    // λmax 600, 700, … 1000 of 1900; λc 36, 42, … 60 of 100.
+    expect(svg).toMatch(/aria-label="[^"]* steps 6–10: [^"]* 0\.421 .* 0\.48"/);
   });
 });
 
 describe("edge of stability", () => {
-  it("is from the first to the last step at the threshold", () => {
-    const at = (x: number) => (x >= 3 && x <= 7 ? 1 + 0.1 * (x - 3) : 0.5);
-    const largest = steps.map((x) => ({ x, y: 1900 * at(x), low: 0, high: 0, converged: true }));
-    const edge = edgeOfStability({ ...data, largest });
-    expect([edge.from, edge.to]).toEqual([3, 7]);
-    expect(edge.most).toBeCloseTo(1.4, 12);
-    // 1, 1.1, 1.2, 1.3, 1.4; λc over 2/η = 100: 0.18, 0.24, 0.3, 0.36, 0.42.
-    expect(edge.largest).toMatchObject({ count: 5 });
-    expect(edge.largest?.median).toBeCloseTo(1.2, 12);
-    expect(edge.largest?.low).toBeCloseTo(1.1, 12);
-    expect(edge.critical?.median).toBeCloseTo(0.3, 12);
-    expect(edge.critical?.high).toBeCloseTo(0.36, 12);
+  const eigenvalues = (ratio: (x: number) => number) =>
+    steps.map((x) => ({ x, y: 1900 * ratio(x), low: 0, high: 0, converged: true }));
+
+  it("is reached from below: an eigenvalue that starts above the threshold has yet to fall", () => {
+    const ratios = [3, 2, 0.5, 0.8, 0.9, 1.1, 0.9, 1.2, 1, 1.3];
+    const edge = edgeOfStability({ ...data, largest: eigenvalues((x) => ratios[x - 1] as number) });
+    expect(edge.reached).toBe(6);
+    // 0.9, 1, 1.1, 1.2, 1.3; λc over 2/η = 100: 0.36, 0.42, … 0.6.
+    expect([edge.from, edge.to, edge.largest?.count]).toEqual([6, 10, 5]);
+    expect(edge.largest?.median).toBeCloseTo(1.1, 12);
+    expect(edge.largest?.low).toBeCloseTo(1, 12);
+    expect(edge.critical?.median).toBeCloseTo(0.48, 12);
+    expect(edge.critical?.high).toBeCloseTo(0.54, 12);
   });
 
-  it("is the last quarter of a run that never got there", () => {
-    const edge = edgeOfStability(data);
-    expect([edge.from, edge.to]).toEqual([null, null]);
-    expect(edge.largest?.median).toBeCloseTo(900 / 1900, 12);
-    expect(edge.largest?.count).toBe(3);
+  it("leaves out warmup and decay", () => {
+    // η is highest in steps 3 to 8.
+    const stepThreshold = steps.map((x) => ({ x, y: x >= 3 && x <= 8 ? 100 : 300 }));
+    const edge = edgeOfStability({ ...data, stepThreshold });
+    expect([edge.from, edge.to]).toEqual([6, 8]);
+    expect(edge.reached).toBeNull();
+    expect(edge.largest?.median).toBeCloseTo(700 / 1900, 12);
   });
 
   it("has no spread of what was not measured", () => {

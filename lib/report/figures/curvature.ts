@@ -15,6 +15,9 @@ import { manyPoints, median, type Point, running, windowFor } from "../statistic
 import { colors, type Size } from "../style.js";
 import { edgeMarks, edgeRoom } from "./edge-marks.js";
 
+/** So many points as large as usual would cover one another. */
+const manyEigenvalues = 60;
+
 const hues = { largest: colors.purple, directional: colors.green, critical: colors.blue };
 const sameThreshold = ({ threshold, stepThreshold }: CurvatureData) => {
   const steps = new Map(stepThreshold.map(({ x, y }) => [x, y]));
@@ -181,7 +184,7 @@ function eigenvalueMarks(largest: readonly EigenvaluePoint[]): Mark[] {
     Plot.dot(largest, {
       x: "x",
       y: "y",
-      r: 3,
+      r: largest.length > manyEigenvalues ? 1.5 : 3,
       fill: ({ converged }: EigenvaluePoint) => (converged ? hues.largest : colors.background),
       stroke: hues.largest,
       title: ({ x, y }: Point) => `step ${x}: ${prose(y)}`,
@@ -190,14 +193,13 @@ function eigenvalueMarks(largest: readonly EigenvaluePoint[]): Mark[] {
   ];
 }
 
-/** Where the sharpness stays once it has reached its threshold, or the last quarter of a run that does not. */
+/** Where the sharpness sits in the second half of the steps at the highest learning rate. */
 function lastly(data: CurvatureData): string {
   const { from, to, largest, critical } = edgeOfStability(data);
-  const when = from === null ? "the last quarter" : `steps ${integerText(from)}–${integerText(to as number)}`;
   const told = [
     [data.name, largest],
     ["λc", critical],
   ] as const;
   const values = told.flatMap(([name, spread]) => (spread ? [`${name} ${prose(spread.median)}`] : []));
-  return `over its threshold, median of ${when}: ${values.join("  ·  ")}`;
+  return `over its threshold, median of steps ${integerText(from)}–${integerText(to)}: ${values.join("  ·  ")}`;
 }

@@ -28,7 +28,7 @@ export function edgeComparisonFigure(runs: readonly ComparedRun[]): Figure {
   const medians = runs.map(({ name, edge }) => `${name}: ${prose(edge.largest?.median)}`);
   const chart = {
     title,
-    subtitle: `median at the edge of stability (or of the last quarter of a run that never got there): ${medians.join("  ·  ")}`,
+    subtitle: `median of the second half of the steps at the highest η: ${medians.join("  ·  ")}`,
     legend: series.map(({ name, color }) => ({ glyph: "line" as const, color, text: name })),
     y: {
       ...scale([...shown.map(({ y }) => y), 1], { log: true }),
