@@ -6,6 +6,7 @@ import { fetchLibtorchCommand } from "./commands/fetch-libtorch.js";
 import { hessianCommand } from "./commands/hessian.js";
 import { landscapeCommand } from "./commands/landscape.js";
 import { measureCommand } from "./commands/measure.js";
+import { mixCommand } from "./commands/mix.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
 import { exitCodeOf, exitCodes, failureMessage } from "./failure.js";
@@ -23,6 +24,7 @@ export async function run(args: readonly string[]): Promise<number> {
     landscapeCommand,
     hessianCommand,
     checkpointsCommand,
+    mixCommand,
     reportCommand,
     doctorCommand,
     fetchLibtorchCommand,

@@ -4,6 +4,7 @@ export { type ExampleBatch, ExampleBatches, type ExampleBatchOptions } from "./e
 export type { ExampleSet } from "./examples.js";
 export { MixtureBatches, type MixtureOptions } from "./mixture-batches.js";
 export { loadMnist } from "./mnist.js";
+export { type MultipleChoiceQuestion, multipleChoiceQuestions } from "./multiple-choice.js";
 export { parquetTexts } from "./parquet-texts.js";
 export { type Random, random } from "./random.js";
 export { dolminoShares, normalizedShares, type Shares, varyShare } from "./shares.js";
@@ -13,4 +14,4 @@ export { jsonLinesTexts, listFiles, plainTexts, stateOfTheUnionTexts, type Texts
 export { type TokenBatch, TokenBatches, type TokenBatchOptions } from "./token-batches.js";
 export { openTokenFile, type TokenFileOptions } from "./token-file.js";
 export { byteTokenizer, type DocumentOptions, loadTokenizer, type TextTokenizer } from "./tokenizers.js";
-export { concatenated, type TokenArray, type TokenStream, tokensInMemory } from "./tokens.js";
+export { concatenated, splitStream, type TokenArray, type TokenStream, tokensInMemory } from "./tokens.js";

@@ -1,4 +1,6 @@
+import { checkNumber } from "../checks.js";
 import { expected } from "../errors.js";
+import { badData } from "./errors.js";
 
 /** Token ids as they are stored. */
 export type TokenArray = Uint8Array | Uint16Array | Uint32Array;
@@ -40,6 +42,37 @@ export function tokensInMemory(
     vocabularySize,
     documents,
     read: async (start, count) => tokens.subarray(start, start + count),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/**
+ * A stream in two: about `fraction` of it, its end, is the second, from the beginning of a document on where these are
+ * known. Both read from it and neither owns it.
+ *
+ * @throws CriticalSharpnessError `ERR_DATA` if one of them would be empty.
+ */
+export function splitStream(stream: TokenStream, fraction: number): [TokenStream, TokenStream] {
+  const { length, documents } = checkStream(stream, "stream");
+  checkNumber(fraction, "fraction", { above: 0, below: 1 });
+  const wanted = Math.round(length * (1 - fraction));
+  const cut = documents?.findLast((end) => end <= wanted) ?? (documents ? 0 : wanted);
+  if (cut === 0 || cut === length)
+    throw badData(
+      `documents, or tokens, of which ${fraction} can be kept apart,`,
+      stream.name,
+      documents ? `${documents.length} documents` : `${length} tokens`,
+    );
+  return [part(stream, 0, cut), part(stream, cut, length)];
+}
+
+function part(stream: TokenStream, from: number, to: number): TokenStream {
+  return {
+    name: stream.name,
+    length: to - from,
+    vocabularySize: stream.vocabularySize,
+    documents: stream.documents?.flatMap((end) => (end > from && end <= to ? [end - from] : [])),
+    read: (start, count) => stream.read(from + start, count),
     [Symbol.asyncDispose]: async () => {},
   };
 }

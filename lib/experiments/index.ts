@@ -16,6 +16,20 @@ export {
 } from "./frozen-sharpness.js";
 export { type LandscapeOptions, lossAlong } from "./landscape.js";
 export type { OptimizerChoice } from "./make-optimizer.js";
+export { type MixEvent, type MixOptions, type MixResult, measureMix } from "./mix.js";
+export {
+  type MixConfiguration,
+  type MixConfigurationInput,
+  parseMix,
+  readMix,
+} from "./mix-configuration.js";
+export type {
+  MixCellRecord,
+  MixLineRecord,
+  MixPairRecord,
+  MixRecord,
+  MixRepeatRecord,
+} from "./mix-records.js";
 export {
   type MixCrossing,
   type MixPoint,
@@ -31,6 +45,7 @@ export {
   sweepMix,
 } from "./mix-sweep.js";
 export type { MixSweepOptions } from "./mix-sweep-options.js";
+export type { MixVerdict } from "./mix-verdict.js";
 export { isExampleData } from "./open-data.js";
 export type {
   CurvatureRecord,

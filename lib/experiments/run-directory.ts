@@ -3,6 +3,7 @@ import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import type { TrainConfiguration } from "./configuration.js";
 import { pathName } from "./configuration-errors.js";
+import type { MixConfiguration } from "./mix-configuration.js";
 import type { SeriesConfiguration } from "./series-configuration.js";
 
 /** What a run leaves in its directory. */
@@ -12,6 +13,23 @@ export const runFiles = {
   checkpoint: "checkpoint",
   checkpoints: "checkpoints",
 } as const;
+
+type RunConfiguration =
+  | TrainConfiguration
+  | SeriesConfiguration
+  | Omit<MixConfiguration, "repeats" | "train">;
+
+/** Keys that only one kind of run has in its config.json. */
+export const runKinds = {
+  train: ["data", "steps"],
+  series: ["data", "accumulate"],
+  mix: ["sources", "vary"],
+} as const;
+
+function kindKeys(configuration: RunConfiguration): readonly string[] {
+  if ("sources" in configuration) return runKinds.mix;
+  return "steps" in configuration ? runKinds.train : runKinds.series;
+}
 
 /** Everything that a run, its report included, writes; `fresh` removes these and nothing else. */
 const made = [
@@ -33,7 +51,7 @@ const made = [
  */
 export async function prepareRun(
   directory: string,
-  configuration: TrainConfiguration | SeriesConfiguration,
+  configuration: RunConfiguration,
   {
     fresh,
     versions,
@@ -43,7 +61,7 @@ export async function prepareRun(
   try {
     await mkdir(directory, { recursive: true });
     const file = path.join(directory, runFiles.configuration);
-    const stored = await readStored(file, "steps" in configuration ? "steps" : "accumulate");
+    const stored = await readStored(file, kindKeys(configuration));
     const goesOn = stored !== undefined && !fresh && (await hasSteps(directory));
     if (goesOn) {
       const others = Object.keys(listed);
@@ -75,8 +93,10 @@ async function hasSteps(directory: string): Promise<boolean> {
   return (await Promise.all(sizes)).some((size) => size > 0);
 }
 
-/** @param key that tells a run from a series. */
-async function readStored(file: string, key: string): Promise<Record<string, unknown> | undefined> {
+async function readStored(
+  file: string,
+  keys: readonly string[],
+): Promise<Record<string, unknown> | undefined> {
   let text: string;
   try {
     text = await readFile(file, "utf8");
@@ -86,7 +106,7 @@ async function readStored(file: string, key: string): Promise<Record<string, unk
   }
   try {
     const stored = JSON.parse(text);
-    if (typeof stored === "object" && stored !== null && "data" in stored && key in stored) return stored;
+    if (typeof stored === "object" && stored !== null && keys.every((key) => key in stored)) return stored;
   } catch {
     // Said below: not a run's either way.
   }
@@ -95,7 +115,7 @@ async function readStored(file: string, key: string): Promise<Record<string, unk
 
 function checkSame(
   directory: string,
-  configuration: TrainConfiguration | SeriesConfiguration,
+  configuration: RunConfiguration,
   stored: Record<string, unknown>,
   others: readonly string[],
 ): void {

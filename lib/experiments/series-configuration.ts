@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
@@ -14,6 +12,7 @@ import {
   section,
   seedSchema,
 } from "./configuration-schema.js";
+import { resolveData } from "./resolve-data.js";
 
 const count = z.int().min(1);
 const name = z.string().min(1);
@@ -73,43 +72,12 @@ export async function parseSeries(
       undefined,
     );
   const absolute = (file: string) => path.resolve(base, file);
-  const data = { ...given };
-  if ("files" in data) data.files = data.files.map(absolute);
-  if ("tokenizer" in data) {
-    if (!hasTokenizer(input)) data.tokenizer = await ownTokenizer(checkpoints);
-    if (data.tokenizer !== "bytes") data.tokenizer = absolute(data.tokenizer);
-  }
+  const directories = checkpoints.map(({ directory }) => directory);
+  const data = await resolveData(given, (input as { data: unknown }).data, { directories, absolute });
   return {
     ...rest,
     data,
     batch: { sampling: "epochs", ...batch },
     direction: direction && absolute(direction),
   };
-}
-
-function hasTokenizer(input: unknown): boolean {
-  const { data } = input as { data: unknown };
-  return typeof data === "object" && data !== null && "tokenizer" in data && data.tokenizer !== undefined;
-}
-
-/** Bytes stand in only where the model's vocabulary is that of bytes. */
-async function ownTokenizer(checkpoints: readonly ListedCheckpoint[]): Promise<string> {
-  const files = checkpoints.map(({ directory }) => path.join(directory, "tokenizer.json"));
-  const found = files.find((file) => existsSync(file));
-  if (found !== undefined) return found;
-  const sizes = await Promise.all(checkpoints.map(({ directory }) => vocabularySize(directory)));
-  if (sizes.find((size) => size !== undefined) === 256) return "bytes";
-  throw badConfiguration(
-    'Expected a file or "bytes" for data.tokenizer, as no checkpoint has a tokenizer.json, but received nothing',
-    undefined,
-  );
-}
-
-async function vocabularySize(directory: string): Promise<number | undefined> {
-  try {
-    return JSON.parse(await readFile(path.join(directory, "config.json"), "utf8")).vocab_size;
-  } catch {
-    // Said when the checkpoint is measured.
-    return undefined;
-  }
 }

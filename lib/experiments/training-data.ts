@@ -55,8 +55,7 @@ export class TrainingData implements AsyncDisposable {
   static over(opened: TokenStream | ExampleSet, configuration: DataUse, model: ModelConfig): TrainingData {
     checkFit(opened, model, configuration);
     const { validation = null, ...use } = configuration;
-    const contextLength = languageSizes(model)?.contextLength ?? 1;
-    const batches = cutBatches(opened, { ...use, validation }, Math.min(contextLength, longestDefault));
+    const batches = cutBatches(opened, { ...use, validation }, defaultSequence(model));
     return new TrainingData(batches, validation?.batches ?? 0);
   }
 
@@ -89,6 +88,11 @@ export async function closeData(opened: TokenStream | ExampleSet): Promise<void>
   if ("read" in opened) await opened[Symbol.asyncDispose]();
 }
 
+/** Tokens in a sequence where nobody says how many: the context, up to a limit. */
+export function defaultSequence(model: ModelConfig): number {
+  return Math.min(languageSizes(model)?.contextLength ?? 1, longestDefault);
+}
+
 /** What a language model says of its tokens, and the key of its context. */
 function languageSizes(
   model: ModelConfig,
@@ -98,7 +102,8 @@ function languageSizes(
   return language && { ...language, key };
 }
 
-function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, { batch }: DataUse): void {
+/** @throws CriticalSharpnessError `ERR_CONFIGURATION` if the data do not fit the model. */
+export function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, { batch }: DataUse): void {
   const bad = (what: string, subject: string, received: string) =>
     badConfiguration(`Expected ${what} for ${subject} but received ${received}`, undefined);
   const language = languageSizes(model);

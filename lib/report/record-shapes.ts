@@ -50,6 +50,28 @@ const shapes: Record<string, z.ZodType> = {
     forwardPasses: z.number(),
     seconds: z.number(),
   }),
+  pair: z.object({ update: z.string(), evaluate: z.string(), measurement }),
+  mix: z.object({
+    repeat: z.number(),
+    ratio: z.number(),
+    task: z.string(),
+    measurement: measurement.extend({ slope: known }),
+  }),
+  repeat: z.object({
+    repeat: z.number(),
+    updatePasses: z.number(),
+    evaluatePasses: z.number(),
+    backwardSeconds: z.number(),
+    forwardPasses: z.number(),
+    forwardSeconds: z.number(),
+  }),
+  cell: z.object({
+    ratio: z.number(),
+    learningRate: z.number(),
+    setup: z.object({ steps: z.number() }),
+    tasks: z.record(z.string(), z.object({ before: z.number(), after: known })),
+    choices: z.record(z.string(), z.object({ before: z.number(), after: z.number() })),
+  }),
   failure: z.object({ checkpoint: z.string(), message: z.string() }),
 };
 

@@ -1,11 +1,14 @@
 import { open, readFile } from "node:fs/promises";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
-import { runFiles } from "../experiments/run-directory.js";
+import { runFiles, runKinds } from "../experiments/run-directory.js";
 import { isSound } from "./record-shapes.js";
 
-/** The config.json of a run; `key` is one that only this kind of run has. */
-export async function readStored(directory: string, key: string): Promise<Record<string, unknown>> {
+/** The config.json of a run of one kind. */
+export async function readStored(
+  directory: string,
+  kind: keyof typeof runKinds,
+): Promise<Record<string, unknown>> {
   let text: string;
   try {
     text = await readFile(path.join(directory, runFiles.configuration), "utf8");
@@ -19,11 +22,19 @@ export async function readStored(directory: string, key: string): Promise<Record
   }
   try {
     const stored: unknown = JSON.parse(text);
-    if (isObject(stored) && "data" in stored && key in stored) return stored;
+    if (isObject(stored) && runKinds[kind].every((key) => key in stored)) return stored;
   } catch {
     // Said below: not a run's either way.
   }
   throw badRun("a run", directory, "one whose config.json is not a run's");
+}
+
+/** Whether a directory is that of a run of one kind. */
+export async function isRunOf(directory: string, kind: keyof typeof runKinds): Promise<boolean> {
+  return readStored(directory, kind).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The records of a metrics.jsonl, a last line that is cut short left out; none where there is no file. */

@@ -34,7 +34,7 @@ export interface RunRecords {
  * @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` if there is no run, or none that made a step.
  */
 export async function readRun(directory: string): Promise<RunRecords> {
-  const stored = await readStored(directory, "steps");
+  const stored = await readStored(directory, "train");
   const { created, versions, ...input } = stored;
   const run: RunRecords = {
     configuration: parseConfiguration(input, {

@@ -19,17 +19,9 @@ export interface SeriesRecords {
   count: number;
 }
 
-/** Whether a directory is that of a series of checkpoints. */
-export async function isSeries(directory: string): Promise<boolean> {
-  return readStored(directory, "accumulate").then(
-    () => true,
-    () => false,
-  );
-}
-
 /** @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` if no checkpoint was measured; `ERR_CONFIGURATION`. */
 export async function readSeries(directory: string): Promise<SeriesRecords> {
-  const { created, versions, checkpoints, ...input } = await readStored(directory, "accumulate");
+  const { created, versions, checkpoints, ...input } = await readStored(directory, "series");
   const parsed = seriesSchema.safeParse(input);
   if (!parsed.success) throw badConfiguration(explain(parsed.error, input), `${directory}/config.json`);
   const listed = Array.isArray(checkpoints) ? checkpoints.filter(isListed) : [];

@@ -1,25 +1,27 @@
 import { runFiles } from "../experiments/run-directory.js";
 import { csv } from "./csv.js";
+import { writeMixReport } from "./mix-report.js";
 import { type PageFigure, page } from "./page.js";
 import { parameterCount } from "./parameter-count.js";
 import { type Report, writeReportFiles } from "./report-files.js";
 import { runFigures } from "./run-figures.js";
+import { isRunOf } from "./run-files.js";
 import { type RunRecords, readRun } from "./run-records.js";
-import { isSeries } from "./series-records.js";
 import { writeSeriesReport } from "./series-report.js";
 import { measurementRows, statusRows, trainingRows } from "./summary.js";
 
 export type { Report } from "./report-files.js";
 
 /**
- * Writes the report of a training run or of a series of checkpoints, also of one that is under way, into its directory:
+ * Writes the report of a training run, of a series of checkpoints or of a mix, also of one that is under way, into its directory:
  * report.html, report.png, metrics.csv and figures/. Files of an earlier report are replaced, each whole or not at all.
  *
  * @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` if there is no run, none that made a step, or no way to write;
  * `ERR_CONFIGURATION` if its config.json was changed into one that is none.
  */
 export async function writeReport(directory: string): Promise<Report> {
-  if (await isSeries(directory)) return writeSeriesReport(directory);
+  if (await isRunOf(directory, "mix")) return writeMixReport(directory);
+  if (await isRunOf(directory, "series")) return writeSeriesReport(directory);
   const run = await readRun(directory);
   const parameters = await parameterCount(directory);
   return writeReportFiles(directory, {

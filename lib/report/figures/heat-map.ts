@@ -1,10 +1,9 @@
-import * as Plot from "@observablehq/plot";
 import { drawChart } from "../chart.js";
 import type { Figure } from "../figure.js";
 import type { LegendItem } from "../legend.js";
 import { prose } from "../numbers.js";
 import type { SeriesAxis } from "../series-axis.js";
-import { colors } from "../style.js";
+import { heatCells, mixColors } from "./heat-cells.js";
 
 export interface HeatMapData {
   name: string;
@@ -29,7 +28,7 @@ export function heatMapFigure({ name, title, caption, rows, columns, values, axi
   const [low, high] = [Math.min(...known), Math.max(...known)];
   const colorOf = (value: number) => {
     if (!Number.isFinite(value)) return missing;
-    return mix(value <= 0 || high <= low ? 0 : Math.log(value / low) / Math.log(high / low));
+    return mixColors(ramp, value <= 0 || high <= low ? 0 : Math.log(value / low) / Math.log(high / low));
   };
   const cells = values.flatMap((row, r) =>
     row.map((value, c) => ({
@@ -58,17 +57,14 @@ export function heatMapFigure({ name, title, caption, rows, columns, values, axi
       label: "",
     },
     marks: [
-      Plot.rect(cells, {
-        x1: ({ x }: { x: number }) => x - 0.5,
-        x2: ({ x }: { x: number }) => x + 0.5,
-        y1: ({ y }: { y: number }) => y - 0.5,
-        y2: ({ y }: { y: number }) => y + 0.5,
-        fill: { value: ({ value }: { value: number }) => colorOf(value), scale: null },
-        stroke: colors.background,
-        strokeWidth: 0.5,
-        title: "title",
-        className: "cells",
-      }),
+      heatCells(
+        cells.map(({ x, y, value, title }) => ({
+          x: [x - 0.5, x + 0.5],
+          y: [y - 0.5, y + 0.5],
+          color: colorOf(value),
+          title,
+        })),
+      ),
     ],
   };
   return { name, title, caption, draw: (size) => drawChart({ ...chart, x: axis(size) }, size) };
@@ -88,17 +84,4 @@ function legendItems(
   });
   if (some) items.push({ glyph: "bar", color: missing, text: "∞ (non-descent)" });
   return items;
-}
-
-/** A colour of the ramp, from 0 to 1. */
-function mix(at: number): string {
-  const place = Math.min(Math.max(at, 0), 1) * (ramp.length - 1);
-  const left = Math.min(Math.floor(place), ramp.length - 2);
-  const channels = [1, 3, 5].map((start) => {
-    const [a, b] = [ramp[left], ramp[left + 1]].map((c) =>
-      Number.parseInt((c as string).slice(start, start + 2), 16),
-    );
-    return Math.round((a as number) + ((b as number) - (a as number)) * (place - left));
-  });
-  return `#${channels.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
 }

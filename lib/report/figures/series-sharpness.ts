@@ -9,6 +9,7 @@ import type { SeriesAxis } from "../series-axis.js";
 import type { Point } from "../statistics.js";
 import { colors } from "../style.js";
 import { edgeMarks, edgeRoom } from "./edge-marks.js";
+import { errorBars } from "./error-bars.js";
 
 /** A mean over batches, with its standard error (NaN of one batch). */
 export interface ErrorPoint extends Point {
@@ -78,29 +79,18 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
 }
 
 function series(points: readonly ErrorPoint[], color: string, className: string, log: boolean): Mark[] {
-  const bars = points.filter(({ error }) => error > 0);
   // A bar that would reach below 0 has no end on a log axis: it goes as far as a tenth of its mean.
-  const low = ({ y, error }: ErrorPoint) => (log ? Math.max(y - error, y / 10) : y - error);
-  const high = ({ y, error }: ErrorPoint) => y + error;
-  const cap = { stroke: color, strokeWidth: 1.5, r: 4 };
+  const bars = points.map(({ x, y, error }) => ({
+    x,
+    low: log ? Math.max(y - error, y / 10) : y - error,
+    high: y + error,
+  }));
   return [
     ...line(points, { color, width: 1.5, opacity: 0.6, className: `${className}-line` }),
-    Plot.ruleX(bars, {
-      x: "x",
-      y1: low,
-      y2: high,
-      stroke: color,
-      strokeWidth: 1.5,
-      className: `${className}-bars`,
-    }),
-    ...[low, high].map((end) =>
-      Plot.dot(bars, {
-        x: "x",
-        y: end,
-        ...cap,
-        symbol: { draw: drawCap as Plot.SymbolImplementation["draw"] },
-        className: `${className}-caps`,
-      }),
+    ...errorBars(
+      bars.filter(({ low, high }) => low < high),
+      color,
+      className,
     ),
     Plot.dot(points, {
       x: "x",
@@ -111,12 +101,6 @@ function series(points: readonly ErrorPoint[], color: string, className: string,
       className,
     }),
   ];
-}
-
-/** A short horizontal line. */
-function drawCap(context: Record<"moveTo" | "lineTo", (x: number, y: number) => void>): void {
-  context.moveTo(-4, 0);
-  context.lineTo(4, 0);
 }
 
 function legendItems({ directional, preconditioned, preconditionedName, critical }: SeriesSharpnessData) {

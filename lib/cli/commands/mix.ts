@@ -1,0 +1,145 @@
+import path from "node:path";
+import { Command } from "commander";
+import { type MixEvent, type MixResult, measureMix, readMix } from "../../experiments/index.js";
+import { attended } from "../measured-line.js";
+import { type CommonOptions, dtypeOption, integer, jsonOption } from "../options.js";
+import { print, short, strings } from "../output.js";
+import type { Progress } from "../progress.js";
+
+interface MixFlags extends CommonOptions {
+  out?: string;
+  repeats?: number;
+  accumulate?: number;
+  seed?: number;
+  steps?: number;
+  dtype?: string;
+  train?: boolean;
+  fresh?: boolean;
+}
+
+export function mixCommand(): Command {
+  return new Command("mix")
+    .description("Find how much of one source a data mix needs: relative critical sharpness over its ratio.")
+    .argument("<config>", "a JSON file: model, sources, vary, tasks, batch …")
+    .option(
+      "--out <dir>",
+      "directory of the mix; one that is there goes on (default: runs/<name of the file>)",
+    )
+    .option("--repeats <n>", "repeats, each over further batches; more may follow later", integer(1))
+    .option("--accumulate <n>", "gradients in the moments of each repeat", integer(1))
+    .option("--train", "train at each ratio and learning rate too, and compare")
+    .option("--steps <n>", "steps of that training", integer(1))
+    .option("--seed <n>", "of the order of sequences", integer(0))
+    .addOption(dtypeOption())
+    .option("--fresh", "remove what is in the directory and start again")
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      "\nExample:\n  critical-sharpness mix examples/data-mix.json --out runs/mix --train",
+    )
+    .action(runMix);
+}
+
+async function runMix(file: string, flags: MixFlags): Promise<void> {
+  const configuration = await readMix(file, (input) => override(input, flags));
+  const directory = flags.out ?? path.join("runs", path.basename(file, path.extname(file)));
+  const result = await attended("repeat", configuration.repeats, ({ signal, display }) => {
+    const show = new MixDisplay(display);
+    const { train, fresh } = flags;
+    return measureMix(configuration, {
+      directory,
+      train,
+      fresh,
+      signal,
+      onProgress: (event) => show.event(event),
+    });
+  });
+  // Loaded when it is needed: what draws is large.
+  const { writeReport } = await import("../../report/index.js");
+  const report = await writeReport(directory);
+  const { cells: _, ...rest } = result;
+  print({ ...withoutInfinities(rest), report }, flags.json, () => [
+    ...describe(result),
+    "",
+    ...strings(report),
+  ]);
+}
+
+/** Flags take the place of what stands in the file; what is no object there is complained about later. */
+function override(input: unknown, { repeats, accumulate, seed, steps, dtype }: MixFlags): unknown {
+  if (typeof input !== "object" || input === null) return input;
+  const { train } = input as { train?: object };
+  const given = {
+    repeats,
+    accumulate,
+    seed,
+    dtype,
+    ...(steps === undefined ? {} : { train: { ...train, steps } }),
+  };
+  return { ...input, ...JSON.parse(JSON.stringify(given)) };
+}
+
+/** JSON has no infinite numbers: null stands beside the status. */
+function withoutInfinities(result: unknown): object {
+  return JSON.parse(JSON.stringify(result));
+}
+
+class MixDisplay {
+  readonly #display: Progress;
+  #done = 0;
+
+  constructor(display: Progress) {
+    this.#display = display;
+  }
+
+  event(event: MixEvent): void {
+    if (event.type === "start") {
+      this.#done = event.done;
+      if (event.done > 0) this.#display.note(`going on after ${event.done} of ${event.repeats} repeats`);
+    } else if (event.type === "warning") {
+      this.#display.note(`warning: ${event.message}`);
+    } else if (event.type === "progress") {
+      const what = event.stage === "moments" ? "gradients" : "lines";
+      this.#display.update(this.#done, `${what} ${event.done}/${event.total}`);
+    } else if (event.type === "repeat") {
+      this.#display.update(++this.#done, `${event.forwardPasses} forward passes`);
+    } else if (event.type === "training") {
+      const { ratio, learningRate, done, total } = event;
+      this.#display.update(
+        this.#done,
+        `training: ratio ${ratio}, η ${short(learningRate)}, step ${done}/${total}`,
+      );
+    } else if (event.type === "cell") {
+      const changes = Object.entries(event.tasks).map(
+        ([name, { before, after }]) => `${name} ${after === null ? "not finite" : signed(after - before)}`,
+      );
+      this.#display.note(`ratio ${event.ratio}, η ${short(event.learningRate)}: ${changes.join(", ")}`);
+    }
+  }
+}
+
+const signed = (value: number) => `${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(4)}`;
+
+function describe({ points, recommendation, verdict }: MixResult): string[] {
+  const tasks = [...new Set(points.map(({ task }) => task))];
+  const ratios = [...new Set(points.map(({ ratio }) => ratio))];
+  const row = (cells: readonly string[]) =>
+    cells
+      .map((cell) => cell.padStart(20))
+      .join("")
+      .slice(12);
+  const cell = (ratio: number, task: string) => {
+    const { criticalSharpness, interval } = points.find(
+      (p) => p.ratio === ratio && p.task === task,
+    ) as MixResult["points"][number];
+    const range = interval ? ` ${short(interval[0])}–${short(interval[1])}` : "";
+    return criticalSharpness === Infinity ? "∞ (non-descent)" : `${short(criticalSharpness)}${range}`;
+  };
+  return [
+    row(["ratio", ...tasks.map((task) => `λc of ${task}`)]),
+    ...ratios.map((ratio) => row([String(ratio), ...tasks.map((task) => cell(ratio, task))])),
+    "",
+    recommendation.sentence,
+    ...(verdict ? [verdict.sentence] : []),
+  ];
+}
