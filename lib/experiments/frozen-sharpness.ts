@@ -77,7 +77,7 @@ export async function frozenSharpness(options: FrozenOptions): Promise<FrozenRes
 }
 
 /** Takes gradients into an optimizer's state and frees them. The weights are not moved. */
-async function accumulate(
+export async function accumulate(
   optimizer: Optimizer,
   count: number,
   gradient: (index: number) => Promise<Pick<Gradient, "loss" | "gradient">>,
