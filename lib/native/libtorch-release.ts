@@ -3,6 +3,8 @@
  * place to change for an upgrade or another platform; docs/releasing.md says how to check it.
  */
 export const libtorchVersion = "2.13.0";
+/** Of the npm packages with its libraries. One that is published again for the same libtorch gets "2.13.0-1". */
+export const libtorchPackageVersion: string = libtorchVersion;
 /** The oldest libtorch that the sources are written for. */
 export const oldestLibtorch = "2.11";
 

@@ -4,7 +4,7 @@ import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import { buildNoteFile, readBuildNote } from "./build-note.js";
 import { hostProblem } from "./host.js";
-import { libtorchVersion, oldestLibtorch } from "./libtorch-release.js";
+import { libtorchPackageVersion, libtorchVersion, oldestLibtorch } from "./libtorch-release.js";
 import { buildable, compatible, inspectTree, type LibtorchTree, libtorchError } from "./libtorch-tree.js";
 import { cacheDirectory, isCheckout, packageRoot, platformPackage } from "./paths.js";
 import { pythonTorch } from "./python.js";
@@ -59,7 +59,7 @@ export function places({
   if (named) return [named];
   const cache = cacheDirectory(environment);
   const installed = installedPackage();
-  const install = `\`npm install ${platformPackage}@${libtorchVersion}\``;
+  const install = `\`npm install ${platformPackage}@${libtorchPackageVersion}\``;
   const found = [
     {
       name: "the libtorch of this build",
@@ -115,7 +115,7 @@ function nowhere(wanted: string, looked: readonly Place[]): string {
     ? `There is ${others.join(", ")}: node_modules or its lockfile comes from another platform`
     : "The package is an optional dependency, which `--omit=optional` and a lockfile from another platform leave out";
   const checkout = isCheckout ? " (in a source checkout `npm run build`)" : "";
-  return `${found}. ${why}. Run \`npm install ${platformPackage}@${libtorchVersion}\`${checkout} or \`${fetch}\`, or set CRITICAL_SHARPNESS_LIBTORCH to a libtorch folder, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`;
+  return `${found}. ${why}. Run \`npm install ${platformPackage}@${libtorchPackageVersion}\`${checkout} or \`${fetch}\`, or set CRITICAL_SHARPNESS_LIBTORCH to a libtorch folder, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`;
 }
 
 /** The libtorch version that the addon was built for: a source checkout may have been built against another. */

@@ -5,7 +5,7 @@ import { libtorchForBuild } from "../libtorch.mjs";
 import { root, run, stop } from "../run.mjs";
 import { notices } from "./notices.mjs";
 
-const { libtorchVersion } = await import("../../dist/native/libtorch-release.js");
+const { libtorchPackageVersion, libtorchVersion } = await import("../../dist/native/libtorch-release.js");
 const { digestOf } = await import("../../dist/native/download/digest.js");
 
 /**
@@ -31,7 +31,10 @@ export async function stageLibtorch(folder, platform) {
   cpSync(path.join(folder, "licenses/LICENSE"), path.join(folder, "LICENSE"));
   writeFileSync(path.join(folder, "NOTICES.md"), notices(platform, libtorchVersion));
   writeFileSync(path.join(folder, "README.md"), readme(platform));
-  writeFileSync(path.join(folder, "package.json"), `${JSON.stringify(manifest(platform), null, 2)}\n`);
+  writeFileSync(
+    path.join(folder, "package.json"),
+    `${JSON.stringify(libtorchManifest(platform), null, 2)}\n`,
+  );
   return folder;
 }
 
@@ -75,11 +78,12 @@ function licencesOf({ root: folder }) {
   );
 }
 
-function manifest({ package: name, os, cpu, libc }) {
-  const { license, version, ...own } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+/** The package.json of a platform's package. */
+export function libtorchManifest({ package: name, os, cpu, libc }) {
+  const own = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
   return {
     name,
-    version: libtorchVersion,
+    version: libtorchPackageVersion,
     description: `The CPU libraries of libtorch ${libtorchVersion} for ${os}-${cpu}, for critical-sharpness.`,
     license: "SEE LICENSE IN NOTICES.md",
     ...(own.repository ? { repository: own.repository } : {}),

@@ -3,13 +3,27 @@ import path from "node:path";
 import { root, stop } from "../run.mjs";
 import { checkFloor } from "./addon-floor.mjs";
 
+const { libtorchPackageVersion, platforms } = await import("../../dist/native/libtorch-release.js");
+const released = platforms.filter((platform) => platform.released);
+
 /**
- * Puts the main package together in a folder: what package.json's `files` names, and a manifest of its own. That one has the
- * platform packages as optional dependencies. The checkout's has not: they are published after it, and `npm ci` would ask the
- * registry for names that it does not have.
+ * The manifest of the published main package. It has the platform packages as optional dependencies, in exact versions: an
+ * addon works with the libtorch that it was built for. The checkout's has not: `npm ci` would ask the registry for packages
+ * that are only published with it.
  */
+export function publishedManifest() {
+  const { scripts, devDependencies, ...published } = JSON.parse(
+    readFileSync(path.join(root, "package.json"), "utf8"),
+  );
+  const optionalDependencies = Object.fromEntries(
+    released.map((platform) => [platform.package, libtorchPackageVersion]),
+  );
+  return { ...published, optionalDependencies };
+}
+
+/** Puts the main package together in a folder: what package.json's `files` names, and the manifest. */
 export function stageMain(folder) {
-  const manifest = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+  const manifest = publishedManifest();
   mkdirSync(folder, { recursive: true });
   for (const name of manifest.files) {
     const from = path.join(root, name);
@@ -17,18 +31,8 @@ export function stageMain(folder) {
     cpSync(from, path.join(folder, name), { recursive: true });
   }
   for (const { platform, addon } of addons(folder)) checkFloor(addon, platform);
-  const { scripts, devDependencies, ...published } = manifest;
-  const file = path.join(folder, "package.json");
-  writeFileSync(file, `${JSON.stringify({ ...published, optionalDependencies: optional() }, null, 2)}\n`);
+  writeFileSync(path.join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   return folder;
-}
-
-const { libtorchVersion, platforms } = await import("../../dist/native/libtorch-release.js");
-const released = platforms.filter((platform) => platform.released);
-
-/** In exact versions: an addon works with the libtorch that it was built for. */
-function optional() {
-  return Object.fromEntries(released.map((platform) => [platform.package, libtorchVersion]));
 }
 
 /** The prebuilt addon of every released platform. */
