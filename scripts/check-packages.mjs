@@ -1,4 +1,4 @@
-// `npm run check:packages -- DIR [--with npm,pnpm,yarn] [--node FILE …]`: installs the tarballs that `npm run pack:all` left in
+// `npm run check:packages -- DIR [--with npm,pnpm,yarn,yarn-node-modules] [--node FILE …]`: installs the tarballs that `npm run pack:all` left in
 // DIR into empty folders, with package managers and nothing else on the PATH (no compiler, cmake or Python), computes with
 // them, and removes everything. What --node names are other Node.js binaries that use what npm installed. The result goes to
 // DIR/checked.json.
@@ -14,12 +14,13 @@ import { stop } from "./run.mjs";
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
-    with: { type: "string", default: "npm,pnpm,yarn" },
+    with: { type: "string", default: "npm,pnpm,yarn,yarn-node-modules" },
     node: { type: "string", multiple: true, default: [] },
   },
 });
 const [directory] = positionals;
-if (!directory) stop("Usage: npm run check:packages -- DIR [--with npm,pnpm,yarn] [--node FILE …]");
+if (!directory)
+  stop("Usage: npm run check:packages -- DIR [--with npm,pnpm,yarn,yarn-node-modules] [--node FILE …]");
 const { packages } = JSON.parse(readFileSync(path.join(directory, "packages.json"), "utf8"));
 const tarballs = Object.fromEntries(packages.map(({ name, file }) => [name, path.resolve(directory, file)]));
 
@@ -51,7 +52,9 @@ for (const name of values.with.split(","))
     const folder = path.join(work, label.replaceAll(" ", ""));
     writeProject(folder, manager, tarballs);
     if (!attempt(`${label}: install`, () => manager.install(folder, environment, scripts))) continue;
-    for (const [what, check] of Object.entries(checks))
+    const { without = [] } = manager;
+    const possible = Object.entries(checks).filter(([what]) => !without.includes(what));
+    for (const [what, check] of possible)
       attempt(`${label}: ${what}`, () => check(folder, (...args) => manager.node(folder, environment, args)));
     if (name === "npm" && scripts)
       for (const node of values.node)

@@ -1,9 +1,10 @@
-import { access, link, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { access, link, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import type { MeterState } from "../measures/index.js";
 import { loadModel, type Model } from "../models/index.js";
 import type { ComputeDtype } from "../native/surface.js";
+import { openFile } from "../open-file.js";
 import type { Optimizer } from "../optimizers/index.js";
 import { runFiles } from "./run-directory.js";
 import type { Training } from "./training-step.js";
@@ -38,7 +39,7 @@ export async function saveCheckpoint(
   await curvature.save(next);
   const file = path.join(next, stateFile);
   {
-    await using handle = await open(`${file}.tmp`, "w");
+    await using handle = await openFile(`${file}.tmp`, "w");
     await handle.writeFile(`${JSON.stringify(state)}\n`);
     await handle.sync();
   }

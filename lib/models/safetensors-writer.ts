@@ -1,4 +1,5 @@
-import { open, rename, rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
+import { openFile } from "../open-file.js";
 import { writing } from "./writing.js";
 
 /** A tensor to be written; `read` gives `length` of its bytes from `byteOffset`, little-endian. */
@@ -47,7 +48,7 @@ export async function writeSafetensors(
   const temporary = `${path}.${process.pid}.tmp`;
   await writing(path, async () => {
     try {
-      await using file = await open(temporary, "w");
+      await using file = await openFile(temporary, "w");
       await file.writeFile(Buffer.concat([prefix, padded]));
       for (const [i, source] of sources.entries()) {
         const length = lengths[i] as number;

@@ -1,6 +1,7 @@
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { CriticalSharpnessError } from "../errors.js";
 import type { StorageDtype } from "../native/surface.js";
+import { openFile } from "../open-file.js";
 
 /** One tensor's place in a file. */
 export interface StoredTensor {
@@ -71,7 +72,7 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
 
 async function openForReading(path: string): Promise<FileHandle> {
   try {
-    const file = await open(path, "r");
+    const file = await openFile(path, "r");
     if ((await file.stat()).isFile()) return file;
     await file.close();
   } catch (error) {

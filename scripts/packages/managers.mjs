@@ -53,16 +53,27 @@ export const managers = {
     },
   },
   // With Plug'n'Play, its default: there is no node_modules.
-  yarn: {
+  yarn: yarn("pnp"),
+  "yarn-node-modules": yarn("node-modules"),
+};
+
+function yarn(linker) {
+  const on = (environment, scripts = false) => ({
+    ...environment,
+    YARN_NODE_LINKER: linker,
+    YARN_ENABLE_SCRIPTS: String(scripts),
+  });
+  return {
+    // require() of an ES module does not ask the loader by which Plug'n'Play finds packages.
+    without: linker === "pnp" ? ["require"] : [],
     overrides: (platform) => ({ resolutions: platform }),
     install: (folder, environment, scripts) =>
-      void output("yarn", ["install", "--no-immutable"], {
-        folder,
-        environment: { ...environment, YARN_ENABLE_SCRIPTS: String(scripts) },
-      }),
-    node: (folder, environment, args) => output("yarn", ["node", ...args], { folder, environment }),
+      void output("yarn", ["install", "--no-immutable"], { folder, environment: on(environment, scripts) }),
+    node: (folder, environment, args) =>
+      output("yarn", ["node", ...args], { folder, environment: on(environment) }),
     remove(folder, environment) {
-      output("yarn", ["remove", "critical-sharpness"], { folder, environment });
+      output("yarn", ["remove", "critical-sharpness"], { folder, environment: on(environment) });
+      expectGone(folder);
     },
-  },
-};
+  };
+}
