@@ -1,5 +1,6 @@
-import { type FileHandle, open, readFile, rename, writeFile } from "node:fs/promises";
+import { type FileHandle, readFile, rename, writeFile } from "node:fs/promises";
 import { CriticalSharpnessError } from "../errors.js";
+import { openFile } from "../open-file.js";
 
 /** A file of JSON Lines that only grows: a line is in the file as soon as `append` is done. */
 export class AppendLog<Record> implements AsyncDisposable {
@@ -28,7 +29,7 @@ export class AppendLog<Record> implements AsyncDisposable {
       await writeFile(`${path}.tmp`, text);
       await rename(`${path}.tmp`, path);
     }
-    return { log: new AppendLog<Record>(await open(path, "a")), kept };
+    return { log: new AppendLog<Record>(await openFile(path, "a")), kept };
   }
 
   async append(record: Record): Promise<void> {

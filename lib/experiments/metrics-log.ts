@@ -1,4 +1,5 @@
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { openFile } from "../open-file.js";
 import type { MetricsRecord, StepRecord, ValidationRecord } from "./records.js";
 
 /** A run's metrics.jsonl: a line for each record, in the file as soon as `append` is done. */
@@ -17,7 +18,7 @@ export class MetricsLog implements AsyncDisposable {
    * cut short are removed.
    */
   static async open(path: string, step: number): Promise<MetricsLog> {
-    const file = await open(path, "a+");
+    const file = await openFile(path, "a+");
     try {
       const log = new MetricsLog(file);
       await file.truncate(log.#keep(await file.readFile(), step));

@@ -63,7 +63,8 @@ const broken =
       "content-length": content.length - start,
       ...(start ? { "content-range": `bytes ${start}-${content.length - 1}/${content.length}` } : {}),
     });
-    response.write(content.subarray(start, start + count), () => response.destroy());
+    // Later: what was sent should have arrived.
+    response.write(content.subarray(start, start + count), () => setTimeout(() => response.destroy(), 100));
   };
 const status =
   (code: number): Answer =>
