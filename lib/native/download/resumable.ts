@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createWriteStream, existsSync, rmSync, statSync } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -105,7 +106,13 @@ async function receive(
         }
       })(),
     );
-    await pipeline(counted, createWriteStream(file, { flags: from > 0 ? "a" : "w" }));
+    const sink = createWriteStream(file, { flags: from > 0 ? "a" : "w" });
+    try {
+      await pipeline(counted, sink);
+    } finally {
+      // A write may be under way when the connection breaks off: the next one must not begin before it is done.
+      if (!sink.closed) await once(sink, "close");
+    }
     return undefined;
   } catch (error) {
     const { message, cause } = error as Error;
