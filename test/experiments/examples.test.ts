@@ -4,9 +4,11 @@ import { describe, expect, it } from "vitest";
 import { readConfiguration } from "../../lib/index.js";
 
 const root = path.join(import.meta.dirname, "../../examples");
-const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
-  file.endsWith(".json"),
-);
+/** Those of `train`: other commands' name a model that is there. */
+const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => {
+  if (!file.endsWith(".json")) return false;
+  return typeof JSON.parse(readFileSync(path.join(root, file), "utf8")).model === "object";
+});
 
 describe("examples", () => {
   it.each(files)("%s is a configuration", async (file) => {
