@@ -5,7 +5,7 @@ import type { Figure } from "./figure.js";
 import { overview } from "./overview.js";
 import type { PageFigure } from "./page.js";
 import { raster } from "./raster.js";
-import { figureSize } from "./style.js";
+import { writeFigure } from "./write-figures.js";
 import { writeWhole } from "./write-whole.js";
 
 /** The files of a report. */
@@ -41,13 +41,14 @@ export async function writeReportFiles(
   try {
     await mkdir(place("figures"), { recursive: true });
     const shown: PageFigure[] = [];
-    for (const { name, caption, draw } of figures) {
-      const svg = draw(figureSize);
-      const files = { svg: `figures/${name}.svg`, png: `figures/${name}.png` };
-      await writeWhole(place(files.svg), svg);
-      await writeWhole(place(files.png), await raster(svg));
-      report.figures[name] = { svg: place(files.svg), png: place(files.png) };
-      shown.push({ caption, svg, files });
+    for (const figure of figures) {
+      const { svg, files } = await writeFigure(place("figures"), figure);
+      report.figures[figure.name] = files;
+      shown.push({
+        caption: figure.caption,
+        svg,
+        files: { svg: `figures/${figure.name}.svg`, png: `figures/${figure.name}.png` },
+      });
     }
     await writeWhole(report.png, await raster(overview(figures)));
     await writeWhole(report.csv, csv);
