@@ -26,7 +26,11 @@ export interface HessianOptions extends CurvatureOptions {
   tolerance?: number;
   /** Most products with the curvature. Default 100 (Lanczos), 1000 (power). */
   maximumIterations?: number;
-  /** Most vectors that Lanczos keeps, each as large as the weights; restarts keep it within. Default 2·count + 20. */
+  /**
+   * Most vectors that Lanczos keeps, each as large as the weights; restarts keep it within. With fewer it takes up to twice
+   * the products where eigenvalues are close together. Default: as many as hold 2²⁴ numbers together, at least
+   * 2·count + 2 (`both-ends`: 4·count + 2), at most 18 more than that.
+   */
   basisSize?: number;
   /** Where to start: eigenvectors of a measurement before. With a preconditioner in its coordinates, as they are returned. */
   initial?: Direction | readonly Direction[];
@@ -120,7 +124,7 @@ export async function hessianEigenvalues(options: HessianOptions): Promise<Hessi
         "options.maximumIterations",
         { minimum: 1, integer: true },
       ),
-      basisSize: checkNumber(or(given.basisSize, 2 * wanted + 20), "options.basisSize", {
+      basisSize: checkNumber(or(given.basisSize, defaultBasisSize(wanted, dimension)), "options.basisSize", {
         minimum: wanted + 2,
         integer: true,
       }),
@@ -133,6 +137,12 @@ export async function hessianEigenvalues(options: HessianOptions): Promise<Hessi
   } finally {
     if (owned) initial?.dispose();
   }
+}
+
+/** Small networks have room for more vectors than are needed, and every one saves products. */
+function defaultBasisSize(wanted: number, dimension: number): number {
+  const least = 2 * wanted + 2;
+  return Math.min(least + 18, Math.max(least, Math.floor(2 ** 24 / dimension)));
 }
 
 /** Several eigenvectors start as their sum, which contains each. */
