@@ -1,5 +1,5 @@
 // Hessian-vector products and the largest Hessian eigenvalue against the Python tools: the same weights, batch and threads,
-// in turns. Arguments: sizes, to measure only these.
+// in turns. Arguments: sizes, to measure only these anew.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
@@ -17,7 +17,7 @@ import { native } from "../dist/native/load.js";
 import { startPeer } from "./peers/python.mjs";
 import { writeBatch } from "./shared/batch-file.mjs";
 import { exactMemory, peakOf } from "./shared/peak.mjs";
-import { bytes, duration, figure, spread, writeResults } from "./shared/results.mjs";
+import { bytes, duration, figure, otherSizes, spread, writeResults } from "./shared/results.mjs";
 import { inTurns, median, ratio, seconds } from "./shared/timing.mjs";
 import { training } from "./shared/trained.mjs";
 
@@ -77,7 +77,9 @@ async function compare(kind, size, folder) {
     const products = await productRow(label, model, batch, peers);
     const { rows, settings } = await eigenvalueRows(label, model, batch, peers);
     for (const peer of Object.values(peers)) peer.stop();
-    return [products, ...rows, await memoryRow(label, folder, start(exactMemory), settings)];
+    const memory = await memoryRow(label, folder, start(exactMemory), settings);
+    const of = { size, parameters: model.parameterCount };
+    return [products, ...rows, memory].map((row) => ({ ...row, ...of }));
   } finally {
     for (const peer of Object.values(peers)) peer.stop();
   }
@@ -230,8 +232,9 @@ async function peak(folder, setting) {
 }
 
 async function main(chosen) {
-  const rows = [];
-  for (const size of chosen.length > 0 ? chosen : ["0.1 M", "1 M", "10 M"])
+  const sizes = chosen.length > 0 ? chosen : ["0.1 M", "1 M", "10 M"];
+  const rows = otherSizes("curvature-peers", "rows", sizes);
+  for (const size of sizes)
     for (const kind of ["MLP", "GPT"]) {
       console.error(`${kind} ${size}`);
       const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-bench-"));
@@ -240,6 +243,7 @@ async function main(chosen) {
       } finally {
         rmSync(folder, { recursive: true, force: true });
       }
+      rows.sort((a, b) => a.parameters - b.parameters);
       await writeResults("curvature-peers", "Second derivatives against the Python tools", rows);
     }
 }

@@ -1,5 +1,5 @@
 // Figures as a table: on standard output, and in bench/results/ as JSON and Markdown.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,6 +32,13 @@ export async function writeResults(name, title, rows, extra = {}) {
     ]),
   };
   await writeTables(name, title, [table], [], { rows, ...extra });
+}
+
+/** What `<name>.json` has under a key of networks of other sizes: each size is measured in a run of its own. */
+export function otherSizes(name, key, sizes) {
+  const file = path.join(folder, `${name}.json`);
+  const stored = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
+  return (stored[key] ?? []).filter(({ size }) => !sizes.includes(size));
 }
 
 /**
