@@ -3,7 +3,7 @@ export { AbortError, CriticalSharpnessError } from "./errors.js";
 export * from "./experiments/index.js";
 export * from "./measures/index.js";
 export * from "./models/index.js";
-export type { ComputeDtype, CurvatureOperator, Initialization } from "./native/surface.js";
+export type { ComputeDtype, CurvatureOperator, Initialization, ParameterDtype } from "./native/surface.js";
 export { setThreads } from "./native/threads.js";
 export * from "./optimizers/index.js";
 export {

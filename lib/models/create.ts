@@ -1,15 +1,22 @@
 import { checkChoice, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
 import { native } from "../native/load.js";
-import type { ComputeDtype, Initialization } from "../native/surface.js";
+import type { ComputeDtype, Initialization, ParameterDtype } from "../native/surface.js";
 import { configureModel, type ModelConfigInput } from "./configuration.js";
 import { Model } from "./model.js";
 
 export interface ModelOptions {
   /** Where it computes. This build has "cpu". */
   device?: "cpu";
-  /** Arithmetic: `bfloat16` multiplies in bfloat16 and keeps float32 master weights. Default float32. */
+  /** Arithmetic: `bfloat16` multiplies in bfloat16. Default float32. */
   dtype?: ComputeDtype;
+  /**
+   * Weights as they are held. Default: float64 with the dtype float64, else float32. `bfloat16` halves their memory and takes
+   * checkpoints of that precision as they lie in the file; it is for measurements: optimizers accumulate, but do not step, and
+   * there are no second derivatives. Gradients and directions of such a model are float32. With the dtype float32, θ − η·Δ is
+   * made in float32 exactly; with bfloat16, a layer computes x·θᵀ − η·(x·Δᵀ), so that steps count that θ has no digits for.
+   */
+  parameterDtype?: ParameterDtype;
 }
 
 export interface CreateOptions extends ModelOptions {
@@ -21,6 +28,8 @@ export interface CreateOptions extends ModelOptions {
    */
   initialization?: Initialization;
 }
+
+const dtypes = ["float32", "float64", "bfloat16"] as const;
 
 /** @internal */
 export const initializations = [
@@ -38,14 +47,14 @@ export const initializations = [
  */
 export async function createModel(config: ModelConfigInput, options: CreateOptions = {}): Promise<Model> {
   const configured = configureModel(config);
-  const { dtype } = checkModelOptions(options);
+  const { dtype, parameterDtype } = checkModelOptions(options);
   const seed =
     options.seed === undefined ? 0 : checkNumber(options.seed, "options.seed", { minimum: 0, integer: true });
   const initialization =
     options.initialization === undefined
       ? configured.defaultInitialization
       : checkChoice(options.initialization, "options.initialization", initializations);
-  const handle = native().createModel(configured.description, dtype);
+  const handle = native().createModel(configured.description, dtype, parameterDtype);
   try {
     await handle.initialize(initialization, seed);
   } catch (error) {
@@ -56,14 +65,18 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
 }
 
 /** @internal */
-export function checkModelOptions(options: unknown): { dtype: ComputeDtype } {
-  const { device, dtype } = checkOptions(options, "options");
+export function checkModelOptions(options: unknown): {
+  dtype: ComputeDtype;
+  parameterDtype: ParameterDtype | undefined;
+} {
+  const { device, dtype, parameterDtype } = checkOptions(options, "options");
   if (device !== undefined && device !== "cpu")
     throw expected('"cpu"', "options.device", device, typeof device === "string" ? "range" : "type");
   return {
-    dtype:
-      dtype === undefined
-        ? "float32"
-        : checkChoice(dtype, "options.dtype", ["float32", "float64", "bfloat16"]),
+    dtype: dtype === undefined ? "float32" : checkChoice(dtype, "options.dtype", dtypes),
+    parameterDtype:
+      parameterDtype === undefined
+        ? undefined
+        : checkChoice(parameterDtype, "options.parameterDtype", dtypes),
   };
 }

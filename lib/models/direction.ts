@@ -9,7 +9,8 @@ import { writeSafetensors } from "./safetensors-writer.js";
 
 /**
  * One number for each weight of a model: an update direction Δ (the step is θ − η·Δ, so it descends where ∇L·Δ > 0), a
- * gradient, or a diagonal. Immutable.
+ * gradient, or a diagonal. Immutable. One that an optimizer makes where it is used (`stored: false`) holds for the optimizer's
+ * state and the weights of its moment: later it is an error, `ERR_STALE_DIRECTION`.
  */
 export class Direction extends Owner<NativeVector> {
   readonly parameters: readonly Parameter[];
@@ -87,10 +88,20 @@ export class Direction extends Owner<NativeVector> {
 
   /** @internal */
   static of(model: ParameterSet, handle: NativeVector): Direction {
-    return new Direction(handle, model.parameters, model.handle.parameterDtype);
+    return new Direction(handle, model.parameters, model.handle.vectorDtype);
   }
 
-  /** Memory of its tensors, in bytes. */
+  /** Whether its numbers are held, or made where they are used. */
+  get stored(): boolean {
+    return this.handle.stored;
+  }
+
+  /** A new, stored direction of the same numbers. */
+  async store(): Promise<Direction> {
+    return this.like(await this.handle.store());
+  }
+
+  /** Memory of its tensors, in bytes; 0 if it is not stored. */
   get byteLength(): number {
     return this.handle.byteLength;
   }
@@ -104,6 +115,8 @@ export class Direction extends Owner<NativeVector> {
   async norm(): Promise<number> {
     return this.handle.norm();
   }
+
+  // What follows makes a stored direction of stored ones; another is rejected with `ERR_DIRECTION_NOT_STORED`: `store` it first.
 
   /** A new direction, k times this one. */
   async scale(k: number): Promise<Direction> {
@@ -122,7 +135,7 @@ export class Direction extends Owner<NativeVector> {
     return this.like(await this.handle.inverseSquareRoot());
   }
 
-  /** A new direction that keeps the chosen parameters' part, sharing its memory, and is zero elsewhere. */
+  /** A new direction, stored or not as this one is, that keeps the chosen parameters' part, sharing its memory, and is zero elsewhere. */
   mask(selection: ParameterSelection): Direction {
     return this.like(this.handle.mask(select(this.parameters, selection, "selection")));
   }

@@ -5,5 +5,5 @@ export { type CreateOptions, createModel, type ModelOptions } from "./create.js"
 export { Curvature, type CurvatureProductResult, type ProductOptions } from "./curvature.js";
 export { Direction } from "./direction.js";
 export { loadModel } from "./load.js";
-export { type Gradient, Model, type PassOptions, type Perturbation } from "./model.js";
+export { type Gradient, type GradientOptions, Model, type PassOptions, type Perturbation } from "./model.js";
 export type { Parameter, ParameterSelection } from "./parameters.js";

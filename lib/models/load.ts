@@ -25,10 +25,10 @@ interface FoundTensor extends StoredTensor {
  */
 export async function loadModel(directory: string, options: ModelOptions = {}): Promise<Model> {
   checkString(directory, "directory");
-  const { dtype } = checkModelOptions(options);
+  const { dtype, parameterDtype } = checkModelOptions(options);
   const configured = configureModel(await readJson(path.join(directory, "config.json")));
   const tensors = await readTensors(directory);
-  const handle = native().createModel(configured.description, dtype);
+  const handle = native().createModel(configured.description, dtype, parameterDtype);
   try {
     await handle.load(places(handle, tensors, configured.checkpoint));
   } catch (error) {

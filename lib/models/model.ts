@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import {
+  checkBoolean,
   checkChoice,
   checkInstance,
   checkNumber,
@@ -10,7 +11,7 @@ import {
   checkString,
 } from "../checks.js";
 import { withSignal } from "../native/cancel.js";
-import type { ComputeDtype, NativeModel, NativePerturbation } from "../native/surface.js";
+import type { ComputeDtype, NativeModel, NativePerturbation, ParameterDtype } from "../native/surface.js";
 import { Batch } from "./batch.js";
 import type { ConfiguredModel, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
@@ -23,6 +24,14 @@ export interface PassOptions {
   signal?: AbortSignal;
   /** Rows or sequences at a time: bounds the memory of activations. Default: all at once. */
   microBatch?: number;
+}
+
+export interface GradientOptions extends PassOptions {
+  /**
+   * Keep each layer's input alone and compute its activations again on the way back (activation checkpointing, Chen et al.
+   * 2016), for a third more time. The gradient is the same, bit for bit. Of language models. Default false.
+   */
+  recompute?: boolean;
 }
 
 export interface Perturbation {
@@ -61,6 +70,11 @@ export class Model extends ParameterSet {
     return this.handle.computeDtype;
   }
 
+  /** Of the weights as they are held. */
+  get parameterDtype(): ParameterDtype {
+    return this.handle.parameterDtype;
+  }
+
   /**
    * Mean loss of a batch (tokens: nats per counted label), summed in float64; with a perturbation that of θ − η·Δ.
    * The weights keep every bit, however the call ends.
@@ -87,11 +101,11 @@ export class Model extends ParameterSet {
    *
    * @throws as `loss`.
    */
-  async gradient(batch: Batch, options: PassOptions = {}): Promise<Gradient> {
-    const { signal, microBatch } = checkPass(options);
+  async gradient(batch: Batch, options: GradientOptions = {}): Promise<Gradient> {
+    const { signal, ...pass } = checkGradientPass(options);
     const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
     const { loss, version, gradient } = await withSignal(signal, (cancel) =>
-      this.handle.gradient(handle, { microBatch, cancel }),
+      this.handle.gradient(handle, { ...pass, cancel }),
     );
     return { loss, version, batch, gradient: Direction.of(this, gradient) };
   }
@@ -99,7 +113,7 @@ export class Model extends ParameterSet {
   /** SHA-256 over every weight's name, shape and bytes, in hexadecimal: equal if and only if all weights are, bit for bit. */
   async digest(): Promise<string> {
     const hash = createHash("sha256");
-    const bytes = this.handle.parameterDtype === "float64" ? 8 : 4;
+    const bytes = { float64: 8, float32: 4, bfloat16: 2 }[this.handle.parameterDtype];
     for (const [index, { name, shape, size }] of this.parameters.entries()) {
       hash.update(`${name}:${this.handle.parameterDtype}[${shape}]\n`);
       for (let offset = 0; offset < size * bytes; offset += digestChunk)
@@ -143,6 +157,12 @@ function checkPass(options: unknown): { signal: AbortSignal | undefined; microBa
         ? 0
         : checkNumber(microBatch, "options.microBatch", { minimum: 1, integer: true }),
   };
+}
+
+/** @internal */
+export function checkGradientPass(options: unknown) {
+  const { recompute = false } = checkOptions(options, "options");
+  return { ...checkPass(options), recompute: checkBoolean(recompute, "options.recompute") };
 }
 
 function checkPerturbation(perturbation: unknown): NativePerturbation | null {

@@ -14,6 +14,7 @@ export interface TensorSource {
 const dtypes = {
   float32: { name: "F32", bytes: 4 },
   float64: { name: "F64", bytes: 8 },
+  bfloat16: { name: "BF16", bytes: 2 },
   int64: { name: "I64", bytes: 8 },
 } as const;
 

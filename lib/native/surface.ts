@@ -7,8 +7,10 @@
  * (see `lib/native/errors.ts`). A cancelled job rejects with code `CANCELLED`.
  */
 
-/** Arithmetic of a forward pass. `bfloat16` reads float32 master weights and multiplies in bfloat16. */
+/** Arithmetic of a forward pass. `bfloat16` multiplies in bfloat16. */
 export type ComputeDtype = "float32" | "float64" | "bfloat16";
+/** Element type of a model's weights. The vectors of bfloat16 ones (gradients, directions) are float32. */
+export type ParameterDtype = "float32" | "float64" | "bfloat16";
 /** Element type of stored tensors. */
 export type StorageDtype = "float32" | "float64" | "bfloat16" | "float16" | "int64";
 
@@ -151,12 +153,16 @@ export type CurvatureOperator = "hessian" | "gauss-newton";
 export interface NativePassOptions {
   /** Rows or sequences per micro-batch; 0 = all at once. */
   microBatch: number;
+  /** Of gradients: each layer keeps its input alone, and its activations are computed again on the way back. */
+  recompute?: boolean;
   cancel?: NativeCancelToken;
 }
 
 export interface NativeModel extends NativeDisposable {
   readonly parameters: readonly NativeParameter[];
-  readonly parameterDtype: "float32" | "float64";
+  readonly parameterDtype: ParameterDtype;
+  /** Of its vectors. */
+  readonly vectorDtype: "float32" | "float64";
   readonly computeDtype: ComputeDtype;
   /** Number of times the weights were changed since the model was made. */
   readonly version: number;
@@ -178,9 +184,16 @@ export interface NativeModel extends NativeDisposable {
   ): Promise<{ loss: number; version: number; gradient: NativeVector }>;
 }
 
-/** One tensor (or none, meaning zeros) for each parameter of a model: a gradient, a direction, a preconditioner's diagonal. */
+/**
+ * One tensor (or none, meaning zeros) for each parameter of a model: a gradient, a direction, a preconditioner's diagonal. One
+ * that is not stored is made where it is read: `ERR_STALE_DIRECTION` once what it is made of has changed, and
+ * `ERR_DIRECTION_NOT_STORED` where only a stored one will do.
+ */
 export interface NativeVector extends NativeDisposable {
   readonly byteLength: number;
+  readonly stored: boolean;
+  /** A new, stored vector of the same numbers. */
+  store(): Promise<NativeVector>;
   dot(other: NativeVector): Promise<number>;
   norm(): Promise<number>;
   /** A new vector, k times this one. */
@@ -207,7 +220,17 @@ export interface NativeOptimizer extends NativeDisposable {
   /** Gradients accumulated so far. */
   readonly steps: number;
   accumulate(gradient: NativeVector): Promise<void>;
-  direction(options: { weightDecay: boolean }): Promise<NativeVector>;
+  /**
+   * The same of a batch's gradient, which goes into the state a parameter at a time. `slopes`: each parameter's part of ∇L·Δ,
+   * with Δ of the state thereafter. Rejects with `ERR_NON_FINITE_LOSS` before anything changes; one that ends early otherwise
+   * may leave a state that only `restore` mends (`ERR_OPTIMIZER_STATE`).
+   */
+  accumulateFrom(
+    batch: NativeBatch,
+    options: NativePassOptions & { weightDecay: boolean },
+  ): Promise<{ loss: number; version: number; norm: number; slopes: number[] }>;
+  /** `stored`: default true. */
+  direction(options: { weightDecay: boolean; stored?: boolean }): Promise<NativeVector>;
   preconditioner(): Promise<NativeVector>;
   step(learningRate: number): Promise<void>;
   /** State tensors by role (`momentum`; `exp_avg`, `exp_avg_sq`), each a snapshot shared with nothing. */
@@ -261,7 +284,12 @@ export interface NativeInfo {
 }
 
 export interface NativeAddon {
-  createModel(description: NativeModelDescription, computeDtype: ComputeDtype): NativeModel;
+  /** `parameterDtype`: by default float64 with float64 arithmetic, else float32. */
+  createModel(
+    description: NativeModelDescription,
+    computeDtype: ComputeDtype,
+    parameterDtype?: ParameterDtype,
+  ): NativeModel;
   createTokenBatch(
     inputIds: BigInt64Array,
     labels: BigInt64Array,

@@ -7,7 +7,7 @@ import type { Optimizer } from "./optimizer.js";
 
 /** Writes an optimizer's state tensors, its kind and its count of gradients. */
 export async function writeState(file: string, { handle, model, kind, steps }: Optimizer): Promise<void> {
-  const dtype = model.handle.parameterDtype;
+  const dtype = model.handle.vectorDtype;
   const state = await handle.state();
   try {
     const sources = Object.entries(state).flatMap(([role, vector]) =>

@@ -9,7 +9,7 @@ namespace {
 
 Napi::Value product(const Napi::CallbackInfo& info) {
   const auto curvature = CurvatureHandle::core(info);
-  const auto vector = VectorHandle::core(info[0], "vector");
+  const auto vector = VectorHandle::stored(info[0], "vector");
   const Napi::Value given = read_object(info[1], "options").Get("cancel");
   const Cancellation cancel = given.IsUndefined() ? Cancellation() : *CancelTokenHandle::core(given, "options.cancel");
   return submit(

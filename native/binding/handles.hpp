@@ -30,7 +30,7 @@ class BatchHandle final : public Handle<BatchHandle, const Batch> {
   static void define(Napi::Env env);
 };
 
-class VectorHandle final : public Handle<VectorHandle, const ParameterVector> {
+class VectorHandle final : public Handle<VectorHandle, const Direction> {
  public:
   using Handle::Handle;
   static constexpr const char* name = "NativeVector";
@@ -38,8 +38,13 @@ class VectorHandle final : public Handle<VectorHandle, const ParameterVector> {
   static constexpr bool holds_memory = true;
   static Napi::FunctionReference& constructor(Environment& e) { return e.vector; }
   static void define(Napi::Env env);
-  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<const ParameterVector>& vector) {
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<const Direction>& vector) {
     return make(env, vector, vector->byte_length());
+  }
+  /// The core of an argument that must be stored.
+  static std::shared_ptr<const ParameterVector> stored(const Napi::Value& value, const std::string& subject) {
+    const auto direction = core(value, subject);
+    return {direction, &require_stored(*direction, subject.c_str())};
   }
 };
 

@@ -33,7 +33,7 @@ Napi::Value size(const Napi::CallbackInfo& info) {
 
 Napi::Value start(const Napi::CallbackInfo& info) {
   const auto krylov = KrylovHandle::core(info);
-  const Shared first = info[0].IsNull() ? nullptr : VectorHandle::core(info[0], "first");
+  const Shared first = info[0].IsNull() ? nullptr : VectorHandle::stored(info[0], "first");
   const auto to_boolean = [](Napi::Env env, bool started) -> Napi::Value { return Napi::Boolean::New(env, started); };
   return submit(info.Env(), [=] { return krylov->start(first.get()); }, after_change(info, krylov, to_boolean));
 }
@@ -76,7 +76,7 @@ Napi::Value create(const Napi::CallbackInfo& info) {
   KrylovOptions options;
   options.seed = static_cast<uint64_t>(read_integer(given.Get("seed"), "options.seed", 0, int64_t{1} << 53));
   if (const Napi::Value scaling = given.Get("scaling"); !scaling.IsNull())
-    options.scaling = VectorHandle::core(scaling, "options.scaling");
+    options.scaling = VectorHandle::stored(scaling, "options.scaling");
   return KrylovHandle::make(info.Env(), std::make_shared<Krylov>(curvature, options), 0);
 }
 

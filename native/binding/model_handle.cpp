@@ -56,15 +56,25 @@ Napi::Value load(const Napi::CallbackInfo& info) {
 
 Napi::Value read(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::core(info);
-  return read_parameter(info, model->layout(), [model](size_t index) { return model->parameter(index); });
+  return read_parameter(info, model->layout()->size(), [model](size_t index, int64_t offset, int64_t length) {
+    return model->read_bytes(index, offset, length);
+  });
+}
+
+at::ScalarType read_dtype(const Napi::Value& value, const std::string& subject) {
+  return read_choice<at::ScalarType>(value, subject,
+                                     {{"float32", at::kFloat}, {"float64", at::kDouble}, {"bfloat16", at::kBFloat16}});
 }
 
 Napi::Value create_model(const Napi::CallbackInfo& info) {
   auto architecture = read_architecture(info[0]);
-  const auto compute = read_choice<at::ScalarType>(
-      info[1], "computeDtype", {{"float32", at::kFloat}, {"float64", at::kDouble}, {"bfloat16", at::kBFloat16}});
-  const at::ScalarType stored = compute == at::kDouble ? at::kDouble : at::kFloat;
-  return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(architecture), stored, compute), 0);
+  const auto compute = read_dtype(info[1], "computeDtype");
+  const at::ScalarType usual = compute == at::kDouble ? at::kDouble : at::kFloat;
+  const auto weights = info[2].IsUndefined() ? usual : read_dtype(info[2], "parameterDtype");
+  if ((compute == at::kDouble) != (weights == at::kDouble))
+    reject_range(std::string("Expected parameters and arithmetic both in float64, or neither, for the model but received ") +
+                 name_of(weights) + " parameters and arithmetic in " + name_of(compute));
+  return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(architecture), weights, compute), 0);
 }
 
 }  // namespace
@@ -73,6 +83,9 @@ void ModelHandle::define(Napi::Env env) {
   Environment::of(env).model = define_class(env, [](Napi::Object& prototype) {
     getter(prototype, "parameters", parameters);
     getter(prototype, "parameterDtype", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::String::New(info.Env(), name_of(core(info)->weight_dtype()));
+    });
+    getter(prototype, "vectorDtype", [](const Napi::CallbackInfo& info) -> Napi::Value {
       return Napi::String::New(info.Env(), name_of(core(info)->layout()->dtype));
     });
     getter(prototype, "computeDtype", [](const Napi::CallbackInfo& info) -> Napi::Value {

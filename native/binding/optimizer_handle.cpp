@@ -1,6 +1,8 @@
 #include "arguments.hpp"
 #include "handles.hpp"
 #include "job.hpp"
+#include "state_direction.hpp"
+#include "tensor_arguments.hpp"
 
 namespace critical_sharpness::binding {
 namespace {
@@ -19,14 +21,43 @@ Napi::Value steps(const Napi::CallbackInfo& info) {
 
 Napi::Value accumulate(const Napi::CallbackInfo& info) {
   const auto optimizer = OptimizerHandle::core(info);
-  const auto gradient = VectorHandle::core(info[0], "gradient");
+  const auto gradient = VectorHandle::stored(info[0], "gradient");
   return submit(info.Env(), [=] { optimizer->accumulate(*gradient); return Nothing{}; }, after_state_change(info, optimizer));
+}
+
+Napi::Value accumulate_from(const Napi::CallbackInfo& info) {
+  const auto optimizer = OptimizerHandle::core(info);
+  const auto batch = BatchHandle::core(info[0], "batch");
+  const bool decay = read_boolean(read_object(info[1], "options").Get("weightDecay"), "options.weightDecay");
+  const PassOptions options = read_pass_options(info[1]);
+  optimizer->model()->check(*batch);
+  return submit(
+      info.Env(), [=] { return optimizer->accumulate_from(*batch, options, decay); },
+      [optimizer, self = Napi::Persistent(info.This().As<Napi::Object>())](Napi::Env env, const AccumulatedGradient& result)
+          -> Napi::Value {
+        OptimizerHandle::hold(self.Value(), optimizer->byte_length());
+        auto slopes = Napi::Array::New(env, result.slopes.size());
+        for (uint32_t i = 0; i < result.slopes.size(); i++) slopes[i] = result.slopes[i];
+        auto object = Napi::Object::New(env);
+        object.Set("loss", result.loss.loss);
+        object.Set("version", static_cast<double>(result.loss.version));
+        object.Set("norm", result.norm);
+        object.Set("slopes", slopes);
+        return object;
+      },
+      options.cancel);
 }
 
 Napi::Value direction(const Napi::CallbackInfo& info) {
   const auto optimizer = OptimizerHandle::core(info);
-  const bool decay = read_boolean(read_object(info[0], "options").Get("weightDecay"), "options.weightDecay");
-  return submit(info.Env(), [=] { return optimizer->direction(decay); }, VectorHandle::wrap);
+  const Napi::Object given = read_object(info[0], "options");
+  const bool decay = read_boolean(given.Get("weightDecay"), "options.weightDecay");
+  const Napi::Value choice = given.Get("stored");
+  const bool stored = choice.IsUndefined() || read_boolean(choice, "options.stored");
+  using Shared = std::shared_ptr<const Direction>;
+  return submit(
+      info.Env(), [=]() -> Shared { return stored ? Shared(optimizer->direction(decay)) : state_direction(optimizer, decay); },
+      VectorHandle::wrap);
 }
 
 Napi::Value preconditioner(const Napi::CallbackInfo& info) {
@@ -58,7 +89,7 @@ Napi::Value restore(const Napi::CallbackInfo& info) {
   OptimizerState state;
   for (uint32_t i = 0, n = roles.Length(); i < n; i++) {
     const std::string role = read_string(roles.Get(i), "a key of state");
-    state[role] = VectorHandle::core(given.Get(role), "state." + role);
+    state[role] = VectorHandle::stored(given.Get(role), "state." + role);
   }
   return submit(info.Env(), [=] { optimizer->restore(steps, state); return Nothing{}; }, after_state_change(info, optimizer));
 }
@@ -97,6 +128,7 @@ void OptimizerHandle::define(Napi::Env env) {
   Environment::of(env).optimizer = define_class(env, [](Napi::Object& prototype) {
     getter(prototype, "steps", steps);
     async_method(prototype, "accumulate", accumulate);
+    async_method(prototype, "accumulateFrom", accumulate_from);
     async_method(prototype, "direction", direction);
     async_method(prototype, "preconditioner", preconditioner);
     async_method(prototype, "step", step);

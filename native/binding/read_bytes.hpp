@@ -1,11 +1,11 @@
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "arguments.hpp"
 #include "job.hpp"
-#include "parameter_vector.hpp"
 
 namespace critical_sharpness::binding {
 
@@ -19,16 +19,14 @@ inline Napi::Value to_array_buffer(Napi::Env env, std::vector<uint8_t> bytes) {
   return buffer;
 }
 
-/// `read(index, byteOffset, length)` of a model or a vector: a part of one parameter's bytes.
-/// `tensor_of(index)` is called on the compute thread and owns what it reads.
-template <class TensorOf>
-Napi::Value read_parameter(const Napi::CallbackInfo& info, std::shared_ptr<const Layout> layout, TensorOf tensor_of) {
-  const auto index = static_cast<size_t>(read_integer(info[0], "index", 0, static_cast<int64_t>(layout->size()) - 1));
+/// `read(index, byteOffset, length)` of a model or a vector of `count` parameters: a part of one parameter's bytes.
+/// `bytes_of(index, offset, length)` is called on the compute thread and owns what it reads.
+template <class BytesOf>
+Napi::Value read_parameter(const Napi::CallbackInfo& info, size_t count, BytesOf bytes_of) {
+  const auto index = static_cast<size_t>(read_integer(info[0], "index", 0, static_cast<int64_t>(count) - 1));
   const int64_t offset = read_integer(info[1], "byteOffset", 0, int64_t{1} << 53);
   const int64_t length = read_integer(info[2], "length", 0, int64_t{1} << 31);
-  return submit(
-      info.Env(),
-      [=] { return read_bytes(tensor_of(index), layout->parameters[index], layout->dtype, offset, length); }, to_array_buffer);
+  return submit(info.Env(), [=] { return bytes_of(index, offset, length); }, to_array_buffer);
 }
 
 }  // namespace critical_sharpness::binding

@@ -84,6 +84,8 @@ PassOptions read_pass_options(const Napi::Value& value) {
   const Napi::Object given = read_object(value, "options");
   PassOptions options;
   options.micro_batch = read_integer(given.Get("microBatch"), "options.microBatch", 0, std::numeric_limits<int32_t>::max());
+  const Napi::Value recompute = given.Get("recompute");
+  if (!recompute.IsUndefined()) options.recompute = read_boolean(recompute, "options.recompute");
   const Napi::Value cancel = given.Get("cancel");
   if (!cancel.IsUndefined()) options.cancel = *CancelTokenHandle::core(cancel, "options.cancel");
   return options;

@@ -8,10 +8,14 @@
 namespace critical_sharpness::binding {
 namespace {
 
-using Shared = std::shared_ptr<const ParameterVector>;
+using Shared = std::shared_ptr<const Direction>;
 
 Napi::Value byte_length(const Napi::CallbackInfo& info) {
   return to_number(info.Env(), static_cast<double>(VectorHandle::core(info)->byte_length()));
+}
+
+Napi::Value is_stored(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), VectorHandle::core(info)->as_stored() != nullptr);
 }
 
 Napi::Value dot(const Napi::CallbackInfo& info) {
@@ -24,40 +28,48 @@ Napi::Value norm(const Napi::CallbackInfo& info) {
   return submit(info.Env(), [=] { return vector->norm(); }, to_number);
 }
 
-Napi::Value scale(const Napi::CallbackInfo& info) {
+Napi::Value store_numbers(const Napi::CallbackInfo& info) {
   const auto vector = VectorHandle::core(info);
+  return submit(
+      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(store(*vector)); }, VectorHandle::wrap);
+}
+
+Napi::Value scale(const Napi::CallbackInfo& info) {
+  const auto vector = VectorHandle::stored(info.This(), "scale");
   const double k = read_number(info[0], "k");
   return submit(
       info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(vector->scaled(k)); }, VectorHandle::wrap);
 }
 
 Napi::Value multiply(const Napi::CallbackInfo& info) {
-  const auto a = VectorHandle::core(info), b = VectorHandle::core(info[0], "other");
+  const auto a = VectorHandle::stored(info.This(), "multiply"), b = VectorHandle::stored(info[0], "other");
   return submit(
       info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(elementwise_product(*a, *b)); }, VectorHandle::wrap);
 }
 
 Napi::Value inverse_square_root_of(const Napi::CallbackInfo& info) {
-  const auto vector = VectorHandle::core(info);
+  const auto vector = VectorHandle::stored(info.This(), "inverseSquareRoot");
   return submit(
       info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(inverse_square_root(*vector)); }, VectorHandle::wrap);
 }
 
 Napi::Value mask(const Napi::CallbackInfo& info) {
   const auto vector = VectorHandle::core(info);
-  const auto keep = read_booleans(info[0], "keep", vector->size());
-  return VectorHandle::wrap(info.Env(), std::make_shared<ParameterVector>(vector->masked(keep)));
+  const auto keep = read_booleans(info[0], "keep", vector->layout()->size());
+  return VectorHandle::wrap(info.Env(), vector->masked(keep));
 }
 
 Napi::Value has(const Napi::CallbackInfo& info) {
   const auto vector = VectorHandle::core(info);
-  const int64_t index = read_integer(info[0], "index", 0, static_cast<int64_t>(vector->size()) - 1);
-  return Napi::Boolean::New(info.Env(), (*vector)[static_cast<size_t>(index)].defined());
+  const int64_t index = read_integer(info[0], "index", 0, static_cast<int64_t>(vector->layout()->size()) - 1);
+  return Napi::Boolean::New(info.Env(), vector->has(static_cast<size_t>(index)));
 }
 
 Napi::Value read(const Napi::CallbackInfo& info) {
   const auto vector = VectorHandle::core(info);
-  return read_parameter(info, vector->layout(), [vector](size_t index) { return (*vector)[index]; });
+  return read_parameter(info, vector->layout()->size(), [vector](size_t index, int64_t offset, int64_t length) {
+    return read_bytes(*vector, index, offset, length);
+  });
 }
 
 Napi::Value load(const Napi::CallbackInfo& info) {
@@ -73,9 +85,9 @@ Napi::Value difference_of_models(const Napi::CallbackInfo& info) {
 
 Napi::Value combine(const Napi::CallbackInfo& info) {
   const Napi::Array given = read_array(info[0], "vectors", 1, 1 << 20);
-  std::vector<Shared> vectors;
+  std::vector<SharedVector> vectors;
   for (uint32_t i = 0, n = given.Length(); i < n; i++)
-    vectors.push_back(VectorHandle::core(given.Get(i), "vectors[" + std::to_string(i) + "]"));
+    vectors.push_back(VectorHandle::stored(given.Get(i), "vectors[" + std::to_string(i) + "]"));
   const auto coefficients = read_numbers(info[1], "coefficients", vectors.size(), Range::any);
   return submit(
       info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(linear_combination(vectors, coefficients)); },
@@ -97,6 +109,8 @@ Napi::Value draw(const Napi::CallbackInfo& info) {
 void VectorHandle::define(Napi::Env env) {
   Environment::of(env).vector = define_class(env, [](Napi::Object& prototype) {
     getter(prototype, "byteLength", byte_length);
+    getter(prototype, "stored", is_stored);
+    async_method(prototype, "store", store_numbers);
     async_method(prototype, "dot", dot);
     async_method(prototype, "norm", norm);
     async_method(prototype, "scale", scale);

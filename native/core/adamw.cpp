@@ -13,23 +13,41 @@ class AdamW final : public Optimizer {
   AdamW(std::shared_ptr<Model> model, ParameterGroups groups, AdamWOptions options)
       : Optimizer(std::move(model), std::move(groups)), options_(options) {}
 
-  std::shared_ptr<const ParameterVector> preconditioner() const override {
-    require_gradient();
-    auto p = ParameterVector::empty(model_->layout());
-    kernels::adamw_preconditioner(p.tensors(), v_->tensors(), constants(), {groups_.learning_rate_ratio, groups_.weight_decay});
-    return std::make_shared<ParameterVector>(std::move(p));
+  int64_t byte_length() const override { return 2 * model_->layout()->byte_length(); }
+
+  void write_direction(size_t parameter, int64_t start, int64_t length, bool weight_decay, void* out) const override {
+    kernels::adamw_direction(out, model_->parameter(parameter), (*m_)[parameter], (*v_)[parameter], constants(),
+                             {groups_.learning_rate_ratio[parameter], weight_decay ? groups_.weight_decay[parameter] : 0, start,
+                              length});
   }
 
-  OptimizerState state() const override {
+ protected:
+  void prepare_state() override {
+    if (m_) return;
+    auto m = ParameterVector::zeros(model_->layout()), v = ParameterVector::zeros(model_->layout());
+    m_ = std::move(m);
+    v_ = std::move(v);
+  }
+
+  void accumulate_parameter(size_t parameter, const at::Tensor& gradient) override {
+    kernels::adamw_accumulate((*m_)[parameter], (*v_)[parameter], gradient, options_.beta1, options_.beta2);
+  }
+
+  ParameterVector make_preconditioner() const override {
+    auto p = ParameterVector::empty(model_->layout());
+    kernels::adamw_preconditioner(p.tensors(), v_->tensors(), constants(), {groups_.learning_rate_ratio, groups_.weight_decay});
+    return p;
+  }
+
+  OptimizerState copy_state() const override {
     OptimizerState state;
-    if (m_) {
-      state["exp_avg"] = std::make_shared<ParameterVector>(m_->clone());
-      state["exp_avg_sq"] = std::make_shared<ParameterVector>(v_->clone());
-    }
+    if (steps() == 0) return state;
+    state["exp_avg"] = std::make_shared<ParameterVector>(m_->clone());
+    state["exp_avg_sq"] = std::make_shared<ParameterVector>(v_->clone());
     return state;
   }
 
-  void restore(int64_t steps, const OptimizerState& state) override {
+  void restore_state(int64_t steps, const OptimizerState& state) override {
     if (steps > 0) {
       auto m = stored(state, "exp_avg").clone(), v = stored(state, "exp_avg_sq").clone();
       m_ = std::move(m);
@@ -38,27 +56,6 @@ class AdamW final : public Optimizer {
       m_.reset();
       v_.reset();
     }
-    steps_ = steps;
-  }
-
-  int64_t byte_length() const override { return 2 * model_->byte_length(); }
-
- protected:
-  void accumulate_state(const ParameterVector& gradient, int64_t) override {
-    if (!m_) {
-      auto m = ParameterVector::zeros(model_->layout()), v = ParameterVector::zeros(model_->layout());
-      m_ = std::move(m);
-      v_ = std::move(v);
-    }
-    kernels::adamw_accumulate(m_->tensors(), v_->tensors(), gradient.tensors(), options_.beta1, options_.beta2);
-  }
-
-  void write_direction(std::vector<at::Tensor>& out, bool weight_decay) const override {
-    const std::vector<double> none(groups_.weight_decay.size(), 0.0);
-    std::vector<at::Tensor> weights;
-    for (size_t i = 0; i < out.size(); i++) weights.push_back(model_->parameter(i));
-    kernels::adamw_direction(out, weights, m_->tensors(), v_->tensors(), constants(),
-                             {groups_.learning_rate_ratio, weight_decay ? groups_.weight_decay : none});
   }
 
   void apply(std::vector<at::Tensor>& weights, double learning_rate) const override {

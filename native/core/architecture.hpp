@@ -51,6 +51,8 @@ class Architecture {
   virtual void check(const Batch& batch) const = 0;
   /// What the sum of the loss terms is divided by.
   virtual double normalizer(const Batch& batch) const = 0;
+  /// Whether `head` alone reads the parameter, and not `features`.
+  virtual bool only_in_head(size_t parameter) const = 0;
   virtual at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const = 0;
   /// Sum of the loss terms in float64; fills `gradient` when it is given.
   virtual double head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,

@@ -15,22 +15,35 @@ at::Tensor add_residual(const at::Tensor& x, const at::Tensor& y) {
   return x.requires_grad() || y.requires_grad() ? at::add(x, y) : at::Tensor(x).add_(y);
 }
 
-/// One pass over the layers of a decoder. The residual stream stays in the parameters' precision; only what is multiplied is
-/// rounded to the compute dtype.
-class Pass {
- public:
-  Pass(const DecoderDescription& d, ParameterView& view, const at::Tensor& ids, at::ScalarType stream_dtype)
-      : d_(d), view_(view), batch_(ids.size(0)), length_(ids.size(1)) {
-    for (const auto& kind : d_.attention_kinds) {
-      Attention how{d_.attention_scale, d_.attention_cap, {}};
-      if (kind.window > 0 && kind.window < length_) how.mask = window_mask(length_, kind.window, view_.compute_dtype());
-      kinds_.push_back({how, rotary_table(kind.frequencies, kind.rotary_scale, length_, stream_dtype)});
+/// What the layers share in a pass over sequences [batch, length].
+struct Sequences {
+  struct Kind {
+    Attention how;
+    RotaryTable rotary;
+  };
+  int64_t batch, length;
+  std::vector<Kind> kinds;
+
+  Sequences(const DecoderDescription& d, at::IntArrayRef shape, at::ScalarType compute_dtype, at::ScalarType stream_dtype)
+      : batch(shape[0]), length(shape[1]) {
+    for (const auto& kind : d.attention_kinds) {
+      Attention how{d.attention_scale, d.attention_cap, {}};
+      if (kind.window > 0 && kind.window < length) how.mask = window_mask(length, kind.window, compute_dtype);
+      kinds.push_back({how, rotary_table(kind.frequencies, kind.rotary_scale, length, stream_dtype)});
     }
   }
+};
 
-  at::Tensor layer(const at::Tensor& x, const DecoderLayer& p, size_t kind) const {
+/// One layer's pass. The residual stream stays in the parameters' precision; only what is multiplied is rounded to the
+/// compute dtype.
+class LayerPass {
+ public:
+  LayerPass(const DecoderDescription& d, ParameterView& view, const Sequences& sequences)
+      : d_(d), view_(view), sequences_(sequences) {}
+
+  at::Tensor operator()(const at::Tensor& x, const DecoderLayer& p, size_t kind) const {
     const at::Tensor in = norm(x, p.attention_norm);
-    at::Tensor attended = norm(attention(in, p, kinds_[kind]), p.attention_post_norm);
+    at::Tensor attended = norm(attention(in, p, sequences_.kinds[kind]), p.attention_post_norm);
     if (!d_.parallel) {
       const at::Tensor sum = add_residual(x, attended);
       return add_residual(sum, norm(mlp(norm(sum, p.mlp_norm), p), p.mlp_post_norm));
@@ -40,10 +53,7 @@ class Pass {
   }
 
  private:
-  struct Kind {
-    Attention how;
-    RotaryTable rotary;
-  };
+  using Kind = Sequences::Kind;
   struct QueryKeyValue {
     at::Tensor q, k, v;
   };
@@ -51,7 +61,7 @@ class Pass {
   at::Tensor norm(const at::Tensor& x, const std::optional<Norm>& norm) const { return norm ? view_.norm(x, *norm) : x; }
   at::Tensor project(const at::Tensor& x, const Projection& p) const { return view_.linear(x, p.weight, p.bias, d_.storage); }
   /// Rows as [batch, length, heads, head_width].
-  at::Tensor by_head(const at::Tensor& rows) const { return rows.view({batch_, length_, -1, d_.head_width}); }
+  at::Tensor by_head(const at::Tensor& rows) const { return rows.view({sequences_.batch, sequences_.length, -1, d_.head_width}); }
 
   at::Tensor attention(const at::Tensor& x, const DecoderLayer& p, const Kind& kind) const {
     const auto [q, k, v] = p.query_key_value ? split(bounded(project(x, *p.query_key_value))) : separate(x, p);
@@ -59,9 +69,9 @@ class Pass {
   }
 
   QueryKeyValue split(const at::Tensor& rows) const {
-    const int64_t size = d_.head_width;
-    const auto parts = d_.query_key_value_by_head ? rows.view({batch_, length_, d_.heads, 3, size}).unbind(3)
-                                                  : rows.view({batch_, length_, 3, d_.heads, size}).unbind(2);
+    const int64_t batch = sequences_.batch, length = sequences_.length, size = d_.head_width;
+    const auto parts = d_.query_key_value_by_head ? rows.view({batch, length, d_.heads, 3, size}).unbind(3)
+                                                  : rows.view({batch, length, 3, d_.heads, size}).unbind(2);
     return {parts[0], parts[1], parts[2]};
   }
 
@@ -87,8 +97,7 @@ class Pass {
 
   const DecoderDescription& d_;
   ParameterView& view_;
-  int64_t batch_, length_;
-  std::vector<Kind> kinds_;
+  const Sequences& sequences_;
 };
 
 class Decoder final : public Architecture {
@@ -115,14 +124,20 @@ class Decoder final : public Architecture {
 
   double normalizer(const Batch& batch) const override { return static_cast<double>(batch.count()); }
 
+  bool only_in_head(size_t parameter) const override {
+    return parameter != p_.embedding && (parameter == p_.head.weight || parameter == p_.head.bias);
+  }
+
   at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
     at::Tensor x = view.embed(batch.inputs(), p_.embedding, p_.positions);
     if (d_.embedding_scale != 1) x = x.mul(d_.embedding_scale);
-    const Pass pass(d_, view, batch.inputs(), x.scalar_type());
-    for (size_t n = 0; n < p_.layers.size(); n++) {
-      cancel.check();
-      x = pass.layer(x, p_.layers[n], d_.layers[n]);
-    }
+    const auto sequences =
+        std::make_shared<const Sequences>(d_, batch.inputs().sizes(), view.compute_dtype(), x.scalar_type());
+    for (size_t n = 0; n < p_.layers.size(); n++)
+      x = view.segment(x, [this, sequences, n, cancel](ParameterView& through, const at::Tensor& in) {
+        cancel.check();
+        return LayerPass(d_, through, *sequences)(in, p_.layers[n], d_.layers[n]);
+      });
     return view.norm(x, p_.final_norm);
   }
 

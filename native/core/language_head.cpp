@@ -35,8 +35,7 @@ struct Cap {
 
 double LanguageHead::loss(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
                           const Cancellation& cancel) const {
-  const at::Tensor w = view.value(weight, view.compute_dtype());
-  const at::Tensor b = bias ? view.value(*bias, view.compute_dtype(), Scratch::Slot::bias) : at::Tensor();
+  const Linear logits_of = view.open_linear(weight, bias);
   const at::Tensor targets = batch.targets().reshape({-1});
   const int64_t rows = features.size(0), chunk = std::max<int64_t>(128, logits_at_once / vocabulary_size);
   if (gradient) gradient->features = at::empty_like(features);
@@ -45,14 +44,14 @@ double LanguageHead::loss(ParameterView& view, const at::Tensor& features, const
     cancel.check();
     const int64_t n = std::min(chunk, rows - start);
     const at::Tensor x = features.narrow(0, start, n), target = targets.narrow(0, start, n);
-    at::Tensor logits = b.defined() ? at::addmm(b, x, w.t()) : at::mm(x, w.t()), d;
+    at::Tensor logits = logits_of(x), d;
     const Cap capped(cap, logits);
     sum += cross_entropy_sum(logits, target, gradient ? gradient->scale : 0, gradient ? &d : nullptr);
     if (!gradient) continue;
     if (capped) d.mul_(capped.slope());
     d = d.to(features.scalar_type());
     at::Tensor into = gradient->features.narrow(0, start, n);
-    at::mm_out(into, d, w);
+    at::mm_out(into, d, logits_of.weight.t());
     if (!gradient->add) continue;
     gradient->add(weight, at::mm(d.t(), x));
     if (bias) gradient->add(*bias, d.sum(0));

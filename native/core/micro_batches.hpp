@@ -9,6 +9,7 @@ namespace critical_sharpness {
 struct PassOptions {
   int64_t micro_batch = 0;  // rows at a time; 0 = all
   Cancellation cancel;
+  bool recompute = false;  // a gradient keeps each layer's input alone, and computes its activations again
 };
 
 /// Calls body(part) for every micro-batch.

@@ -57,6 +57,8 @@ class Mlp final : public Architecture {
     return static_cast<double>(d_.loss == Loss::mse ? batch.targets().numel() : batch.rows());
   }
 
+  bool only_in_head(size_t) const override { return false; }
+
   at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
     at::Tensor x = batch.inputs();
     for (size_t n = 0; n < layers(); n++) {

@@ -4,8 +4,12 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/sub.h>
 #include <c10/core/InferenceMode.h>
-#include <c10/util/accumulate.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <algorithm>
+#include <utility>
 
 #include "errors.hpp"
 #include "mapped_file.hpp"
@@ -24,20 +28,27 @@ const char* name_of(Initialization scheme) {
   return "";
 }
 
-std::shared_ptr<const Layout> layout_of(const Architecture& architecture, at::ScalarType dtype) {
+std::shared_ptr<const Layout> layout_of(const Architecture& architecture, at::ScalarType weight_dtype) {
   auto layout = std::make_shared<Layout>();
   layout->parameters = architecture.parameters();
-  layout->dtype = dtype;
+  layout->dtype = weight_dtype == at::kDouble ? at::kDouble : at::kFloat;
   return layout;
 }
 
-/// What a view's scratch must hold: a weight in the compute dtype (a norm's in the parameters'), and a bias.
+/// Called each time that a leaf's gradient was added to.
+struct AfterGradient final : torch::autograd::PostAccumulateGradHook {
+  explicit AfterGradient(std::function<void()> call) : call(std::move(call)) {}
+  void operator()(const at::Tensor&) override { call(); }
+  std::function<void()> call;
+};
+
+/// What a view's scratch must hold: a weight or its step in the compute dtype (a norm's weight in the layout's), and a bias.
 std::array<int64_t, Scratch::slots> scratch_capacity(const Layout& layout, at::ScalarType compute_dtype) {
   std::array<int64_t, Scratch::slots> most{};
   for (const auto& p : layout.parameters) {
     const bool is_matrix = p.shape.size() > 1;
     const auto element = static_cast<int64_t>(c10::elementSize(is_matrix ? compute_dtype : layout.dtype));
-    const int64_t bytes = c10::multiply_integers(p.shape) * element;
+    const int64_t bytes = p.numel() * element;
     most[0] = std::max(most[0], bytes);
     if (!is_matrix) most[1] = std::max(most[1], bytes);
   }
@@ -46,17 +57,16 @@ std::array<int64_t, Scratch::slots> scratch_capacity(const Layout& layout, at::S
 
 }  // namespace
 
-Model::Model(std::unique_ptr<const Architecture> architecture, at::ScalarType parameter_dtype, at::ScalarType compute_dtype)
+Model::Model(std::unique_ptr<const Architecture> architecture, at::ScalarType weight_dtype, at::ScalarType compute_dtype)
     : architecture_(std::move(architecture)),
-      layout_(layout_of(*architecture_, parameter_dtype)),
+      layout_(layout_of(*architecture_, weight_dtype)),
+      weight_dtype_(weight_dtype),
       compute_dtype_(compute_dtype),
       scratch_(scratch_capacity(*layout_, compute_dtype)) {}
 
 int64_t Model::byte_length() const {
-  int64_t bytes = 0;
-  for (const auto& p : layout_->parameters)
-    bytes += c10::multiply_integers(p.shape) * static_cast<int64_t>(c10::elementSize(layout_->dtype));
-  return bytes;
+  const auto numbers = layout_->byte_length() / static_cast<int64_t>(c10::elementSize(layout_->dtype));
+  return numbers * static_cast<int64_t>(c10::elementSize(weight_dtype_));
 }
 
 void Model::initialize(Initialization scheme, uint64_t seed) {
@@ -71,7 +81,7 @@ void Model::initialize(Initialization scheme, uint64_t seed) {
       case InitialValue::Kind::normal: drawn.normal_(0, start.value, generator); break;
       case InitialValue::Kind::uniform: drawn.uniform_(-start.value, start.value, generator); break;
     }
-    weights.push_back(drawn.to(layout_->dtype));
+    weights.push_back(drawn.to(weight_dtype_));
   }
   weights_ = std::move(weights);
   version_++;
@@ -80,7 +90,7 @@ void Model::initialize(Initialization scheme, uint64_t seed) {
 void Model::load(const std::vector<FileTensor>& tensors) {
   FileReader reader;
   std::vector<at::Tensor> weights;
-  for (size_t i = 0; i < layout_->size(); i++) weights.push_back(reader.read(tensors.at(i), layout_->parameters[i], layout_->dtype));
+  for (size_t i = 0; i < layout_->size(); i++) weights.push_back(reader.read(tensors.at(i), layout_->parameters[i], weight_dtype_));
   weights_ = std::move(weights);
   version_++;
 }
@@ -95,16 +105,28 @@ const at::Tensor& Model::parameter(size_t index) const {
   return weights_.at(index);
 }
 
+std::vector<uint8_t> Model::read_bytes(size_t index, int64_t offset, int64_t length) const {
+  const at::Tensor& weight = parameter(index);
+  const auto total = static_cast<int64_t>(weight.nbytes()), start = std::clamp<int64_t>(offset, 0, total);
+  const auto* bytes = static_cast<const uint8_t*>(weight.const_data_ptr()) + start;
+  return {bytes, bytes + std::clamp<int64_t>(length, 0, total - start)};
+}
+
 std::vector<at::Tensor>& Model::weights_to_change() {
   require_weights();
+  if (weight_dtype_ == at::kBFloat16)
+    throw InputError(InputError::Kind::state, "ERR_BFLOAT16_WEIGHTS",
+                     "Expected float32 or float64 weights for a step but received bfloat16 ones, in which most steps would be "
+                     "lost: the parameterDtype \"float32\" with the dtype \"bfloat16\" multiplies in bfloat16 too");
   version_++;
   return weights_;
 }
 
 const std::vector<at::Tensor>& Model::weights_to_differentiate() const {
   require_weights();
-  if (compute_dtype_ != layout_->dtype)
-    reject_range("Expected a model that computes in float32 or float64 for second derivatives but received one that computes in bfloat16");
+  if (compute_dtype_ != weight_dtype_ || compute_dtype_ == at::kBFloat16)
+    reject_range("Expected a model that computes in float32 or float64 for second derivatives but received one that " +
+                 std::string(compute_dtype_ == at::kBFloat16 ? "computes in bfloat16" : "keeps its weights in bfloat16"));
   return weights_;
 }
 
@@ -125,24 +147,34 @@ LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, con
     PlainView view(weights_, compute_dtype_, scratch_);
     return {mean_loss(view, batch, options), version()};
   }
-  const ParameterVector& direction = *perturbation->direction;
+  const Direction& direction = *perturbation->direction;
   require_same_layout(*layout_, *direction.layout(), "the direction");
+  direction.require_current();
   if (perturbation->mode == PerturbationMode::view) {
     PerturbedView view(weights_, direction, perturbation->learning_rate, compute_dtype_, scratch_);
     return {mean_loss(view, batch, options), version()};
   }
-  const InPlacePerturbation moved(weights_, direction, perturbation->learning_rate, in_place_);
+  if (weight_dtype_ == at::kBFloat16)
+    reject_range("Expected the perturbation \"view\" for bfloat16 weights but received \"in-place\": θ − ηΔ has no room in them");
+  const InPlacePerturbation moved(weights_, require_stored(direction, "a perturbation in place"), perturbation->learning_rate,
+                                  in_place_);
   PlainView view(weights_, compute_dtype_, scratch_);
   return {mean_loss(view, batch, options), version()};
 }
 
 GradientResult Model::gradient(const Batch& batch, const PassOptions& options) {
+  std::vector<at::Tensor> gradients(layout_->size());
+  const GradientSink sink{{}, [&](size_t i, const at::Tensor& gradient) { gradients[i] = gradient; }};
+  const LossResult result = differentiate(batch, options, sink);
+  return {result.loss, result.version, std::make_shared<ParameterVector>(layout_, std::move(gradients))};
+}
+
+LossResult Model::differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink) {
   require_weights();
   check(batch);
-  std::vector<at::Tensor> leaves;
-  for (const auto& w : weights_) leaves.push_back(w.detach().requires_grad_(true));
-  DifferentiableView differentiable(leaves, compute_dtype_);
+  auto leaves = differentiable_leaves(weights_);
   PlainView plain(weights_, compute_dtype_, scratch_);
+  DifferentiableView differentiable(weights_, leaves, compute_dtype_, plain, options.recompute);
 
   HeadGradient head;
   head.scale = 1 / architecture_->normalizer(batch);
@@ -151,7 +183,15 @@ GradientResult Model::gradient(const Batch& batch, const PassOptions& options) {
     if (sum.defined()) sum.add_(gradient);
     else sum = gradient.to(layout_->dtype);
   };
+  std::vector<bool> taken(leaves.size());
+  const auto take = [&](size_t i) {
+    TORCH_INTERNAL_ASSERT(!taken[i]);
+    const at::Tensor gradient = std::exchange(leaves[i].mutable_grad(), at::Tensor());
+    taken[i] = true;
+    sink.take(i, gradient.defined() ? gradient.contiguous() : gradient);
+  };
   double sum = 0;
+  int64_t rows = 0;
   for_each_micro_batch(batch, options, [&](const Batch& part) {
     const at::Tensor features = architecture_->features(differentiable, part, options.cancel);
     {
@@ -159,12 +199,20 @@ GradientResult Model::gradient(const Batch& batch, const PassOptions& options) {
       sum += architecture_->head(plain, features.detach(), part, &head, options.cancel);
     }
     options.cancel.check();
+    rows += part.rows();
+    if (rows == batch.rows()) {
+      // Gradients are whole after this micro-batch: those of the head's own now, the others as they come.
+      if (sink.begin) sink.begin(sum * head.scale);
+      for (size_t i = 0; i < leaves.size(); i++) {
+        if (architecture_->only_in_head(i)) take(i);
+        else torch::autograd::impl::set_post_acc_grad_hooks(leaves[i], std::make_unique<AfterGradient>([&take, i] { take(i); }));
+      }
+    }
     torch::autograd::backward({features}, {head.features});
   });
-
-  std::vector<at::Tensor> gradients;
-  for (auto& leaf : leaves) gradients.push_back(leaf.grad().defined() ? leaf.grad().contiguous() : at::Tensor());
-  return {sum / architecture_->normalizer(batch), version(), std::make_shared<ParameterVector>(layout_, std::move(gradients))};
+  for (size_t i = 0; i < leaves.size(); i++)
+    if (!taken[i]) take(i);
+  return {sum / architecture_->normalizer(batch), version()};
 }
 
 std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout, const std::vector<FileTensor>& tensors) {
@@ -178,7 +226,8 @@ std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout>
 std::shared_ptr<const ParameterVector> difference(const Model& a, const Model& b) {
   require_same_layout(*a.layout(), *b.layout(), "the other model");
   std::vector<at::Tensor> parts;
-  for (size_t i = 0; i < a.layout()->size(); i++) parts.push_back(at::sub(a.parameter(i), b.parameter(i)));
+  for (size_t i = 0; i < a.layout()->size(); i++) 
+    parts.push_back(at::sub(a.parameter(i).to(a.layout()->dtype), b.parameter(i).to(b.layout()->dtype)));
   return std::make_shared<ParameterVector>(a.layout(), std::move(parts));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,7 +28,7 @@ enum class PerturbationMode { view, in_place };
 
 /// θ − ηΔ in place of θ.
 struct Perturbation {
-  std::shared_ptr<const ParameterVector> direction;
+  std::shared_ptr<const Direction> direction;
   double learning_rate = 0;
   PerturbationMode mode = PerturbationMode::view;
 };
@@ -35,6 +36,13 @@ struct Perturbation {
 struct LossResult {
   double loss = 0;
   uint64_t version = 0;
+};
+/// Takes the gradient of a batch's mean loss, a parameter at a time.
+struct GradientSink {
+  /// Before the first parameter. What it throws ends the pass.
+  std::function<void(double loss)> begin;
+  /// Once for each parameter, in any order, when its gradient is whole: contiguous, of the layout's dtype; undefined: zeros.
+  std::function<void(size_t parameter, const at::Tensor& gradient)> take;
 };
 struct GradientResult {
   double loss = 0;
@@ -45,10 +53,13 @@ struct GradientResult {
 /// An architecture with weights. Every member that computes is called on the compute thread only.
 class Model {
  public:
-  Model(std::unique_ptr<const Architecture> architecture, at::ScalarType parameter_dtype, at::ScalarType compute_dtype);
+  /// Weights in float32 or float64, computed with in the same or, from float32, in bfloat16; or weights in bfloat16,
+  /// computed with in float32 or bfloat16. The vectors of bfloat16 weights (gradients, directions) are float32.
+  Model(std::unique_ptr<const Architecture> architecture, at::ScalarType weight_dtype, at::ScalarType compute_dtype);
 
   const Architecture& architecture() const { return *architecture_; }
   const std::shared_ptr<const Layout>& layout() const { return layout_; }
+  at::ScalarType weight_dtype() const { return weight_dtype_; }
   at::ScalarType compute_dtype() const { return compute_dtype_; }
   /// Counts changes of the weights; a perturbed pass is none. May be read from any thread.
   uint64_t version() const { return version_.load(); }
@@ -56,17 +67,21 @@ class Model {
   int64_t byte_length() const;
 
   void initialize(Initialization scheme, uint64_t seed);
-  /// One entry for each parameter. Weights of the layout's dtype are mapped copy-on-write, others are converted.
+  /// One entry for each parameter. Weights of the model's dtype are mapped copy-on-write, others are converted.
   void load(const std::vector<FileTensor>& tensors);
   const at::Tensor& parameter(size_t index) const;
-  /// For optimizers: the weights to be written to, and the count of changes raised.
+  /// Bytes [offset, offset + length) of a weight, clipped at its end.
+  std::vector<uint8_t> read_bytes(size_t index, int64_t offset, int64_t length) const;
+  /// For optimizers: the weights to be written to, and the count of changes raised. Throws for bfloat16 ones.
   std::vector<at::Tensor>& weights_to_change();
 
   /// Throws unless `batch` fits the architecture (kind, ids, sequence length, features).
   void check(const Batch& batch) const { architecture_->check(batch); }
   LossResult loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options);
   GradientResult gradient(const Batch& batch, const PassOptions& options);
-  /// For second derivatives: the weights as they are. Throws for a model that computes in bfloat16.
+  /// The gradient, given away a parameter at a time: with one micro-batch it is never held whole.
+  LossResult differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink);
+  /// For second derivatives: the weights as they are. Throws where they or what is computed with them are bfloat16.
   const std::vector<at::Tensor>& weights_to_differentiate() const;
 
  private:
@@ -75,7 +90,7 @@ class Model {
 
   std::unique_ptr<const Architecture> architecture_;
   std::shared_ptr<const Layout> layout_;
-  at::ScalarType compute_dtype_;
+  at::ScalarType weight_dtype_, compute_dtype_;
   std::vector<at::Tensor> weights_;
   std::atomic<uint64_t> version_{0};
   Scratch scratch_;

@@ -16,6 +16,14 @@ struct ParameterGroups {
 
 using OptimizerState = std::map<std::string, std::shared_ptr<const ParameterVector>>;
 
+/// What is known of a gradient that went into a state and was not kept.
+struct AccumulatedGradient {
+  LossResult loss;
+  double norm = 0;
+  /// For each parameter, its part of ∇L·Δ, where Δ is that of the state with the gradient in it.
+  std::vector<double> slopes;
+};
+
 /// Accumulates gradients into state; the update direction Δ, its preconditioner and the step θ ← θ − ηΔ follow from
 /// that state and the weights. All members but `steps` run on the compute thread.
 class Optimizer {
@@ -25,30 +33,49 @@ class Optimizer {
 
   int64_t steps() const { return steps_.load(); }
   const std::shared_ptr<Model>& model() const { return model_; }
+  /// Counts changes of the state.
+  uint64_t version() const { return version_; }
 
   void accumulate(const ParameterVector& gradient);
+  /// As `accumulate` of the batch's gradient, with the same bits, but each parameter's part goes into the state as soon as it
+  /// is whole: with one micro-batch, no gradient is ever held. One that is interrupted half-way leaves a state that only
+  /// `restore` can mend. `weight_decay`: of the Δ in `slopes`. Throws ERR_NON_FINITE_LOSS before anything is changed.
+  AccumulatedGradient accumulate_from(const Batch& batch, const PassOptions& options, bool weight_decay);
   /// Δ, scaled by each parameter's learning-rate ratio. Throws ERR_NO_GRADIENT before the first accumulate().
   std::shared_ptr<const ParameterVector> direction(bool weight_decay) const;
   /// Diagonal P with Δ = P⁻¹·momentum where no decay is in Δ.
-  virtual std::shared_ptr<const ParameterVector> preconditioner() const = 0;
+  std::shared_ptr<const ParameterVector> preconditioner() const;
   void step(double learning_rate);
   /// Copies of the state tensors by role.
-  virtual OptimizerState state() const = 0;
-  virtual void restore(int64_t steps, const OptimizerState& state) = 0;
+  OptimizerState state() const;
+  void restore(int64_t steps, const OptimizerState& state);
   /// Bytes of state.
   virtual int64_t byte_length() const = 0;
 
- protected:
-  virtual void accumulate_state(const ParameterVector& gradient, int64_t step) = 0;
-  /// Writes Δ of every parameter (into `out`, or straight into the weights as θ − ηΔ).
-  virtual void write_direction(std::vector<at::Tensor>& out, bool weight_decay) const = 0;
-  virtual void apply(std::vector<at::Tensor>& weights, double learning_rate) const = 0;
+  /// `length` numbers of Δ from `start` of a parameter, at most kernels::chunk_length, as `direction` would have them.
+  virtual void write_direction(size_t parameter, int64_t start, int64_t length, bool weight_decay, void* out) const = 0;
+  /// Throws ERR_NO_GRADIENT, or ERR_OPTIMIZER_STATE after an interrupted accumulate_from.
   void require_gradient() const;
+
+ protected:
+  /// Memory for the state, where there is none yet.
+  virtual void prepare_state() = 0;
+  /// Takes one parameter's gradient, contiguous; undefined: zeros.
+  virtual void accumulate_parameter(size_t parameter, const at::Tensor& gradient) = 0;
+  virtual ParameterVector make_preconditioner() const = 0;
+  virtual void apply(std::vector<at::Tensor>& weights, double learning_rate) const = 0;
+  virtual OptimizerState copy_state() const = 0;
+  virtual void restore_state(int64_t steps, const OptimizerState& state) = 0;
   const ParameterVector& stored(const OptimizerState& state, const std::string& role) const;
 
   std::shared_ptr<Model> model_;
   ParameterGroups groups_;
   std::atomic<int64_t> steps_{0};
+
+ private:
+  void require_whole_state() const;
+  uint64_t version_ = 0;
+  bool torn_ = false;
 };
 
 struct SgdOptions {

@@ -1,25 +1,43 @@
 #include "parameter_view.hpp"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/embedding_dense_backward.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "kernels/perturb.hpp"
+#include "record.hpp"
 
 namespace critical_sharpness {
 
+at::Tensor Linear::operator()(const at::Tensor& x) const {
+  const at::Tensor rows = x.to(weight.scalar_type());
+  if (!wide) return bias.defined() ? at::addmm(bias, rows, weight) : at::mm(rows, weight);
+  at::Tensor y = at::mm(rows, weight).to(at::kFloat);
+  if (step.defined()) y = at::add(y, at::mm(rows, step));
+  return bias.defined() ? at::add(y, bias) : y;
+}
+
+Linear ParameterView::open_linear(size_t weight, std::optional<size_t> bias, Storage storage) {
+  Linear map{oriented(value(weight, compute_dtype_, Scratch::Slot::weight), storage), {}, wide_, {}};
+  if (bias) map.bias = value(*bias, wide_ ? at::kFloat : compute_dtype_, Scratch::Slot::bias);
+  return map;
+}
+
 at::Tensor ParameterView::linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage) {
-  const at::Tensor rows = x.to(compute_dtype_);
-  const at::Tensor w = value(weight, compute_dtype_, Scratch::Slot::weight);
-  const at::Tensor right = storage == Storage::out_in ? w.t() : w;
-  if (!bias) return at::mm(rows, right);
-  return at::addmm(value(*bias, compute_dtype_, Scratch::Slot::bias), rows, right);
+  return open_linear(weight, bias, storage)(x);
+}
+
+at::Tensor ParameterView::attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how) {
+  return attend(q.to(compute_dtype_), k.to(compute_dtype_), v.to(compute_dtype_), how);
 }
 
 at::Tensor ParameterView::norm(const at::Tensor& x, const Norm& norm) {
@@ -46,36 +64,97 @@ at::Tensor ParameterView::gate(const at::Tensor& g, const at::Tensor& x, Activat
 
 at::Tensor ParameterView::clamp(const at::Tensor& x, double bound) { return at::clamp(x, -bound, bound); }
 
+namespace {
+
+/// Rows of an embedding, bfloat16 ones as float32.
+at::Tensor gather(const at::Tensor& weight, const at::Tensor& ids) {
+  const at::Tensor rows = at::embedding(weight, ids);
+  return rows.scalar_type() == at::kBFloat16 ? rows.to(at::kFloat) : rows;
+}
+
+kernels::ReadDelta reader_of(const Direction& direction, size_t parameter) {
+  if (!direction.has(parameter)) return {};
+  return [&direction, parameter](int64_t start, int64_t length, void* buffer) {
+    return direction.read(parameter, start, length, buffer);
+  };
+}
+
+}  // namespace
+
 at::Tensor PlainView::value(size_t index, at::ScalarType dtype, Scratch::Slot slot) {
   const at::Tensor& weight = weights_[index];
   if (weight.scalar_type() == dtype) return weight;
-  at::Tensor rounded = scratch_.take(slot, weight.sizes(), dtype);
-  kernels::perturb(rounded, weight, {}, 0);
-  return rounded;
+  at::Tensor converted = scratch_.take(slot, weight.sizes(), dtype);
+  kernels::perturb(converted, weight, {}, 0);
+  return converted;
 }
 
-at::Tensor PlainView::embedding(const at::Tensor& ids, size_t weight) { return at::embedding(weights_[weight], ids); }
+at::Tensor PlainView::embedding(const at::Tensor& ids, size_t weight) { return gather(weights_[weight], ids); }
 
 at::Tensor PerturbedView::value(size_t index, at::ScalarType dtype, Scratch::Slot slot) {
   const at::Tensor& weight = weights_[index];
-  const at::Tensor& delta = direction_[index];
-  if (!delta.defined() && weight.scalar_type() == dtype) return weight;
+  const auto delta = reader_of(direction_, index);
+  if (!delta && weight.scalar_type() == dtype) return weight;
+  TORCH_INTERNAL_ASSERT(!delta || weight.scalar_type() != at::kBFloat16 || dtype == at::kFloat);
   at::Tensor moved = scratch_.take(slot, weight.sizes(), dtype);
   kernels::perturb(moved, weight, delta, learning_rate_);
   return moved;
 }
 
 at::Tensor PerturbedView::embedding(const at::Tensor& ids, size_t weight) {
-  at::Tensor rows = at::embedding(weights_[weight], ids);
-  const at::Tensor& delta = direction_[weight];
-  if (delta.defined()) kernels::perturb_rows(rows, ids.contiguous(), delta, learning_rate_);
+  at::Tensor rows = gather(weights_[weight], ids);
+  const auto delta = reader_of(direction_, weight);
+  if (delta) kernels::perturb_rows(rows, ids.contiguous(), delta, learning_rate_);
   return rows;
 }
 
-at::Tensor DifferentiableView::value(size_t index, at::ScalarType dtype, Scratch::Slot) { return leaves_[index].to(dtype); }
+Linear PerturbedView::open_linear(size_t weight, std::optional<size_t> bias, Storage storage) {
+  const auto delta = reader_of(direction_, weight);
+  if (!wide() || !delta) return ParameterView::open_linear(weight, bias, storage);
+  const at::Tensor& theta = weights_[weight];
+  const at::Tensor step = scratch_.take(Scratch::Slot::weight, theta.sizes(), at::kBFloat16);
+  kernels::negative_step(step, delta, learning_rate_);
+  Linear map{oriented(theta, storage), {}, true, oriented(step, storage)};
+  if (bias) map.bias = value(*bias, at::kFloat, Scratch::Slot::bias);
+  return map;
+}
+
+at::Tensor DifferentiableView::value(size_t index, at::ScalarType dtype, Scratch::Slot) {
+  const at::Tensor &weight = weights_[index], &leaf = leaves_[index];
+  if (is_leaf(index)) return leaf.to(dtype);
+  const at::NoGradGuard closed_form;
+  const auto backward = [wide = leaf.scalar_type()](const at::Tensor& gradient) { return std::vector{gradient.to(wide)}; };
+  return record({leaf}, weight.scalar_type() == dtype ? weight.detach() : weight.to(dtype), backward);
+}
 
 at::Tensor DifferentiableView::embedding(const at::Tensor& ids, size_t weight) {
-  return at::embedding(leaves_[weight], ids);
+  if (is_leaf(weight)) return at::embedding(leaves_[weight], ids);
+  const at::NoGradGuard closed_form;
+  const auto backward = [ids, rows = leaves_[weight].size(0)](const at::Tensor& gradient) {
+    return std::vector{at::embedding_dense_backward(gradient, ids, rows, -1, false)};
+  };
+  return record({leaves_[weight]}, gather(weights_[weight], ids), backward);
+}
+
+at::Tensor DifferentiableView::segment(const at::Tensor& x, const Segment& body) {
+  if (!recompute_) return body(*this, x);
+  const at::NoGradGuard once;
+  const at::Tensor input = x.detach();
+  // A copy: a pass without derivatives may write to its input.
+  return record({x}, body(plain_, input.clone()), [this, body, input](const at::Tensor& gradient) {
+    const at::AutoGradMode again(true);
+    const at::Tensor in = input.detach().requires_grad_(true), out = body(*this, in);
+    torch::autograd::backward({out}, {gradient});
+    return std::vector{in.grad()};
+  });
+}
+
+std::vector<at::Tensor> differentiable_leaves(const std::vector<at::Tensor>& weights) {
+  std::vector<at::Tensor> leaves;
+  for (const auto& w : weights)
+    leaves.push_back((w.scalar_type() == at::kBFloat16 ? at::zeros({1}, at::kFloat).expand(w.sizes()) : w.detach())
+                         .requires_grad_(true));
+  return leaves;
 }
 
 }  // namespace critical_sharpness

@@ -1,13 +1,14 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <optional>
 #include <vector>
 
 #include "activation.hpp"
 #include "attention.hpp"
+#include "direction.hpp"
 #include "norm.hpp"
-#include "parameter_vector.hpp"
 #include "scratch.hpp"
 
 namespace critical_sharpness {
@@ -15,22 +16,39 @@ namespace critical_sharpness {
 /// Of a linear layer's weight.
 enum class WeightStorage { out_in, in_out };
 
+/// A linear layer as a view reads it: x ↦ x·W + b. Where the weights are themselves bfloat16 and are multiplied so, the
+/// products leave bfloat16 at once (`wide`): what is added to them, the bias and the step, is added in float32.
+struct Linear {
+  at::Tensor weight;  // [in, out]
+  at::Tensor bias;    // undefined: none
+  bool wide = false;
+  at::Tensor step;    // −ηΔ of W, a product of its own: θ − ηΔ rounded to bfloat16 would often be θ. Undefined: none
+
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
 /// How a forward pass reads parameters: the one place where θ may become θ − ηΔ. Layers name parameters by their
 /// index in the layout. Activations are rows: [tokens or examples, features].
 class ParameterView {
  public:
-  explicit ParameterView(at::ScalarType compute_dtype) : compute_dtype_(compute_dtype) {}
+  /// `weight_dtype`: of the weights as they are stored.
+  ParameterView(at::ScalarType weight_dtype, at::ScalarType compute_dtype)
+      : compute_dtype_(compute_dtype), wide_(weight_dtype == at::kBFloat16 && compute_dtype == at::kBFloat16) {}
   virtual ~ParameterView() = default;
 
   at::ScalarType compute_dtype() const { return compute_dtype_; }
+  /// Whether linear layers give float32 though they multiply in bfloat16.
+  bool wide() const { return wide_; }
 
   /// The whole parameter in `dtype`. Valid until the same slot is asked for again.
   virtual at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot = Scratch::Slot::weight) = 0;
-  /// Its rows at `ids` (any shape), in the parameter's own dtype.
+  /// Its rows at `ids` (any shape), in the parameter's own dtype or, if that is bfloat16, in float32.
   virtual at::Tensor embedding(const at::Tensor& ids, size_t weight) = 0;
 
   /// Whether a weight is stored [out, in] (PyTorch's Linear) or [in, out] (GPT-2's Conv1D).
   using Storage = WeightStorage;
+  /// Valid until another parameter is read.
+  virtual Linear open_linear(size_t weight, std::optional<size_t> bias, Storage storage = Storage::out_in);
   /// x·Wᵀ + b in the compute dtype.
   virtual at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage = Storage::out_in);
   /// Over the last axis of x, in float32 or wider, then rounded to the compute dtype.
@@ -44,19 +62,28 @@ class ParameterView {
   virtual at::Tensor clamp(const at::Tensor& x, double bound);
   /// Self-attention within sequences: rows [batch·length, heads·size] of queries [batch, length, heads, size], keys and
   /// values [batch, length, as many heads or a divisor of them, size].
-  virtual at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how) {
-    return attend(q, k, v, how);
+  virtual at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how);
+
+  /// A part of a pass, as a function of the view that it reads and of its input alone. It may be computed more than once. What
+  /// it reads, no other part reads.
+  using Segment = std::function<at::Tensor(ParameterView&, const at::Tensor&)>;
+  virtual at::Tensor segment(const at::Tensor& x, const Segment& body) { return body(*this, x); }
+
+ protected:
+  static at::Tensor oriented(const at::Tensor& weight, Storage storage) {
+    return storage == Storage::out_in ? weight.t() : weight;
   }
 
  private:
   at::ScalarType compute_dtype_;
+  bool wide_;
 };
 
 /// θ as it is stored.
 class PlainView : public ParameterView {
  public:
   PlainView(const std::vector<at::Tensor>& weights, at::ScalarType compute_dtype, Scratch& scratch)
-      : ParameterView(compute_dtype), weights_(weights), scratch_(scratch) {}
+      : ParameterView(weights.front().scalar_type(), compute_dtype), weights_(weights), scratch_(scratch) {}
   at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
 
@@ -68,33 +95,50 @@ class PlainView : public ParameterView {
 /// θ − ηΔ, made in scratch for one use at a time; an embedding perturbs only the rows that it gathers.
 class PerturbedView : public ParameterView {
  public:
-  PerturbedView(const std::vector<at::Tensor>& weights, const ParameterVector& direction, double learning_rate,
+  PerturbedView(const std::vector<at::Tensor>& weights, const Direction& direction, double learning_rate,
                 at::ScalarType compute_dtype, Scratch& scratch)
-      : ParameterView(compute_dtype),
+      : ParameterView(weights.front().scalar_type(), compute_dtype),
         weights_(weights),
         direction_(direction),
         learning_rate_(learning_rate),
         scratch_(scratch) {}
   at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
+  Linear open_linear(size_t weight, std::optional<size_t> bias, Storage storage) override;
 
  private:
   const std::vector<at::Tensor>& weights_;
-  const ParameterVector& direction_;
+  const Direction& direction_;
   double learning_rate_;
   Scratch& scratch_;
 };
 
-/// Leaves that autograd differentiates with respect to.
+/// Weights that autograd differentiates with respect to, each through its leaf: the weight itself or, where gradients have
+/// another dtype than it, a stand-in of theirs. `recompute`: a segment keeps its input alone, and is computed again
+/// on the way back (Chen et al. 2016); the first time through `plain`.
 class DifferentiableView : public ParameterView {
  public:
-  DifferentiableView(const std::vector<at::Tensor>& leaves, at::ScalarType compute_dtype)
-      : ParameterView(compute_dtype), leaves_(leaves) {}
+  DifferentiableView(const std::vector<at::Tensor>& weights, const std::vector<at::Tensor>& leaves,
+                     at::ScalarType compute_dtype, PlainView& plain, bool recompute)
+      : ParameterView(weights.front().scalar_type(), compute_dtype),
+        weights_(weights),
+        leaves_(leaves),
+        plain_(plain),
+        recompute_(recompute) {}
   at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
+  at::Tensor segment(const at::Tensor& x, const Segment& body) override;
 
  private:
+  bool is_leaf(size_t index) const { return weights_[index].scalar_type() == leaves_[index].scalar_type(); }
+
+  const std::vector<at::Tensor>& weights_;
   const std::vector<at::Tensor>& leaves_;
+  PlainView& plain_;
+  bool recompute_;
 };
+
+/// A leaf for each weight, whose gradients have the dtype of vectors: the weights' own, float32 for bfloat16 ones.
+std::vector<at::Tensor> differentiable_leaves(const std::vector<at::Tensor>& weights);
 
 }  // namespace critical_sharpness

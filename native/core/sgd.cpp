@@ -1,5 +1,3 @@
-#include <optional>
-
 #include "kernels/optimize.hpp"
 #include "optimizer.hpp"
 
@@ -13,69 +11,70 @@ class Sgd final : public Optimizer {
   Sgd(std::shared_ptr<Model> model, ParameterGroups groups, SgdOptions options)
       : Optimizer(std::move(model), std::move(groups)), options_(options) {}
 
-  std::shared_ptr<const ParameterVector> preconditioner() const override {
-    require_gradient();
-    auto p = ParameterVector::empty(model_->layout());
-    for (size_t i = 0; i < p.size(); i++) at::Tensor(p[i]).fill_(1 / groups_.learning_rate_ratio[i]);
-    return std::make_shared<ParameterVector>(std::move(p));
-  }
+  int64_t byte_length() const override { return options_.momentum == 0 ? 0 : model_->layout()->byte_length(); }
 
-  OptimizerState state() const override {
-    OptimizerState state;
-    if (buffer_) state["momentum"] = std::make_shared<ParameterVector>(buffer_->clone());
-    if (options_.nesterov && gradient_) state["gradient"] = std::make_shared<ParameterVector>(gradient_->clone());
-    return state;
-  }
-
-  void restore(int64_t steps, const OptimizerState& state) override {
-    if (steps > 0) {
-      auto buffer = stored(state, "momentum").clone();
-      if (options_.nesterov) gradient_ = stored(state, "gradient").clone();
-      buffer_ = std::move(buffer);
-    } else {
-      buffer_.reset();
-      gradient_.reset();
-    }
-    steps_ = steps;
-  }
-
-  int64_t byte_length() const override {
-    return options_.momentum == 0 ? 0 : model_->byte_length();
+  void write_direction(size_t parameter, int64_t start, int64_t length, bool weight_decay, void* out) const override {
+    kernels::sgd_direction(out, model_->parameter(parameter), buffer_[parameter], buffer_weight(), last_gradient()[parameter],
+                           gradient_weight(),
+                           {groups_.learning_rate_ratio[parameter], weight_decay ? groups_.weight_decay[parameter] : 0, start,
+                            length});
   }
 
  protected:
-  void accumulate_state(const ParameterVector& gradient, int64_t) override {
-    if (options_.nesterov) gradient_ = gradient;
-    if (options_.momentum == 0) {
-      buffer_ = gradient;  // shares the gradient's tensors: nobody writes to them
-      return;
-    }
-    if (!buffer_) buffer_ = ParameterVector::zeros(model_->layout());
-    kernels::momentum_accumulate(buffer_->tensors(), gradient.tensors(), options_.momentum);
+  void prepare_state() override {
+    if (!buffer_.empty()) return;
+    buffer_ = options_.momentum == 0 ? none_ : ParameterVector::zeros(model_->layout()).tensors();
+    if (options_.nesterov) gradient_ = none_;
   }
 
-  void write_direction(std::vector<at::Tensor>& out, bool weight_decay) const override {
-    const std::vector<double> none(groups_.weight_decay.size(), 0.0);
-    std::vector<at::Tensor> weights;
-    for (size_t i = 0; i < out.size(); i++) weights.push_back(model_->parameter(i));
-    kernels::sgd_direction(out, weights, buffer_->tensors(), buffer_weight(), last_gradient(), gradient_weight(),
-                           {groups_.learning_rate_ratio, weight_decay ? groups_.weight_decay : none});
+  void accumulate_parameter(size_t parameter, const at::Tensor& gradient) override {
+    if (options_.nesterov) gradient_[parameter] = gradient;
+    // Without momentum it shares the gradient's tensors: nobody writes to them.
+    if (options_.momentum == 0) buffer_[parameter] = gradient;
+    else kernels::momentum_accumulate(buffer_[parameter], gradient, options_.momentum);
+  }
+
+  ParameterVector make_preconditioner() const override {
+    auto p = ParameterVector::empty(model_->layout());
+    for (size_t i = 0; i < p.size(); i++) at::Tensor(p[i]).fill_(1 / groups_.learning_rate_ratio[i]);
+    return p;
+  }
+
+  OptimizerState copy_state() const override {
+    OptimizerState state;
+    if (steps() == 0) return state;
+    const auto copy = [&](const Tensors& tensors) {
+      return std::make_shared<ParameterVector>(ParameterVector(model_->layout(), tensors).clone());
+    };
+    state["momentum"] = copy(buffer_);
+    if (options_.nesterov) state["gradient"] = copy(gradient_);
+    return state;
+  }
+
+  void restore_state(int64_t steps, const OptimizerState& state) override {
+    Tensors buffer, gradient;
+    if (steps > 0) {
+      buffer = stored(state, "momentum").clone().tensors();
+      if (options_.nesterov) gradient = stored(state, "gradient").clone().tensors();
+    }
+    buffer_ = std::move(buffer);
+    gradient_ = std::move(gradient);
   }
 
   void apply(std::vector<at::Tensor>& weights, double learning_rate) const override {
-    kernels::sgd_step(weights, buffer_->tensors(), buffer_weight(), last_gradient(), gradient_weight(),
+    kernels::sgd_step(weights, buffer_, buffer_weight(), last_gradient(), gradient_weight(),
                       {groups_.learning_rate_ratio, groups_.weight_decay}, learning_rate);
   }
 
  private:
+  using Tensors = std::vector<at::Tensor>;
   double buffer_weight() const { return options_.nesterov ? options_.momentum : 1; }
   double gradient_weight() const { return options_.nesterov ? 1 : 0; }
-  std::vector<at::Tensor> last_gradient() const {
-    return options_.nesterov ? gradient_->tensors() : std::vector<at::Tensor>(model_->layout()->size());
-  }
+  const Tensors& last_gradient() const { return options_.nesterov ? gradient_ : none_; }
 
   SgdOptions options_;
-  std::optional<ParameterVector> buffer_, gradient_;
+  const Tensors none_ = Tensors(model_->layout()->size());
+  Tensors buffer_, gradient_;  // empty before the first gradient
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ const std::vector<Pass> passes{
     [](Model& m, const Batch& b, const auto& d, const PassOptions& o) { perturbed(m, b, d, o, PerturbationMode::view); },
     [](Model& m, const Batch& b, const auto& d, const PassOptions& o) { perturbed(m, b, d, o, PerturbationMode::in_place); },
     [](Model& m, const Batch& b, const auto&, const PassOptions& o) { m.gradient(b, o); },
+    [](Model& m, const Batch& b, const auto&, const PassOptions& o) { m.gradient(b, {o.micro_batch, o.cancel, true}); },
 };
 
 enum class Ending { finished, cancelled, other };

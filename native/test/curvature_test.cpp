@@ -156,7 +156,7 @@ TEST("curvature: a direction that is zero in some parameters") {
     std::vector<bool> keep;
     for (size_t i = 0; i < v->size(); i++) keep.push_back((i % 2 == 1) == odd);
     for (const auto kind : {hessian}) {
-      const auto part = numbers(*product_of(model, batch, v->masked(keep), kind).product);
+      const auto part = numbers(*product_of(model, batch, store(*v->masked(keep)), kind).product);
       if (sum.empty()) sum.resize(part.size(), 0.0);
       for (size_t i = 0; i < part.size(); i++) sum[i] += part[i];
     }

@@ -156,6 +156,26 @@ TEST("decoder: the gradient is the difference of losses, products are the differ
   }
 }
 
+TEST("decoder: a gradient with recomputed activations has the same bits") {
+  for (const auto& d : descriptions())
+    for (const auto& [dtype, compute] : {std::pair{at::kDouble, at::kDouble},
+                                         {at::kFloat, at::kFloat},
+                                         {at::kFloat, at::kBFloat16},
+                                         {at::kBFloat16, at::kFloat},
+                                         {at::kBFloat16, at::kBFloat16}}) {
+      const auto model = make(d, dtype, compute);
+      for (const int64_t micro_batch : {0, 1}) {
+        PassOptions options;
+        options.micro_batch = micro_batch;
+        const auto kept = model->gradient(*batch(), options);
+        options.recompute = true;
+        const auto again = model->gradient(*batch(), options);
+        CHECK(kept.loss == again.loss);
+        for (size_t i = 0; i < kept.gradient->size(); i++) CHECK(same_bits((*kept.gradient)[i], (*again.gradient)[i]));
+      }
+    }
+}
+
 TEST("decoder: Gauss–Newton's products are symmetric and nowhere negative") {
   for (const auto& d : descriptions()) {
     const auto model = make(d, at::kDouble, at::kDouble);

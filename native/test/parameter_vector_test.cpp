@@ -68,7 +68,8 @@ TEST("vector: undefined tensors are zeros") {
 TEST("vector: a mask shares what it keeps and drops the rest") {
   const auto layout = layout_of(shapes, at::kDouble);
   const auto full = random_vector(layout, 3);
-  const auto part = full->masked({true, false, true, false, true}), rest = full->masked({false, true, false, true, false});
+  const auto shared = full->masked({true, false, true, false, true}), other = full->masked({false, true, false, true, false});
+  const ParameterVector &part = require_stored(*shared, "part"), &rest = require_stored(*other, "rest");
   for (size_t i = 0; i < full->size(); i++) {
     CHECK(part[i].defined() != rest[i].defined());
     CHECK((part[i].defined() ? part : rest)[i].is_same((*full)[i]));
@@ -113,15 +114,18 @@ TEST("vector: layouts that differ are told apart, and the message names where") 
 }
 
 TEST("vector: bytes are read within a tensor's bounds") {
-  const ParameterSpec spec{"p", {2, 3}};
-  const at::Tensor tensor = random_tensor({2, 3}, at::kFloat, 7);
-  const auto all = read_bytes(tensor, spec, at::kFloat, 0, 24);
-  CHECK(all.size() == 24 && std::memcmp(all.data(), tensor.const_data_ptr(), 24) == 0);
-  const auto middle = read_bytes(tensor, spec, at::kFloat, 5, 7);
+  const auto vector = random_vector(layout_of({{2, 3}, {40'000}}, at::kFloat), 7);
+  const auto all = read_bytes(*vector, 0, 0, 24);
+  CHECK(all.size() == 24 && std::memcmp(all.data(), (*vector)[0].const_data_ptr(), 24) == 0);
+  const auto middle = read_bytes(*vector, 0, 5, 7);
   CHECK(middle.size() == 7 && std::memcmp(middle.data(), all.data() + 5, 7) == 0);
-  CHECK(read_bytes(tensor, spec, at::kFloat, 20, 100).size() == 4);
+  CHECK(read_bytes(*vector, 0, 20, 100).size() == 4);
   constexpr int64_t most = std::numeric_limits<int64_t>::max();
-  CHECK(read_bytes(tensor, spec, at::kFloat, most, most).empty());
-  CHECK(read_bytes(tensor, spec, at::kFloat, 0, 0).empty());
-  CHECK(read_bytes(at::Tensor(), spec, at::kDouble, 8, most) == std::vector<uint8_t>(40, 0));
+  CHECK(read_bytes(*vector, 0, most, most).empty());
+  CHECK(read_bytes(*vector, 0, 0, 0).empty());
+  const auto chunks = read_bytes(*vector, 1, 3, most);
+  const auto* numbers = static_cast<const char*>((*vector)[1].const_data_ptr());
+  CHECK(chunks.size() == 159'997 && std::memcmp(chunks.data(), numbers + 3, chunks.size()) == 0);
+  const ParameterVector nothing(layout_of({{2, 3}}, at::kDouble), {at::Tensor()});
+  CHECK(read_bytes(nothing, 0, 8, most) == std::vector<uint8_t>(40, 0));
 }

@@ -104,8 +104,8 @@ bool same_weights(const Model& model, const std::vector<at::Tensor>& copies) {
 
 void randomize(Model& model, uint64_t seed, double scale) {
   model.initialize(Initialization::zeros, 0);
-  for (at::Tensor& weight : model.weights_to_change())
-    weight.copy_(random_tensor(weight.sizes(), at::kDouble, seed++, scale));
+  for (size_t i = 0; i < model.layout()->size(); i++)
+    at::Tensor(model.parameter(i)).copy_(random_tensor(model.parameter(i).sizes(), at::kDouble, seed++, scale));
 }
 
 double relative_distance(const std::vector<double>& a, const std::vector<double>& b) {

@@ -99,7 +99,7 @@ export async function randomModel(
 export async function weights(model: Model): Promise<number[]> {
   const all: number[] = [];
   for (const [index, { size }] of model.parameters.entries())
-    all.push(...numbers(await model.handle.read(index, 0, 8 * size), model.handle.parameterDtype));
+    all.push(...numbers(await model.handle.read(index, 0, 8 * size), model.handle.vectorDtype));
   return all;
 }
 

@@ -51,6 +51,7 @@ describe("handles", () => {
         [
           "parameters",
           "parameterDtype",
+          "vectorDtype",
           "computeDtype",
           "version",
           "initialize",
@@ -61,8 +62,11 @@ describe("handles", () => {
         ],
       ],
       [batch, ["kind", "shape", "count"]],
-      [vector, ["byteLength", "dot", "norm", "scale", "mask", "has", "read"]],
-      [sgd, ["steps", "accumulate", "direction", "preconditioner", "step", "state", "restore"]],
+      [vector, ["byteLength", "stored", "store", "dot", "norm", "scale", "mask", "has", "read"]],
+      [
+        sgd,
+        ["steps", "accumulate", "accumulateFrom", "direction", "preconditioner", "step", "state", "restore"],
+      ],
     ];
     for (const [handle, names] of members)
       for (const name of names)

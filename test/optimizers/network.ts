@@ -18,7 +18,7 @@ export const batchOf = (seed: number): Batch =>
 
 /** All numbers of a direction, or all weights of a model. */
 export async function values(of: Direction | Model): Promise<number[]> {
-  const dtype = of instanceof Direction ? of.dtype : of.handle.parameterDtype;
+  const dtype = of instanceof Direction ? of.dtype : of.handle.vectorDtype;
   const all: number[] = [];
   for (const [index, { size }] of of.parameters.entries())
     all.push(...numbers(await of.handle.read(index, 0, 8 * size), dtype));

@@ -85,6 +85,7 @@ const models: Subject = {
         parameterCount: () => model.parameterCount,
         version: () => model.version,
         dtype: () => model.dtype,
+        parameterDtype: () => model.parameterDtype,
         loss: () => model.loss(batch),
         gradient: () => model.gradient(batch),
         digest: () => model.digest(),
@@ -144,6 +145,8 @@ const directions: Subject = {
       members: {
         ...disposal(direction),
         byteLength: () => direction.byteLength,
+        stored: () => direction.stored,
+        store: () => direction.store(),
         dot: () => direction.dot(direction),
         norm: () => direction.norm(),
         scale: () => direction.scale(2),
@@ -179,6 +182,10 @@ const optimizers = (name: string, create: (model: Model) => Optimizer): Subject 
           return optimizer.steps;
         },
         accumulate: () => optimizer.accumulate(direction),
+        accumulateFrom: async () => {
+          const { loss, norm, slope, slopes } = await optimizer.accumulateFrom(batch);
+          return { loss, norm, slope, slopes };
+        },
         direction: () => optimizer.direction(),
         preconditioner: () => optimizer.preconditioner(),
         step: async () => {

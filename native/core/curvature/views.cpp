@@ -8,7 +8,7 @@
 namespace critical_sharpness::curvature {
 
 RecordingView::RecordingView(const std::vector<at::Tensor>& leaves, Weights weights, Operations& operations)
-    : ParameterView(leaves.front().scalar_type()), leaves_(leaves), weights_(weights), operations_(operations) {}
+    : ParameterView(leaves.front().scalar_type(), leaves.front().scalar_type()), leaves_(leaves), weights_(weights), operations_(operations) {}
 
 at::Tensor RecordingView::value(size_t index, at::ScalarType dtype, Scratch::Slot) { return weights_.value(index).to(dtype); }
 
@@ -49,7 +49,7 @@ at::Tensor RecordingView::put_down(std::unique_ptr<Operation> made, Tensors inpu
 }
 
 TangentView::TangentView(const std::vector<at::Tensor>& leaves, Weights weights, const Operations& operations)
-    : ParameterView(leaves.front().scalar_type()), leaves_(leaves), weights_(weights), operations_(operations) {}
+    : ParameterView(leaves.front().scalar_type(), leaves.front().scalar_type()), leaves_(leaves), weights_(weights), operations_(operations) {}
 
 at::Tensor TangentView::value(size_t index, at::ScalarType dtype, Scratch::Slot) { return weights_.value(index).to(dtype); }
 

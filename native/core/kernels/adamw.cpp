@@ -9,12 +9,14 @@ namespace {
 template <class T>
 struct Constants {
   T c1, inverse_sqrt_c2, epsilon, ratio, decay;
-  Constants(const AdamWConstants& c, const GroupConstants& groups, size_t parameter)
+  Constants(const AdamWConstants& c, double learning_rate_ratio, double weight_decay)
       : c1(static_cast<T>(c.bias_correction1)),
         inverse_sqrt_c2(static_cast<T>(1 / std::sqrt(c.bias_correction2))),
         epsilon(static_cast<T>(c.epsilon)),
-        ratio(static_cast<T>(groups.learning_rate_ratio[parameter])),
-        decay(static_cast<T>(groups.weight_decay[parameter])) {}
+        ratio(static_cast<T>(learning_rate_ratio)),
+        decay(static_cast<T>(weight_decay)) {}
+  Constants(const AdamWConstants& c, const GroupConstants& groups, size_t parameter)
+      : Constants(c, groups.learning_rate_ratio[parameter], groups.weight_decay[parameter]) {}
 };
 
 template <class T>
@@ -62,24 +64,23 @@ CS_ADAMW_LOOPS(double)
 
 }  // namespace
 
-void adamw_accumulate(const TensorList& m, const TensorList& v, const TensorList& gradient, double beta1, double beta2) {
-  with_element_type(m, [&](auto type) {
+void adamw_accumulate(const at::Tensor& m, const at::Tensor& v, const at::Tensor& gradient, double beta1, double beta2) {
+  with_element_type({m}, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(m), [&](const Chunk& c, size_t) {
-      accumulate_loop(write<T>(m[c.tensor], c), write<T>(v[c.tensor], c), read<T>(gradient[c.tensor], c), beta1,
-                      beta2, c.length);
+    for_each_chunk(chunks_of(TensorList{m}), [&](const Chunk& c, size_t) {
+      accumulate_loop(write<T>(m, c), write<T>(v, c), read<T>(gradient, c), beta1, beta2, c.length);
     });
   });
 }
 
-void adamw_direction(const TensorList& out, const TensorList& weights, const TensorList& m, const TensorList& v,
-                     const AdamWConstants& constants, const GroupConstants& groups) {
-  with_element_type(m, [&](auto type) {
+void adamw_direction(void* out, const at::Tensor& weight, const at::Tensor& m, const at::Tensor& v,
+                     const AdamWConstants& constants, const Part& part) {
+  with_element_type({m}, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(out), [&](const Chunk& c, size_t) {
-      direct_loop(write<T>(out[c.tensor], c), read<T>(weights[c.tensor], c), read<T>(m[c.tensor], c),
-                  read<T>(v[c.tensor], c), Constants<T>(constants, groups, c.tensor), c.length);
-    });
+    ChunkBuffer buffer;
+    direct_loop(static_cast<T*>(out), read_wide<T>(weight, part.start, part.length, buffer),
+                m.const_data_ptr<T>() + part.start, v.const_data_ptr<T>() + part.start,
+                Constants<T>(constants, part.learning_rate_ratio, part.weight_decay), part.length);
   });
 }
 

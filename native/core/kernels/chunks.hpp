@@ -25,18 +25,29 @@ struct Chunk {
 };
 inline constexpr int64_t chunk_length = 1 << 14;  // 64 KiB of float32: a few operands fit in a core's L2
 
-inline std::vector<Chunk> chunks_of(const std::vector<at::Tensor>& tensors) {
+/// Room for a chunk's numbers, not initialised.
+struct ChunkBuffer {
+  alignas(64) char data[chunk_length * sizeof(double)];
+};
+
+/// Of tensors with so many numbers.
+inline std::vector<Chunk> chunks_of(const std::vector<int64_t>& lengths) {
   std::vector<Chunk> chunks;
   int64_t offset = 0;
-  for (size_t i = 0; i < tensors.size(); i++) {
-    if (!tensors[i].defined()) continue;
-    for (int64_t start = 0; start < tensors[i].numel(); start += chunk_length) {
-      const int64_t length = std::min(chunk_length, tensors[i].numel() - start);
+  for (size_t i = 0; i < lengths.size(); i++)
+    for (int64_t start = 0; start < lengths[i]; start += chunk_length) {
+      const int64_t length = std::min(chunk_length, lengths[i] - start);
       chunks.push_back({i, start, length, offset});
       offset += length;
     }
-  }
   return chunks;
+}
+
+/// The undefined among the tensors have none.
+inline std::vector<Chunk> chunks_of(const std::vector<at::Tensor>& tensors) {
+  std::vector<int64_t> lengths;
+  for (const auto& t : tensors) lengths.push_back(t.defined() ? t.numel() : 0);
+  return chunks_of(lengths);
 }
 
 /// Calls body(chunk, its number) for every chunk, in parallel.

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "chunks.hpp"
+#include "operands.hpp"
 
 namespace critical_sharpness::kernels {
 namespace {
@@ -32,45 +34,74 @@ CS_SIMD void perturb_bf16(uint16_t* out, const float* w, const float* d, float e
 CS_SIMD void round_bf16(uint16_t* out, const float* w, int64_t n) {
   for (int64_t i = 0; i < n; i++) out[i] = to_bfloat16(w[i]);
 }
+CS_SIMD void step_bf16(uint16_t* out, const float* d, float eta, int64_t n) {
+  for (int64_t i = 0; i < n; i++) out[i] = to_bfloat16(-eta * d[i]);
+}
+
+uint16_t* bits_of(const at::Tensor& tensor) { return reinterpret_cast<uint16_t*>(tensor.mutable_data_ptr<at::BFloat16>()); }
+
+/// Calls body(start, length) over `count` numbers, in parallel, at most a chunk at a time.
+template <class Body>
+void in_chunks(int64_t count, const Body& body) {
+  at::parallel_for(0, count, chunk_length, [&](int64_t begin, int64_t end) {
+    for (int64_t start = begin; start < end; start += chunk_length) body(start, std::min(chunk_length, end - start));
+  });
+}
 
 }  // namespace
 
-void perturb(const at::Tensor& out, const at::Tensor& weight, const at::Tensor& direction, double learning_rate) {
-  const bool moved = direction.defined();
+void perturb(const at::Tensor& out, const at::Tensor& weight, const ReadDelta& delta, double learning_rate) {
   const bool rounds = out.scalar_type() == at::kBFloat16;
-  if (!moved && !rounds) {
+  if (!delta && !rounds) {
     out.copy_(weight);
     return;
   }
-  at::parallel_for(0, weight.numel(), chunk_length, [&](int64_t begin, int64_t end) {
-    const int64_t n = end - begin;
+  const auto eta = static_cast<float>(learning_rate);
+  in_chunks(weight.numel(), [&](int64_t start, int64_t n) {
+    ChunkBuffer buffer;
+    const void* d = delta ? delta(start, n, buffer.data) : nullptr;
     if (rounds) {
-      auto* to = reinterpret_cast<uint16_t*>(out.mutable_data_ptr<at::BFloat16>()) + begin;
-      const float* w = weight.const_data_ptr<float>() + begin;
-      if (moved) perturb_bf16(to, w, direction.const_data_ptr<float>() + begin, static_cast<float>(learning_rate), n);
-      else round_bf16(to, w, n);
+      const float* w = weight.const_data_ptr<float>() + start;
+      if (d) perturb_bf16(bits_of(out) + start, w, static_cast<const float*>(d), eta, n);
+      else round_bf16(bits_of(out) + start, w, n);
     } else if (weight.scalar_type() == at::kDouble) {
-      perturb_f64(out.mutable_data_ptr<double>() + begin, weight.const_data_ptr<double>() + begin,
-                  direction.const_data_ptr<double>() + begin, learning_rate, n);
+      perturb_f64(out.mutable_data_ptr<double>() + start, weight.const_data_ptr<double>() + start,
+                  static_cast<const double*>(d), learning_rate, n);
     } else {
-      perturb_f32(out.mutable_data_ptr<float>() + begin, weight.const_data_ptr<float>() + begin,
-                  direction.const_data_ptr<float>() + begin, static_cast<float>(learning_rate), n);
+      float* to = out.mutable_data_ptr<float>() + start;
+      const float* w = to;
+      if (weight.scalar_type() == at::kBFloat16) widen(to, weight, start, n);
+      else w = weight.const_data_ptr<float>() + start;
+      perturb_f32(to, w, static_cast<const float*>(d), eta, n);
     }
   });
 }
 
-void perturb_rows(const at::Tensor& rows, const at::Tensor& ids, const at::Tensor& direction, double learning_rate) {
-  const int64_t width = direction.size(1), count = ids.numel();
+void negative_step(const at::Tensor& out, const ReadDelta& delta, double learning_rate) {
+  in_chunks(out.numel(), [&](int64_t start, int64_t n) {
+    ChunkBuffer buffer;
+    const auto* d = static_cast<const float*>(delta(start, n, buffer.data));
+    step_bf16(bits_of(out) + start, d, static_cast<float>(learning_rate), n);
+  });
+}
+
+void perturb_rows(const at::Tensor& rows, const at::Tensor& ids, const ReadDelta& delta, double learning_rate) {
+  const int64_t width = rows.size(-1), count = ids.numel();
   const int64_t* id = ids.const_data_ptr<int64_t>();
-  const auto each_row = [&](auto* row, const auto* delta, auto eta, const auto& loop) {
+  const auto each_row = [&](auto* values, auto eta, const auto& loop) {
+    using T = std::remove_pointer_t<decltype(values)>;
     at::parallel_for(0, count, std::max<int64_t>(1, chunk_length / width), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i++) loop(row + i * width, row + i * width, delta + id[i] * width, eta, width);
+      ChunkBuffer buffer;
+      for (int64_t i = begin; i < end; i++)
+        for (int64_t start = 0; start < width; start += chunk_length) {
+          const int64_t n = std::min(chunk_length, width - start);
+          T* row = values + i * width + start;
+          loop(row, row, static_cast<const T*>(delta(id[i] * width + start, n, buffer.data)), eta, n);
+        }
     });
   };
-  if (rows.scalar_type() == at::kDouble)
-    each_row(rows.mutable_data_ptr<double>(), direction.const_data_ptr<double>(), learning_rate, perturb_f64);
-  else
-    each_row(rows.mutable_data_ptr<float>(), direction.const_data_ptr<float>(), static_cast<float>(learning_rate), perturb_f32);
+  if (rows.scalar_type() == at::kDouble) each_row(rows.mutable_data_ptr<double>(), learning_rate, perturb_f64);
+  else each_row(rows.mutable_data_ptr<float>(), static_cast<float>(learning_rate), perturb_f32);
 }
 
 }  // namespace critical_sharpness::kernels

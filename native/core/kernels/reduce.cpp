@@ -1,6 +1,6 @@
 #include "reduce.hpp"
 
-#include "operands.hpp"
+#include "chunks.hpp"
 
 namespace critical_sharpness::kernels {
 namespace {
@@ -23,18 +23,22 @@ CS_SIMD double dot_loop(const double* a, const double* b, int64_t n) { return pa
 
 }  // namespace
 
-double dot(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
-  const auto chunks = chunks_of(a);
+std::vector<double> dots(at::ScalarType dtype, const std::vector<int64_t>& lengths, const ReadNumbers& a, const ReadNumbers& b) {
+  const auto chunks = chunks_of(lengths);
   std::vector<double> partial(chunks.size(), 0.0);
-  with_element_type(a, [&](auto type) {
+  const auto sum = [&](auto type) {
     using T = decltype(type);
     for_each_chunk(chunks, [&](const Chunk& c, size_t k) {
-      if (b[c.tensor].defined()) partial[k] = dot_loop(read<T>(a[c.tensor], c), read<T>(b[c.tensor], c), c.length);
+      ChunkBuffer of_a, of_b;
+      partial[k] = dot_loop(static_cast<const T*>(a(c.tensor, c.start, c.length, of_a.data)),
+                            static_cast<const T*>(b(c.tensor, c.start, c.length, of_b.data)), c.length);
     });
-  });
-  double total = 0;
-  for (double p : partial) total += p;
-  return total;
+  };
+  if (dtype == at::kDouble) sum(double{});
+  else sum(float{});
+  std::vector<double> sums(lengths.size(), 0.0);
+  for (size_t k = 0; k < chunks.size(); k++) sums[chunks[k].tensor] += partial[k];
+  return sums;
 }
 
 }  // namespace critical_sharpness::kernels

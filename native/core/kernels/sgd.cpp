@@ -36,31 +36,32 @@ CS_SGD_LOOPS(double)
 #undef CS_SGD_LOOPS
 
 template <class T>
-Constants<T> constants(double a, double b, const GroupConstants& groups, size_t parameter) {
-  return {static_cast<T>(a), static_cast<T>(b), static_cast<T>(groups.learning_rate_ratio[parameter]),
-          static_cast<T>(groups.weight_decay[parameter])};
+Constants<T> constants(double a, double b, double learning_rate_ratio, double weight_decay) {
+  return {static_cast<T>(a), static_cast<T>(b), static_cast<T>(learning_rate_ratio), static_cast<T>(weight_decay)};
 }
 
 }  // namespace
 
-void momentum_accumulate(const TensorList& buffer, const TensorList& gradient, double momentum) {
-  with_element_type(buffer, [&](auto type) {
+void momentum_accumulate(const at::Tensor& buffer, const at::Tensor& gradient, double momentum) {
+  with_element_type({buffer}, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(buffer), [&](const Chunk& c, size_t) {
-      accumulate_loop(write<T>(buffer[c.tensor], c), read<T>(gradient[c.tensor], c), static_cast<T>(momentum), c.length);
+    for_each_chunk(chunks_of(TensorList{buffer}), [&](const Chunk& c, size_t) {
+      accumulate_loop(write<T>(buffer, c), read<T>(gradient, c), static_cast<T>(momentum), c.length);
     });
   });
 }
 
-void sgd_direction(const TensorList& out, const TensorList& weights, const TensorList& buffer, double a,
-                   const TensorList& gradient, double b, const GroupConstants& groups) {
-  with_element_type(out, [&](auto type) {
+void sgd_direction(void* out, const at::Tensor& weight, const at::Tensor& buffer, double a, const at::Tensor& gradient,
+                   double b, const Part& part) {
+  const Chunk chunk{0, part.start, part.length, 0};
+  const auto direct = [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(out), [&](const Chunk& c, size_t) {
-      direct_loop(write<T>(out[c.tensor], c), read<T>(weights[c.tensor], c), read<T>(buffer[c.tensor], c),
-                  read<T>(gradient[c.tensor], c), constants<T>(a, b, groups, c.tensor), c.length);
-    });
-  });
+    ChunkBuffer wide;
+    direct_loop(static_cast<T*>(out), read_wide<T>(weight, part.start, part.length, wide), read<T>(buffer, chunk),
+                read<T>(gradient, chunk), constants<T>(a, b, part.learning_rate_ratio, part.weight_decay), part.length);
+  };
+  if (weight.scalar_type() == at::kDouble) direct(double{});
+  else direct(float{});
 }
 
 void sgd_step(const TensorList& weights, const TensorList& buffer, double a, const TensorList& gradient, double b,
@@ -69,7 +70,7 @@ void sgd_step(const TensorList& weights, const TensorList& buffer, double a, con
     using T = decltype(type);
     for_each_chunk(chunks_of(weights), [&](const Chunk& c, size_t) {
       step_loop(write<T>(weights[c.tensor], c), read<T>(buffer[c.tensor], c), read<T>(gradient[c.tensor], c),
-                constants<T>(a, b, groups, c.tensor), static_cast<T>(learning_rate), c.length);
+                constants<T>(a, b, groups.learning_rate_ratio[c.tensor], groups.weight_decay[c.tensor]), static_cast<T>(learning_rate), c.length);
     });
   });
 }

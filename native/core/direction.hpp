@@ -1,0 +1,46 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "layout.hpp"
+
+namespace critical_sharpness {
+
+class ParameterVector;
+
+/// A direction Δ in the space of a model's parameters, read a part at a time: stored (ParameterVector), or made where it is
+/// used. Reading is const and may happen on any number of threads at once.
+class Direction {
+ public:
+  virtual ~Direction() = default;
+
+  virtual const std::shared_ptr<const Layout>& layout() const = 0;
+  /// False: the parameter's part is zero throughout, and is not to be read.
+  virtual bool has(size_t parameter) const = 0;
+  /// `length` numbers of a parameter from `start`, at most kernels::chunk_length, in the layout's dtype: where they lie, or
+  /// made in `buffer`.
+  virtual const void* read(size_t parameter, int64_t start, int64_t length, void* buffer) const = 0;
+  /// Throws ERR_STALE_DIRECTION where what it is made of is no longer what it was. Each job that reads asks first.
+  virtual void require_current() const {}
+  /// Itself, where its numbers are stored; null: they are made.
+  virtual const ParameterVector* as_stored() const { return nullptr; }
+  /// Its part in the kept parameters, and zeros in the others.
+  virtual std::shared_ptr<const Direction> masked(const std::vector<bool>& keep) const = 0;
+  /// Memory of its own.
+  virtual int64_t byte_length() const = 0;
+
+  /// Σ aᵢbᵢ in float64; the order of summation does not depend on the number of threads.
+  double dot(const Direction& other) const;
+  double norm() const;
+};
+
+/// The numbers of a direction, written out.
+ParameterVector store(const Direction& direction);
+/// The stored one that it is. Throws ERR_DIRECTION_NOT_STORED, with `what` as its subject.
+const ParameterVector& require_stored(const Direction& direction, const char* what);
+
+/// Bytes [offset, offset + length) of a parameter's numbers, clipped at its end.
+std::vector<uint8_t> read_bytes(const Direction& direction, size_t parameter, int64_t offset, int64_t length);
+
+}  // namespace critical_sharpness
