@@ -1,4 +1,4 @@
-import type { SearchResult } from "../search/index.js";
+import type { MeasuredSharpness } from "../measures/index.js";
 import type { MixCost, MixMeasurement } from "./mix-sweep.js";
 import { type MeasurementRecord, measurementRecord } from "./records.js";
 
@@ -43,11 +43,11 @@ export function mixLineRecord({ repeat, ratio, task, measurement }: MixMeasureme
   return { type: "mix", repeat, ratio, task, measurement: withoutSeconds(measurement) };
 }
 
-export function mixPairRecord(update: string, evaluate: string, result: SearchResult): MixPairRecord {
+export function mixPairRecord(update: string, evaluate: string, result: MeasuredSharpness): MixPairRecord {
   return { type: "pair", update, evaluate, measurement: withoutSeconds(result) };
 }
 
-function withoutSeconds(result: SearchResult): Omit<MeasurementRecord, "seconds"> {
+function withoutSeconds(result: MeasuredSharpness): Omit<MeasurementRecord, "seconds"> {
   const { seconds: _, ...rest } = measurementRecord(result, 0);
   return rest;
 }

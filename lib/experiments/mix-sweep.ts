@@ -1,7 +1,6 @@
 import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
-import { SharpnessMeter } from "../measures/index.js";
+import { type MeasuredSharpness, SharpnessMeter } from "../measures/index.js";
 import type { Batch, Gradient, Model } from "../models/index.js";
-import type { SearchResult } from "../search/index.js";
 import { MixOptimizers } from "./mix-optimizers.js";
 import { type CheckedMixSweep, checkMixSweep, type MixSweepOptions } from "./mix-sweep-options.js";
 
@@ -11,7 +10,7 @@ export interface MixMeasurement {
   repeat: number;
   ratio: number;
   task: string;
-  measurement: SearchResult;
+  measurement: MeasuredSharpness;
 }
 
 /** What a repeat took. */
@@ -132,7 +131,7 @@ class Clock {
     return result;
   }
 
-  async forward(search: () => Promise<SearchResult>): Promise<SearchResult> {
+  async forward(search: () => Promise<MeasuredSharpness>): Promise<MeasuredSharpness> {
     const started = performance.now();
     const result = await search();
     this.forwardPasses += result.forwardPasses;

@@ -1,5 +1,4 @@
-import type { HessianResult } from "../measures/index.js";
-import type { SearchResult } from "../search/index.js";
+import type { HessianResult, MeasuredSharpness } from "../measures/index.js";
 
 /** Lines of a run's metrics.jsonl. Infinity and NaN are written as null; what an infinite ηc means is in `status`. */
 export type MetricsRecord = StepRecord | LandscapeRecord | CurvatureRecord | ValidationRecord;
@@ -11,11 +10,13 @@ export interface MeasurementRecord {
   criticalSharpness: number | null;
   lower: number | null;
   upper: number | null;
-  status: SearchResult["status"];
-  firstCrossing: SearchResult["firstCrossing"];
+  status: MeasuredSharpness["status"];
+  firstCrossing: MeasuredSharpness["firstCrossing"];
   /** s = ∇L·Δ */
   slope: number | null;
   baseLoss: number | null;
+  /** How far the rounding of losses may move ηc, relative to it. */
+  noise: number | null;
   evaluations: { learningRate: number; loss: number | null }[];
   forwardPasses: number;
   seconds: number;
@@ -87,7 +88,7 @@ export function finiteOrNull(value: number | null): number | null {
   return value !== null && Number.isFinite(value) ? value : null;
 }
 
-export function measurementRecord(result: SearchResult, seconds: number): MeasurementRecord {
+export function measurementRecord(result: MeasuredSharpness, seconds: number): MeasurementRecord {
   return {
     criticalLearningRate: finiteOrNull(result.criticalLearningRate),
     criticalSharpness: finiteOrNull(result.criticalSharpness),
@@ -97,6 +98,7 @@ export function measurementRecord(result: SearchResult, seconds: number): Measur
     firstCrossing: result.firstCrossing,
     slope: finiteOrNull(result.slope),
     baseLoss: finiteOrNull(result.baseLoss),
+    noise: finiteOrNull(result.noise),
     evaluations: result.evaluations.map(({ learningRate, loss }) => ({
       learningRate,
       loss: finiteOrNull(loss),

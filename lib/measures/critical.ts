@@ -1,7 +1,8 @@
 import { checkSignal } from "../checks.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
-import { type Evaluation, findCriticalLearningRate, type SearchResult } from "../search/index.js";
+import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import { openLine } from "./line.js";
+import { type MeasuredSharpness, withNoise } from "./noise.js";
 import {
   checkBatch,
   checkCallback,
@@ -22,6 +23,8 @@ export interface LineToMeasure {
   direction: Direction;
   /** s = ∇L·Δ of the batch. Give it or the gradient; without either the search takes more forward passes. */
   slope?: number;
+  /** L(θ) of the batch, where it is known beside a slope: one forward pass less. */
+  baseLoss?: number;
   /** The batch's gradient. The result of `model.gradient(batch)` brings L(θ) along and so saves a forward pass. */
   gradient?: Gradient | Direction;
   signal?: AbortSignal;
@@ -34,6 +37,7 @@ export const lineNames = [
   "batch",
   "direction",
   "slope",
+  "baseLoss",
   "gradient",
   "signal",
   "onEvaluation",
@@ -47,7 +51,7 @@ export const lineNames = [
  *   today's weights; `ERR_WEIGHTS_CHANGED` if they change meanwhile; `ERR_NON_FINITE_SLOPE`, `ERR_NON_FINITE_LOSS`.
  * @throws AbortError; TypeError, RangeError naming the option.
  */
-export async function criticalSharpness(options: LineToMeasure & MeasureOptions): Promise<SearchResult> {
+export async function criticalSharpness(options: LineToMeasure & MeasureOptions): Promise<MeasuredSharpness> {
   const given = checkNames(options, "options", [...lineNames, ...measureOptionNames]);
   const line = checkLine(given);
   const { perturbation, microBatch, ...search } = checkMeasureOptions(given);
@@ -56,18 +60,20 @@ export async function criticalSharpness(options: LineToMeasure & MeasureOptions)
     microBatch,
     signal: line.signal,
   });
-  return findCriticalLearningRate(lossAt, {
+  const found = await findCriticalLearningRate(lossAt, {
     ...search,
     ...start,
     signal: line.signal,
     onEvaluation: line.onEvaluation,
   });
+  return withNoise(found, line.model);
 }
 
 /** The parts of a line, checked as far as can be done without the model. */
 export interface CheckedLine
   extends Pick<LineToMeasure, "model" | "batch" | "direction" | "signal" | "onEvaluation"> {
   slope: unknown;
+  baseLoss: unknown;
   gradient: unknown;
   subject: string;
 }
@@ -78,6 +84,7 @@ export function checkLine(given: Record<string, unknown>): CheckedLine {
     batch: checkBatch(given.batch, "batch"),
     direction: checkDirection(given.direction, "direction"),
     slope: given.slope,
+    baseLoss: given.baseLoss,
     gradient: given.gradient,
     subject: "the measured line",
     signal: checkSignal(given.signal, "options.signal"),

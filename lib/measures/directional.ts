@@ -5,6 +5,7 @@ import type { ComputeDtype } from "../native/surface.js";
 import { type CurvatureOptions, checkCurvature, curvatureNames } from "./curvature-options.js";
 import { CurvatureProduct } from "./curvature-product.js";
 import { openLine } from "./line.js";
+import { lossPrecision } from "./noise.js";
 import { checkDirection, checkNames, or } from "./options.js";
 import { secondDifference } from "./second-difference.js";
 
@@ -39,9 +40,6 @@ export interface DirectionalResult {
   /** Forward passes of the differences. */
   forwardPasses: number;
 }
-
-/** Relative rounding error of a loss, whose terms are many and are added up in float64. */
-const precision = { float64: 1e-15, float32: 3e-8, bfloat16: 5e-4 } as const;
 
 /**
  * Where differences begin: at the step after which the tangent has fallen by a tenth of the loss, or at ηc if that comes
@@ -100,7 +98,7 @@ export async function directionalSharpness(options: DirectionalOptions): Promise
     }
     baseLoss ??= await line.lossAt(0);
     const start = largestStep(model.dtype, Math.abs((baseLoss || 1) / (slope || 1)), critical);
-    found = await secondDifference(line.lossAt, baseLoss, start, precision[model.dtype]);
+    found = await secondDifference(line.lossAt, baseLoss, start, lossPrecision[model.dtype]);
   }
   if (!Number.isFinite(slope) || slope === 0)
     throw new CriticalSharpnessError(

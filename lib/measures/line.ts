@@ -12,6 +12,13 @@ export interface LineStart {
   baseLoss: number | undefined;
 }
 
+interface KnownOfLine {
+  slope?: unknown;
+  baseLoss?: unknown;
+  gradient?: unknown;
+  subject: string;
+}
+
 /** The loss of one batch along θ − η·Δ, with the weights watched. */
 export interface MeasuredLine {
   lossAt: LossAt;
@@ -21,13 +28,13 @@ export interface MeasuredLine {
 /**
  * Makes the line of a batch and a direction.
  *
- * @param given what was given of the batch's slope: the number, or the gradient to compute it from
+ * @param given what was given of the batch: the slope and perhaps the loss, or the gradient to compute them from
  */
 export async function openLine(
   model: Model,
   batch: Batch,
   direction: Direction,
-  given: { slope?: unknown; gradient?: unknown; subject: string },
+  given: KnownOfLine,
   options: MeasureOptions & { signal?: AbortSignal },
 ): Promise<MeasuredLine> {
   const { signal, microBatch, perturbation: mode } = options;
@@ -52,11 +59,17 @@ async function slopeAndLoss(
   model: Model,
   batch: Batch,
   direction: Direction,
-  { slope, gradient, subject }: { slope?: unknown; gradient?: unknown; subject: string },
+  { slope, baseLoss, gradient, subject }: KnownOfLine,
 ): Promise<LineStart> {
   if (slope !== undefined && gradient !== undefined)
     throw expected(`either a slope or a gradient, not both,`, subject, { slope, gradient });
-  if (slope !== undefined) return { slope: checkNumber(slope, `${subject}: slope`), baseLoss: undefined };
+  if (baseLoss !== undefined && slope === undefined)
+    throw expected("a slope beside it", `${subject}: baseLoss`, baseLoss, "range");
+  if (slope !== undefined)
+    return {
+      slope: checkNumber(slope, `${subject}: slope`),
+      baseLoss: baseLoss === undefined ? undefined : checkNumber(baseLoss, `${subject}: baseLoss`),
+    };
   if (gradient === undefined) return { slope: undefined, baseLoss: undefined };
   if (typeof gradient === "object" && gradient !== null && "gradient" in gradient) {
     const full = gradient as Gradient;

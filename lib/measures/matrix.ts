@@ -1,7 +1,7 @@
 import { checkOptions, checkSignal } from "../checks.js";
 import { expected, throwIfAborted } from "../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
-import type { SearchResult } from "../search/index.js";
+import type { MeasuredSharpness } from "./noise.js";
 import {
   checkBatch,
   checkCallback,
@@ -22,11 +22,11 @@ export interface MatrixOptions<Name extends string> extends MeasureOptions {
   directions?: Partial<Record<NoInfer<Name>, Direction>>;
   signal?: AbortSignal;
   /** Called after each pair of tasks. */
-  onResult?: (result: SearchResult, update: Name, evaluate: Name) => void;
+  onResult?: (result: MeasuredSharpness, update: Name, evaluate: Name) => void;
 }
 
 /** What is measured along the Δ of one task (the outer name) on the batch of another (the inner one). */
-export type SharpnessMatrix<Name extends string> = Record<Name, Record<Name, SearchResult>>;
+export type SharpnessMatrix<Name extends string> = Record<Name, Record<Name, MeasuredSharpness>>;
 
 const names = ["model", "tasks", "directions", "signal", "onResult", ...measureOptionNames];
 

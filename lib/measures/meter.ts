@@ -10,6 +10,7 @@ import {
 import { type CheckedLine, checkLine, type LineToMeasure, lineNames } from "./critical.js";
 import { openLine } from "./line.js";
 import { checkMeterState, type MeterState } from "./meter-state.js";
+import { type MeasuredSharpness, withNoise } from "./noise.js";
 import { checkMeasureOptions, checkNames, type MeasureOptions, measureOptionNames } from "./options.js";
 
 /**
@@ -35,7 +36,7 @@ export class SharpnessMeter {
    *
    * @throws as `criticalSharpness`.
    */
-  async measure(line: LineToMeasure): Promise<SearchResult> {
+  async measure(line: LineToMeasure): Promise<MeasuredSharpness> {
     const checked = checkLine(checkNames(line, "line", lineNames));
     const result = this.#queue.then(() => this.#measure(checked));
     this.#queue = result.catch(() => undefined);
@@ -58,7 +59,7 @@ export class SharpnessMeter {
     this.#predictor.restore(checked.predictor);
   }
 
-  async #measure(line: CheckedLine): Promise<SearchResult> {
+  async #measure(line: CheckedLine): Promise<MeasuredSharpness> {
     throwIfAborted(line.signal);
     const { perturbation, microBatch, ...search } = this.#options;
     const { lossAt, start } = await openLine(line.model, line.batch, line.direction, line, {
@@ -81,7 +82,7 @@ export class SharpnessMeter {
           initialLearningRate: this.#last ?? search.initialLearningRate,
         });
     if (result.status === "converged") this.#last = result.criticalLearningRate;
-    return result;
+    return withNoise(result, line.model);
   }
 
   /** A search that starts where the predictor says, and teaches it. */

@@ -1,8 +1,9 @@
 import { checkBoolean, checkOptions, checkSignal } from "../checks.js";
 import { expected } from "../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
-import { type Evaluation, findCriticalLearningRate, type SearchResult } from "../search/index.js";
+import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import { openLine } from "./line.js";
+import { type MeasuredSharpness, withNoise } from "./noise.js";
 import {
   checkBatch,
   checkCallback,
@@ -55,7 +56,7 @@ const names = [
  */
 export async function relativeCriticalSharpness<Name extends string>(
   options: RelativeOptions<Name>,
-): Promise<Record<Name, SearchResult>> {
+): Promise<Record<Name, MeasuredSharpness>> {
   const given = checkNames(options, "options", names);
   const model = checkModel(given.model);
   const direction = checkDirection(given.direction, "direction");
@@ -69,7 +70,7 @@ export async function relativeCriticalSharpness<Name extends string>(
   const signal = checkSignal(given.signal, "options.signal");
   const report = checkCallback(given.onEvaluation) as RelativeOptions<Name>["onEvaluation"];
   const { perturbation, microBatch, ...search } = checkMeasureOptions(given);
-  const results = {} as Record<Name, SearchResult>;
+  const results = {} as Record<Name, MeasuredSharpness>;
   for (const [name, batch] of batches) {
     const known = { slope: slopes[name], gradient: gradients[name] };
     const find = findSlopes && known.slope === undefined && known.gradient === undefined;
@@ -84,12 +85,13 @@ export async function relativeCriticalSharpness<Name extends string>(
       { ...given, subject },
       { perturbation, microBatch, signal },
     );
-    results[name] = await findCriticalLearningRate(line.lossAt, {
+    const found = await findCriticalLearningRate(line.lossAt, {
       ...search,
       ...line.start,
       signal,
       onEvaluation: report && ((evaluation) => report(evaluation, name)),
     });
+    results[name] = withNoise(found, model);
   }
   return results;
 }

@@ -131,6 +131,7 @@ describe("measure", () => {
         "firstCrossing",
         "forwardPasses",
         "lower",
+        "noise",
         "slope",
         "status",
         "upper",

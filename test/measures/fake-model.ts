@@ -6,6 +6,8 @@ import type { Batch, Direction, Gradient, Model } from "../../lib/models/index.j
  */
 export class FakeModel {
   version = 1;
+  readonly dtype = "float64";
+  readonly parameterDtype = "float64";
   readonly parameters = [];
   readonly passes: { learningRate: number; mode: string | undefined; microBatch: number | undefined }[] = [];
   /** Called before each pass. */

@@ -28,6 +28,7 @@ export function measurement(criticalSharpness: number, forwardPasses = 3): Measu
   const common = {
     firstCrossing: "bracketed" as const,
     baseLoss: 1,
+    noise: null,
     evaluations: [{ learningRate: 0.1, loss: null }],
     forwardPasses,
     seconds: 0.25,
