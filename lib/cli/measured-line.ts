@@ -1,6 +1,6 @@
 import { AbortError, CriticalSharpnessError } from "../errors.js";
 import { type Batch, Direction, type Gradient, loadBatch, loadModel, type Model } from "../models/index.js";
-import type { ComputeDtype } from "../native/surface.js";
+import type { ComputeDtype, ParameterDtype } from "../native/surface.js";
 import { UsageError } from "./failure.js";
 import { type Progress, showProgress } from "./progress.js";
 import { interruption } from "./signals.js";
@@ -12,6 +12,7 @@ export interface LineFlags {
   direction: string;
   microBatch?: number;
   dtype?: ComputeDtype;
+  parameterDtype?: ParameterDtype;
   device?: "cpu";
 }
 
@@ -64,7 +65,8 @@ export async function withLine<T>(
   signal: AbortSignal,
   body: (line: MeasuredLine) => Promise<T>,
 ): Promise<T> {
-  using model = await loadModel(directory, { device: flags.device, dtype: flags.dtype });
+  const { device, dtype, parameterDtype } = flags;
+  using model = await loadModel(directory, { device, dtype, parameterDtype });
   using batch = await loadBatch(flags.batch);
   using update = flags.updateBatch === undefined ? undefined : await loadBatch(flags.updateBatch);
   const pass = { microBatch: flags.microBatch, signal };

@@ -40,6 +40,12 @@ export function nonNegative(text: string): number {
 
 export const dtypeOption = () =>
   new Option("--dtype <type>", "arithmetic of a pass").choices(["float32", "float64", "bfloat16"]);
+export const parameterDtypeOption = () =>
+  new Option("--parameter-dtype <type>", "weights as they are held").choices([
+    "float32",
+    "float64",
+    "bfloat16",
+  ]);
 
 export const jsonOption = () =>
   new Option("--json", "print the result as JSON, and nothing else, on standard output");
@@ -62,6 +68,7 @@ export function lineOptions(command: Command): Command {
     )
     .addOption(microBatchOption())
     .addOption(dtypeOption())
+    .addOption(parameterDtypeOption())
     .addOption(deviceOption());
 }
 

@@ -46,6 +46,8 @@ export interface FrozenOptions extends MeasureOptions {
   directional?: boolean;
   /** Measure λmax(P⁻¹H) of each batch too, with P of the optimizer (λmax(H) with SGD or a given direction). */
   hessian?: { tolerance?: number; maximumIterations?: number };
+  /** Gradients with activation recomputation, as `model.gradient` has it. */
+  recompute?: boolean;
   signal?: AbortSignal;
   /** Called after each batch, in order. What it throws ends the measurement. */
   onProgress?: (event: FrozenEvent) => void;
@@ -63,6 +65,7 @@ const names = [
   "parts",
   "directional",
   "hessian",
+  "recompute",
   "signal",
   "onProgress",
   ...measureOptionNames,
@@ -98,6 +101,7 @@ export function checkFrozenOptions(options: unknown) {
     parts: checkParts(given.parts, model),
     directional: checkBoolean(or(given.directional, false), "options.directional"),
     hessian,
+    recompute: checkBoolean(or(given.recompute, false), "options.recompute"),
     search: checkMeasureOptions(given),
     signal: checkSignal(given.signal, "options.signal"),
     onProgress: (checkCallback(given.onProgress, "options.onProgress") ?? (() => {})) as (
@@ -134,13 +138,14 @@ function checkHessian(hessian: unknown, model: Model) {
     "tolerance",
     "maximumIterations",
   ]);
-  if (model.dtype === "bfloat16")
-    throw expected(
-      '"float32" or "float64", as hessian takes second derivatives,',
-      "the model's dtype",
-      model.dtype,
-      "range",
-    );
+  for (const key of ["dtype", "parameterDtype"] as const)
+    if (model[key] === "bfloat16")
+      throw expected(
+        '"float32" or "float64", as hessian takes second derivatives,',
+        `the model's ${key}`,
+        model[key],
+        "range",
+      );
   return {
     tolerance: checkNumber(tolerance, "options.hessian.tolerance", { above: 0, below: 1 }),
     maximumIterations: checkNumber(maximumIterations, "options.hessian.maximumIterations", {

@@ -1,7 +1,14 @@
 import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
-import { directionalSharpness, hessianEigenvalues, SharpnessMeter } from "../measures/index.js";
-import type { Batch, Direction, Gradient, Model } from "../models/index.js";
-import type { Optimizer } from "../optimizers/index.js";
+import {
+  directionalSharpness,
+  hessianEigenvalues,
+  type LineToMeasure,
+  type MeasuredSharpness,
+  SharpnessMeter,
+} from "../measures/index.js";
+import type { Batch, Direction, Gradient, ParameterSelection } from "../models/index.js";
+import { select } from "../models/parameters.js";
+import type { AccumulatedGradient, Optimizer } from "../optimizers/index.js";
 import type { SearchResult } from "../search/index.js";
 import { type Estimate, estimate, estimateSharpness, type SharpnessEstimate } from "./estimate.js";
 import { type CheckedFrozenOptions, checkFrozenOptions, type FrozenOptions } from "./frozen-options.js";
@@ -17,9 +24,9 @@ export interface FrozenMeasurement {
   /** ‖∇L‖ */
   gradientNorm: number;
   /** Along the whole Δ. */
-  measurement: SearchResult;
+  measurement: MeasuredSharpness;
   /** Along the part of Δ that belongs to each part of the model. */
-  parts: Record<string, SearchResult>;
+  parts: Record<string, MeasuredSharpness>;
   /** λdir; null unless asked for, and where Δ does not descend. */
   directionalSharpness: number | null;
   /** λmax(P⁻¹H); null unless asked for. */
@@ -59,12 +66,10 @@ export async function frozenSharpness(options: FrozenOptions): Promise<FrozenRes
   using optimizer = checked.optimizer && makeOptimizer(checked.model, checked.optimizer);
   if (optimizer && checked.optimizerState !== undefined) await optimizer.load(checked.optimizerState);
   else if (optimizer)
-    await accumulate(
-      optimizer,
-      checked.accumulate,
-      (index) => gradientAt(checked, index),
-      (index, loss) => checked.onProgress({ type: "accumulated", index, loss }),
-    );
+    for (let index = 0; index < checked.accumulate; index++) {
+      const { loss } = await accumulateAt(checked, optimizer, index);
+      checked.onProgress({ type: "accumulated", index, loss });
+    }
   const accumulated = optimizer?.steps ?? 0;
   const batches: FrozenMeasurement[] = [];
   using watch = new FrozenWatch(checked, optimizer);
@@ -76,27 +81,30 @@ export async function frozenSharpness(options: FrozenOptions): Promise<FrozenRes
   return { batches, accumulated, ...summarize(checked, batches) };
 }
 
-/** Takes gradients into an optimizer's state and frees them. The weights are not moved. */
-export async function accumulate(
+/** A batch's gradient into the optimizer's state, which holds it nowhere else. */
+async function accumulateAt(
+  { batchAt, search: { microBatch }, recompute, weightDecay, signal }: CheckedFrozenOptions,
   optimizer: Optimizer,
-  count: number,
-  gradient: (index: number) => Promise<Pick<Gradient, "loss" | "gradient">>,
-  onGradient: (index: number, loss: number) => void = () => {},
-): Promise<void> {
-  for (let index = 0; index < count; index++) {
-    const { loss, gradient: vector } = await gradient(index);
-    using owned = vector;
-    await optimizer.accumulate(owned);
-    onGradient(index, loss);
-  }
-}
-
-type Passes = Pick<CheckedFrozenOptions, "model" | "batchAt" | "search" | "signal">;
-
-async function gradientAt({ model, batchAt, search, signal }: Passes, index: number): Promise<Gradient> {
+  index: number,
+): Promise<AccumulatedGradient> {
   throwIfAborted(signal);
   const batch = await batchAt(index);
-  const gradient = await model.gradient(batch, { microBatch: search.microBatch, signal });
+  return optimizer
+    .accumulateFrom(batch, { microBatch, recompute, weightDecay, signal })
+    .catch((cause: Error & { code?: string }) => {
+      if (cause.code !== "ERR_NON_FINITE_LOSS") throw cause;
+      const message = cause.message.replace("the batch", `batch ${index}`);
+      throw new CriticalSharpnessError(cause.code, message, { cause });
+    });
+}
+
+async function gradientAt(
+  { model, batchAt, search: { microBatch }, recompute, signal }: CheckedFrozenOptions,
+  index: number,
+): Promise<Gradient> {
+  throwIfAborted(signal);
+  const batch = await batchAt(index);
+  const gradient = await model.gradient(batch, { microBatch, recompute, signal });
   if (!Number.isFinite(gradient.loss)) {
     gradient.gradient.dispose();
     throw new CriticalSharpnessError(
@@ -105,6 +113,16 @@ async function gradientAt({ model, batchAt, search, signal }: Passes, index: num
     );
   }
   return gradient;
+}
+
+/** A batch with its Δ, and what its gradient says of the line. */
+interface FrozenLine extends Disposable {
+  batch: Batch;
+  direction: Direction;
+  loss: number;
+  gradientNorm: number;
+  /** Of the line along the part of Δ that belongs to some parameters, or along all of it. */
+  known(selection?: ParameterSelection): Pick<LineToMeasure, "slope" | "baseLoss" | "gradient">;
 }
 
 /** Everything that one measurement leaves for the next. */
@@ -123,26 +141,59 @@ class FrozenWatch implements Disposable {
   }
 
   async measure(index: number): Promise<FrozenMeasurement> {
-    const { model, direction: given, weightDecay, signal } = this.#options;
-    const gradient = await gradientAt(this.#options, index);
-    using vector = gradient.gradient;
-    await this.#optimizer?.accumulate(vector);
-    using made = await this.#optimizer?.direction({ weightDecay });
-    const line = { model, batch: gradient.batch, gradient, direction: (made ?? given) as Direction, signal };
-    const measurement = await this.#meter.measure(line);
+    const { model, parts: selections, signal } = this.#options;
+    using line = this.#optimizer ? await this.#updated(index, this.#optimizer) : await this.#given(index);
+    const { batch, direction, loss, gradientNorm } = line;
+    const whole = { model, batch, direction, signal };
+    const measurement = await this.#meter.measure({ ...whole, ...line.known() });
     const parts: FrozenMeasurement["parts"] = {};
-    for (const [name, selection] of this.#options.parts) {
-      using direction = line.direction.mask(selection);
-      parts[name] = await (this.#meters.get(name) as SharpnessMeter).measure({ ...line, direction });
+    for (const [name, selection] of selections) {
+      using part = direction.mask(selection);
+      const meter = this.#meters.get(name) as SharpnessMeter;
+      parts[name] = await meter.measure({ ...whole, direction: part, ...line.known(selection) });
     }
     return {
       index,
-      loss: gradient.loss,
-      gradientNorm: await vector.norm(),
+      loss,
+      gradientNorm,
       measurement,
       parts,
       directionalSharpness: await this.#directional(line, measurement),
-      preconditioned: await this.#preconditioned(gradient.batch),
+      preconditioned: await this.#preconditioned(batch),
+    };
+  }
+
+  /** The line of Δ with the batch's own gradient in it. Neither is stored, but for what second derivatives need. */
+  async #updated(index: number, optimizer: Optimizer): Promise<FrozenLine> {
+    const { model, weightDecay, directional } = this.#options;
+    const { batch, loss, norm, slopes } = await accumulateAt(this.#options, optimizer, index);
+    const direction = await optimizer.direction({ weightDecay, stored: directional });
+    return {
+      batch,
+      direction,
+      loss,
+      gradientNorm: norm,
+      known(selection = () => true) {
+        const kept = select(model.parameters, selection, "selection");
+        const slope = slopes.reduce((sum, part, i) => (kept[i] ? sum + part : sum), 0);
+        return { slope, baseLoss: loss };
+      },
+      [Symbol.dispose]: () => direction.dispose(),
+    };
+  }
+
+  /** The line of a Δ that is the same for every batch. */
+  async #given(index: number): Promise<FrozenLine> {
+    const direction = this.#options.direction as Direction;
+    const gradient = await gradientAt(this.#options, index);
+    const { batch, loss, gradient: vector } = gradient;
+    return {
+      batch,
+      direction,
+      loss,
+      gradientNorm: await vector.norm(),
+      known: () => ({ gradient }),
+      [Symbol.dispose]: () => vector.dispose(),
     };
   }
 
@@ -150,13 +201,12 @@ class FrozenWatch implements Disposable {
     this.#eigenvector?.dispose();
   }
 
-  async #directional(
-    line: { model: Model; batch: Batch; direction: Direction; gradient: Gradient; signal?: AbortSignal },
-    { slope }: SearchResult,
-  ): Promise<number | null> {
-    if (!this.#options.directional || !((slope ?? 0) > 0)) return null;
-    const { microBatch } = this.#options.search;
-    return (await directionalSharpness({ ...line, microBatch })).directionalSharpness;
+  async #directional({ batch, direction }: FrozenLine, { slope }: SearchResult): Promise<number | null> {
+    const { directional, model, search, signal } = this.#options;
+    if (!directional || slope === null || !(slope > 0)) return null;
+    const { microBatch } = search;
+    return (await directionalSharpness({ model, batch, direction, slope, microBatch, signal }))
+      .directionalSharpness;
   }
 
   async #preconditioned(batch: Batch): Promise<EigenvalueRecord | null> {

@@ -5,7 +5,6 @@ import { byteTokenizer, loadTokenizer, multipleChoiceQuestions } from "../data/i
 import { throwIfAborted } from "../errors.js";
 import { loadModel, type Model } from "../models/index.js";
 import { choiceAccuracy, type TokenizedQuestion, tokenizeQuestions } from "./choice-accuracy.js";
-import { accumulate } from "./frozen-sharpness.js";
 import { makeOptimizer } from "./make-optimizer.js";
 import type { MixEvent } from "./mix.js";
 import { choiceTokenizer, type MixConfiguration } from "./mix-configuration.js";
@@ -131,9 +130,10 @@ async function saveMoments(
   using optimizer = makeOptimizer(model, configuration.optimizer);
   const batchAt = data.mixture(ratio);
   const { microBatch } = configuration.batch;
-  await accumulate(optimizer, configuration.accumulate, async (index) =>
-    model.gradient(await batchAt(index + 1), { microBatch, signal }),
-  );
+  for (let index = 1; index <= configuration.accumulate; index++) {
+    throwIfAborted(signal);
+    await optimizer.accumulateFrom(await batchAt(index), { microBatch, signal });
+  }
   await optimizer.save(file);
 }
 

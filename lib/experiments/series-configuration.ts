@@ -44,6 +44,10 @@ export const seriesSchema = section({
   hessian: section(hessianKeys).nullable().default(null),
   search: section(searchKeys).prefault({}),
   dtype: dtypeSchema,
+  /** Of the weights as they are held; `null`: as `loadModel` has it. */
+  parameterDtype: z.enum(["float32", "float64", "bfloat16"]).nullable().default(null),
+  /** Gradients with activation recomputation. */
+  recompute: z.boolean().default(false),
   /** Of the order of sequences. */
   seed: seedSchema.default(0),
 });
@@ -66,11 +70,12 @@ export async function parseSeries(
   const parsed = seriesSchema.safeParse(input);
   if (!parsed.success) throw badConfiguration(explain(parsed.error, input), undefined);
   const { data: given, batch, direction, ...rest } = parsed.data;
-  if (rest.hessian && rest.dtype === "bfloat16")
-    throw badConfiguration(
-      'Expected "float32" or "float64" for dtype, as hessian takes second derivatives, but received "bfloat16"',
-      undefined,
-    );
+  for (const key of ["dtype", "parameterDtype"] as const)
+    if (rest.hessian && rest[key] === "bfloat16")
+      throw badConfiguration(
+        `Expected "float32" or "float64" for ${key}, as hessian takes second derivatives, but received "bfloat16"`,
+        undefined,
+      );
   const absolute = (file: string) => path.resolve(base, file);
   const directories = checkpoints.map(({ directory }) => directory);
   const data = await resolveData(given, (input as { data: unknown }).data, { directories, absolute });

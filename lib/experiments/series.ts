@@ -150,8 +150,12 @@ async function measureOrFail(task: Task): Promise<SeriesRecord[]> {
 async function measureCheckpoint(task: Task): Promise<SeriesRecord[]> {
   const { checkpoint, configuration, opened, signal, onProgress } = task;
   const started = performance.now();
-  const { optimizer, search, batch, weightDecay, directional, accumulate, measure, dtype } = configuration;
-  using model = await loadModel(checkpoint.directory, { dtype });
+  const { optimizer, search, batch, weightDecay, directional, accumulate, measure } = configuration;
+  const { dtype, parameterDtype, recompute } = configuration;
+  using model = await loadModel(checkpoint.directory, {
+    dtype,
+    parameterDtype: parameterDtype ?? undefined,
+  });
   await using data = TrainingData.over(opened, configuration, model.config);
   using given =
     configuration.direction === null ? undefined : await Direction.load(configuration.direction, model);
@@ -170,6 +174,7 @@ async function measureCheckpoint(task: Task): Promise<SeriesRecord[]> {
     hessian: configuration.hessian ?? undefined,
     ...search,
     microBatch: batch.microBatch,
+    recompute,
     signal,
     onProgress: ({ loss }) => onProgress({ type: "progress", checkpoint, done: ++done, total, loss }),
   });

@@ -9,6 +9,7 @@ import {
   type SeriesEvent,
   type SeriesResult,
 } from "../../experiments/index.js";
+import type { ComputeDtype, ParameterDtype } from "../../native/surface.js";
 import { exitCodes, UsageError } from "../failure.js";
 import { attended } from "../measured-line.js";
 import {
@@ -19,6 +20,7 @@ import {
   microBatchOption,
   nonNegative,
   numbers,
+  parameterDtypeOption,
   positive,
 } from "../options.js";
 import { print, short, strings } from "../output.js";
@@ -58,7 +60,9 @@ interface CheckpointsFlags extends CommonOptions {
   hessian?: boolean;
   tolerance?: number;
   method?: "interpolated" | "bisection";
-  dtype?: "float32" | "float64" | "bfloat16";
+  dtype?: ComputeDtype;
+  parameterDtype?: ParameterDtype;
+  recompute?: boolean;
   seed?: number;
   fresh?: boolean;
 }
@@ -102,6 +106,8 @@ export function checkpointsCommand(setStatus: SetStatus): Command {
       ]),
     )
     .addOption(dtypeOption())
+    .addOption(parameterDtypeOption())
+    .option("--recompute", "compute activations again for gradients: less memory, a third more time")
     .option("--seed <n>", "of the order of sequences (default: 0)", integer(0))
     .option("--fresh", "remove a series that is in the directory and start again")
     .addOption(jsonOption())
@@ -169,6 +175,7 @@ async function listed(
 function configurationOf(flags: CheckpointsFlags): SeriesConfigurationInput {
   const { data: files, field, template, tokenizer, separator, endOfText, sequence, microBatch } = flags;
   const { accumulate, measure, weightDecay, optimizerState, direction, directional, dtype, seed } = flags;
+  const { parameterDtype, recompute } = flags;
   const { tolerance, method } = flags;
   const unescaped = (text?: string) => text?.replaceAll("\\n", "\n").replaceAll("\\t", "\t");
   const text = {
@@ -190,6 +197,7 @@ function configurationOf(flags: CheckpointsFlags): SeriesConfigurationInput {
         documents: flags.apart ? "apart" : undefined,
       },
       ...{ accumulate, measure, weightDecay, optimizerState, direction, directional, dtype, seed },
+      ...{ parameterDtype, recompute },
       optimizer: optimizerOf(flags),
       parts: [...(flags.perBlock ? ["blocks"] : []), ...(flags.perKind ? ["kinds"] : [])],
       hessian: flags.hessian ? {} : undefined,

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
-import { criticalSharpness } from "../../measures/index.js";
-import type { SearchMethod, SearchResult } from "../../search/index.js";
+import { criticalSharpness, type MeasuredSharpness } from "../../measures/index.js";
+import type { SearchMethod } from "../../search/index.js";
 import { attended, checkLineFlags, type LineFlags, withLine } from "../measured-line.js";
 import { type CommonOptions, jsonOption, lineOptions, positive } from "../options.js";
 import { print, short, table } from "../output.js";
@@ -46,12 +46,16 @@ async function runMeasure(directory: string, flags: MeasureFlags): Promise<void>
   print(result, flags.json, () => describe(result));
 }
 
-function describe(result: SearchResult): string[] {
+function describe(result: MeasuredSharpness): string[] {
   return table([
     ["λc", `${short(result.criticalSharpness)}   (2/ηc)`],
     ["ηc", `${short(result.criticalLearningRate)}   in [${short(result.lower)}, ${short(result.upper)}]`],
     ["status", `${result.status}, first crossing ${result.firstCrossing}`],
     ["loss", `${short(result.baseLoss)}   slope ∇L·Δ ${short(result.slope)}`],
+    [
+      "noise",
+      result.noise === null ? "–" : `rounding of losses may move ηc by ${short(100 * result.noise)} %`,
+    ],
     ["forward passes", `${result.forwardPasses}`],
   ]);
 }
