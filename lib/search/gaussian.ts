@@ -38,12 +38,13 @@ export function observe(g: Gaussian, h: readonly number[], value: number, noise:
 /** Widens every deviation by a factor, up to a limit on each variance: what was learned long ago counts for less. */
 export function forget(g: Gaussian, factor: number, limits: readonly number[]): Gaussian {
   const scale = g.covariance.map((row, i) =>
-    Math.min(factor, Math.sqrt(at(limits, i) / Math.max(at(row, i), 1e-300))),
+    Math.max(1, Math.min(factor, Math.sqrt(at(limits, i) / Math.max(at(row, i), 1e-300)))),
   );
   return {
     mean: [...g.mean],
     covariance: g.covariance.map((row, i) =>
-      row.map((c, j) => c * Math.max(1, at(scale, i)) * Math.max(1, at(scale, j))),
+      // The product of both first: the matrix stays symmetric to the last bit. What is not grows by the factor every time.
+      row.map((c, j) => c * (at(scale, i) * at(scale, j))),
     ),
   };
 }

@@ -89,6 +89,37 @@ test("state goes through JSON and gives the same bits", async () => {
   expect(two.state()).toEqual(one.state());
 });
 
+test("the state stays sound over thousands of lines", async () => {
+  const predictor = new CriticalPredictor();
+  let near: number | undefined;
+  for (let i = 0; i < 2000; i++) {
+    // A training that converges: hardly anything is news, and the loss's last digits are noise.
+    const loss = Math.exp(-i / 150) + 1e-13;
+    const facts = { slope: loss * 1e-6 ** (i / 3000), baseLoss: Math.fround(loss) };
+    const prediction = predictor.predict(facts);
+    const rounding = (eta: number) => 1 + 1e-7 * (hash(i, eta) - 0.5);
+    const result = await findCriticalLearningRate(
+      (eta) => Math.fround(loss - facts.slope * eta * (1 - 2 * eta)) * rounding(eta),
+      {
+        ...facts,
+        firstCrossing: near === undefined ? true : { near },
+        ...(prediction && {
+          initialLearningRate: prediction.learningRate,
+          initialError: prediction.error,
+          shape: prediction.shape,
+        }),
+      },
+    );
+    if (result.status === "converged") near = result.criticalLearningRate;
+    predictor.learn(facts, result);
+  }
+  const state = predictor.state();
+  expect(CriticalPredictor.accepts(JSON.parse(JSON.stringify(state)))).toBe(true);
+  for (const { covariance } of [...(state.level?.effects ?? []), ...state.shape.map(({ fit }) => fit)])
+    for (const [i, row] of covariance.entries())
+      for (const [j, value] of row.entries()) expect(value).toBe(covariance[j]?.[i]);
+});
+
 test("damaged states are not accepted", async () => {
   const predictor = new CriticalPredictor();
   expect(CriticalPredictor.accepts(predictor.state())).toBe(true);
