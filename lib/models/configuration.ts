@@ -1,6 +1,7 @@
 import { checkChoice, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
-import type { Initialization, NativeModelDescription } from "../native/surface.js";
+import type { NativeModelDescription } from "../native/model-description.js";
+import type { Initialization } from "../native/surface.js";
 import type { Checkpoint } from "./families/family.js";
 import { type FamilyName, families, familyNames } from "./families/index.js";
 

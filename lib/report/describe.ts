@@ -1,7 +1,7 @@
 import path from "node:path";
 import type { TrainConfiguration } from "../experiments/configuration.js";
 import { configureModel } from "../models/configuration.js";
-import type { NativeDecoderDescription } from "../native/surface.js";
+import type { NativeDecoderDescription } from "../native/model-description.js";
 import { counted, integerText, prose } from "./numbers.js";
 
 /** A model in words. */

@@ -1,5 +1,5 @@
 import { expected } from "../../errors.js";
-import type { NativeDecoderDescription } from "../../native/surface.js";
+import type { NativeDecoderDescription } from "../../native/model-description.js";
 import type { Rotation } from "./rotary.js";
 import type { LayerType } from "./settings.js";
 

@@ -1,4 +1,4 @@
-import type { NativeDecoderDescription } from "../../native/surface.js";
+import type { NativeDecoderDescription } from "../../native/model-description.js";
 import { readSettings, type Schema, type Settings, type ValuesOf } from "./settings.js";
 
 /** A model type of Hugging Face transformers: the keys of its config.json and the decoder that they describe. */

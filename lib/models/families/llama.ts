@@ -1,6 +1,6 @@
 import { checkNumber } from "../../checks.js";
 import { expected } from "../../errors.js";
-import type { NativeDecoderDescription } from "../../native/surface.js";
+import type { NativeDecoderDescription } from "../../native/model-description.js";
 import { alike } from "./attention.js";
 import { family } from "./family.js";
 import { type Rotation, rotation } from "./rotary.js";

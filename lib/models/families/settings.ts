@@ -1,6 +1,6 @@
 import { checkBoolean, checkChoice, checkNumber, checkOptions } from "../../checks.js";
 import { expected } from "../../errors.js";
-import type { Activation } from "../../native/surface.js";
+import type { Activation } from "../../native/model-description.js";
 
 /** A key of a configuration: how its value is checked, and what it is when it is left out. */
 export interface Setting<T> {
