@@ -1,11 +1,10 @@
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type * as z from "zod";
 import { checkChoice } from "../checks.js";
-import { CriticalSharpnessError } from "../errors.js";
 import { configureModel, type ModelConfigInput } from "../models/configuration.js";
 import type { Initialization } from "../native/surface.js";
 import { badConfiguration, explain } from "./configuration-errors.js";
+import { type ConfigurationPlace, readConfigurationFile } from "./configuration-file.js";
 import { seedSchema, trainSchema } from "./configuration-schema.js";
 import { makeSchedule, middleStep } from "./schedule.js";
 
@@ -23,13 +22,6 @@ export type TrainConfiguration = Omit<Parsed, "model" | "landscape"> & {
   model: ModelSource;
   landscape: (NonNullable<Parsed["landscape"]> & { step: number }) | null;
 };
-
-export interface ConfigurationPlace {
-  /** The file that the configuration comes from, for messages. */
-  file?: string;
-  /** What relative paths are relative to. Default: the current directory. */
-  base?: string;
-}
 
 /**
  * Checks a configuration and puts every default in its place. What it gives is a configuration again, and the same.
@@ -56,18 +48,8 @@ export async function readConfiguration(
   file: string,
   override: (input: unknown) => unknown = (input) => input,
 ): Promise<TrainConfiguration> {
-  const text = await readFile(file, "utf8").catch((error) => {
-    const message = `Expected a readable file for "${file}" but received: ${error.message}`;
-    throw new CriticalSharpnessError("ERR_FILE", message, { cause: error });
-  });
-  let input: unknown;
-  try {
-    input = JSON.parse(text);
-  } catch (error) {
-    const message = `Expected JSON for the configuration but received: ${(error as Error).message}`;
-    throw badConfiguration(message, path.basename(file));
-  }
-  return parseConfiguration(override(input), { file: path.basename(file), base: path.dirname(file) });
+  const { input, place } = await readConfigurationFile(file);
+  return parseConfiguration(override(input), place);
 }
 
 function resolve(parsed: Parsed, base: string): TrainConfiguration {

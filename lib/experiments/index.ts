@@ -1,11 +1,11 @@
 export { findCheckpoints, type ListedCheckpoint } from "./checkpoint-list.js";
 export {
-  type ConfigurationPlace,
   parseConfiguration,
   readConfiguration,
   type TrainConfiguration,
   type TrainConfigurationInput,
 } from "./configuration.js";
+export type { ConfigurationPlace } from "./configuration-file.js";
 export type { Estimate, SharpnessEstimate } from "./estimate.js";
 export type { BatchSource, FrozenOptions } from "./frozen-options.js";
 export {

@@ -1,17 +1,9 @@
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
-import { CriticalSharpnessError } from "../errors.js";
 import { badConfiguration, explain } from "./configuration-errors.js";
-import {
-  batchSchema,
-  dataSchema,
-  dtypeSchema,
-  optimizerSchema,
-  searchKeys,
-  section,
-  seedSchema,
-} from "./configuration-schema.js";
+import { type ConfigurationPlace, readConfigurationFile } from "./configuration-file.js";
+import { batchSchema, dataSchema, section } from "./configuration-schema.js";
+import { frozenKeys } from "./frozen-schema.js";
 import { ownTokenizer, resolveData } from "./resolve-data.js";
 
 const count = z.int().min(1);
@@ -42,18 +34,7 @@ export const mixSchema = section({
   /** N: gradients in the moments of each repeat. Default: 1 with SGD without momentum, else 20. */
   accumulate: count.optional(),
   repeats: count.default(8),
-  /** Default: AdamW as most language models are trained, β = (0.9, 0.95), ε = 1e-8, γ = 0.1. */
-  optimizer: optimizerSchema(z.number().gt(0).default(1)).prefault({
-    type: "adamw",
-    betas: [0.9, 0.95],
-    weightDecay: 0.1,
-  }),
-  /** Whether γθ is in Δ, as in the optimizer's step. */
-  weightDecay: z.boolean().default(true),
-  search: section(searchKeys).prefault({}),
-  dtype: dtypeSchema,
-  /** Of the order of sequences. */
-  seed: seedSchema.default(0),
+  ...frozenKeys,
   /** The validation: training at each ratio and learning rate, from the checkpoint. */
   train: section({
     /** Default: those of the sweep. */
@@ -80,7 +61,7 @@ export type MixConfiguration = Omit<Parsed, "accumulate"> & { accumulate: number
  */
 export async function parseMix(
   input: unknown,
-  { base = process.cwd(), file }: { base?: string; file?: string } = {},
+  { base = process.cwd(), file }: ConfigurationPlace = {},
 ): Promise<MixConfiguration> {
   const parsed = mixSchema.safeParse(input);
   if (!parsed.success) throw badConfiguration(explain(parsed.error, input), file);
@@ -120,18 +101,8 @@ export async function readMix(
   file: string,
   override: (input: unknown) => unknown = (input) => input,
 ): Promise<MixConfiguration> {
-  const text = await readFile(file, "utf8").catch((error) => {
-    const message = `Expected a readable file for "${file}" but received: ${error.message}`;
-    throw new CriticalSharpnessError("ERR_FILE", message, { cause: error });
-  });
-  let input: unknown;
-  try {
-    input = JSON.parse(text);
-  } catch (error) {
-    const message = `Expected JSON for the configuration but received: ${(error as Error).message}`;
-    throw badConfiguration(message, path.basename(file));
-  }
-  return parseMix(override(input), { file: path.basename(file), base: path.dirname(file) });
+  const { input, place } = await readConfigurationFile(file);
+  return parseMix(override(input), place);
 }
 
 function check({ sources, vary, ratios, tasks, withoutTask, train }: Parsed, file: string | undefined): void {

@@ -2,16 +2,8 @@ import path from "node:path";
 import * as z from "zod";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
 import { badConfiguration, explain } from "./configuration-errors.js";
-import {
-  batchSchema,
-  dataSchema,
-  dtypeSchema,
-  hessianKeys,
-  optimizerSchema,
-  searchKeys,
-  section,
-  seedSchema,
-} from "./configuration-schema.js";
+import { batchSchema, dataSchema, hessianKeys, section } from "./configuration-schema.js";
+import { frozenKeys } from "./frozen-schema.js";
 import { resolveData } from "./resolve-data.js";
 
 const count = z.int().min(1);
@@ -26,14 +18,6 @@ export const seriesSchema = section({
   accumulate: count.default(20),
   /** M: batches after them that are measured. */
   measure: count.default(10),
-  /** Default: AdamW as OLMo 2 and most language models are trained, β = (0.9, 0.95), ε = 1e-8, γ = 0.1. */
-  optimizer: optimizerSchema(z.number().gt(0).default(1)).prefault({
-    type: "adamw",
-    betas: [0.9, 0.95],
-    weightDecay: 0.1,
-  }),
-  /** Whether γθ is in Δ, as in the optimizer's step. */
-  weightDecay: z.boolean().default(true),
   /** A file beside each checkpoint's weights with the optimizer's state, which is taken where it is there. */
   optimizerState: name.nullable().default(null),
   /** In place of an optimizer: a file with Δ. */
@@ -42,14 +26,11 @@ export const seriesSchema = section({
   parts: z.array(z.enum(["blocks", "kinds"])).default([]),
   directional: z.boolean().default(false),
   hessian: section(hessianKeys).nullable().default(null),
-  search: section(searchKeys).prefault({}),
-  dtype: dtypeSchema,
+  ...frozenKeys,
   /** Of the weights as they are held; `null`: as `loadModel` has it. */
   parameterDtype: z.enum(["float32", "float64", "bfloat16"]).nullable().default(null),
   /** Gradients with activation recomputation. */
   recompute: z.boolean().default(false),
-  /** Of the order of sequences. */
-  seed: seedSchema.default(0),
 });
 
 export type SeriesConfigurationInput = z.input<typeof seriesSchema>;

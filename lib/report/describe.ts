@@ -54,6 +54,17 @@ export function describeData(data: TrainConfiguration["data"]): string {
   return `${names[data.type]}${files}${tokenizer}`;
 }
 
+/** A batch of sequences in words. */
+export function describeSequences({
+  size,
+  sequence,
+  documents,
+}: Pick<TrainConfiguration["batch"], "size" | "sequence" | "documents">): string {
+  const tokens = sequence ? ` of ${integerText(sequence)} tokens` : "";
+  const apart = documents === "apart" ? ", each within one document" : "";
+  return counted(size, `sequence${tokens}`, `sequences${tokens}`) + apart;
+}
+
 /** An optimizer in words. */
 export function describeOptimizer(optimizer: TrainConfiguration["optimizer"]): string {
   const decay = optimizer.weightDecay > 0 ? [`weight decay ${prose(optimizer.weightDecay)}`] : [];

@@ -1,10 +1,11 @@
 import { runFiles } from "../experiments/run-directory.js";
-import { describeData, describeOptimizer } from "./describe.js";
+import { describeData, describeOptimizer, describeSequences } from "./describe.js";
 import { mixCsv } from "./mix-csv.js";
 import { mixFigures } from "./mix-figures.js";
 import { type MixRecords, readMixRun } from "./mix-records.js";
 import { counted, integerText, prose } from "./numbers.js";
-import { type PageFigure, page } from "./page.js";
+import { type PageFigure, type PageTable, page } from "./page.js";
+import { provenanceRows } from "./provenance.js";
 import { type Report, writeReportFiles } from "./report-files.js";
 
 /** Writes the report of a mix, see `writeReport`. */
@@ -24,7 +25,7 @@ function mixPage(mix: MixRecords, figures: readonly PageFigure[]): string {
     lead: [recommendation.sentence, ...(verdict ? [verdict.sentence] : [])].join(" "),
     figures,
     tables: [
-      { heading: "λc by ratio and task", rows: sharpnessRows(mix) },
+      { heading: "λc by ratio and task", ...sharpnessTable(mix) },
       { heading: "Recommendation", rows: recommendationRows(mix) },
       { heading: "Measurement", rows: measurementRows(mix) },
     ],
@@ -36,7 +37,7 @@ function mixPage(mix: MixRecords, figures: readonly PageFigure[]): string {
   });
 }
 
-function sharpnessRows({ points }: MixRecords): string[][] {
+function sharpnessTable({ points }: MixRecords): Pick<PageTable, "columns" | "rows"> {
   const tasks = [...new Set(points.map(({ task }) => task))];
   const ratios = [...new Set(points.map(({ ratio }) => ratio))];
   const cell = (ratio: number, task: string) => {
@@ -48,10 +49,10 @@ function sharpnessRows({ points }: MixRecords): string[][] {
     const value = status === "non-descent" ? "∞, non-descent" : `λc ${prose(criticalSharpness)}`;
     return `${value}${range}${some}`;
   };
-  return [
-    ["ratio", ...tasks],
-    ...ratios.map((ratio) => [prose(ratio), ...tasks.map((task) => cell(ratio, task))]),
-  ];
+  return {
+    columns: ["ratio", ...tasks],
+    rows: ratios.map((ratio) => [prose(ratio), ...tasks.map((task) => cell(ratio, task))]),
+  };
 }
 
 function recommendationRows({ recommendation, verdict }: MixRecords): string[][] {
@@ -90,9 +91,9 @@ function recommendationRows({ recommendation, verdict }: MixRecords): string[][]
   ];
 }
 
-function measurementRows({ configuration, created, versions, repeats }: MixRecords): string[][] {
-  const { model, sources, vary, tasks, batch, optimizer, weightDecay, dtype, seed, accumulate } =
-    configuration;
+function measurementRows(mix: MixRecords): string[][] {
+  const { configuration, repeats } = mix;
+  const { model, sources, vary, tasks, batch, optimizer, weightDecay, accumulate } = configuration;
   const sum = (of: (cost: MixRecords["repeats"][number]) => number) =>
     repeats.reduce((total, cost) => total + of(cost), 0);
   const decay = weightDecay || optimizer.weightDecay === 0 ? "" : ", its decay left out of Δ";
@@ -103,7 +104,7 @@ function measurementRows({ configuration, created, versions, repeats }: MixRecor
       `${describeData(data)}${name === vary ? ", varied" : `, share ${prose(share)}`}`,
     ]),
     ...Object.entries(tasks).map(([name, { data }]) => [`Task ${name}`, describeData(data)]),
-    ["Batch", counted(batch.size, "sequence")],
+    ["Batch", describeSequences(batch)],
     ["Δ", `${describeOptimizer(optimizer)}${decay}, ${counted(accumulate, "gradient")} in its moments`],
     ["Repeats", integerText(repeats.length)],
     [
@@ -120,14 +121,6 @@ function measurementRows({ configuration, created, versions, repeats }: MixRecor
           "forward passes",
         )} (${prose(sum((c) => c.forwardSeconds))} s)`,
     ],
-    ["Arithmetic", dtype],
-    ["Seed", String(seed)],
-    ...(created ? [["Begun", created.replace("T", " ").replace(/\.\d+Z$/, " UTC")]] : []),
-    [
-      "Versions",
-      Object.entries(versions)
-        .map((pair) => pair.join(" "))
-        .join(", "),
-    ],
+    ...provenanceRows(mix),
   ];
 }

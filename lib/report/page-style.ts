@@ -19,7 +19,8 @@ figcaption b { font-weight: 600; color: ${colors.ink}; }
 table { width: 100%; border-collapse: collapse; font-size: 14.5px; font-variant-numeric: tabular-nums; }
 th, td { padding: 4.5px 12px 4.5px 0; border-bottom: 1px solid ${colors.grid}; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
 th { width: 9.5em; font-weight: 400; color: ${colors.muted}; overflow-wrap: normal; }
-td:nth-child(2):not(:last-child) { width: 4em; text-align: right; padding-right: 24px; }
+table:not(.columns) td:nth-child(2):nth-last-child(2) { width: 4em; text-align: right; padding-right: 24px; }
+.columns th { width: auto; }
 a { color: ${colors.blue}; text-decoration: none; }
 a:hover { text-decoration: underline; }
 sub, sup { font-size: 0.75em; line-height: 0; }

@@ -13,6 +13,8 @@ export interface PageFigure {
 /** A table: its heading and rows; the first cell of a row is what the row is about. */
 export interface PageTable {
   heading: string;
+  /** What stands over the columns, where it needs to be said. */
+  columns?: readonly string[];
   rows: readonly (readonly string[])[];
 }
 
@@ -68,15 +70,15 @@ function figureSection({ caption, svg, files }: PageFigure, index: number): stri
 </figure>`;
 }
 
-function tableSection({ heading, rows }: PageTable): string {
+function tableSection({ heading, columns, rows }: PageTable): string {
   const lines = rows.map(
     ([first = "", ...rest]) =>
       `<tr><th scope="row">${text(first)}</th>${rest.map((cell) => `<td>${text(cell)}</td>`).join("")}</tr>`,
   );
   return `<section>
 <h2>${text(heading)}</h2>
-<table>
-${lines.join("\n")}
+<table${columns ? ' class="columns"' : ""}>
+${columns ? `<tr>${columns.map((name) => `<th scope="col">${text(name)}</th>`).join("")}</tr>\n` : ""}${lines.join("\n")}
 </table>
 </section>`;
 }

@@ -1,8 +1,9 @@
 import path from "node:path";
 import { runFiles } from "../experiments/run-directory.js";
-import { describeData, describeOptimizer } from "./describe.js";
+import { describeData, describeOptimizer, describeSequences } from "./describe.js";
 import { counted, integerText, prose } from "./numbers.js";
 import { type PageFigure, page } from "./page.js";
+import { provenanceRows } from "./provenance.js";
 import { type Report, writeReportFiles } from "./report-files.js";
 import { seriesCsv } from "./series-csv.js";
 import { seriesFigures } from "./series-figures.js";
@@ -40,9 +41,9 @@ function seriesPage(series: SeriesRecords, figures: readonly PageFigure[]): stri
   });
 }
 
-function measurementRows({ configuration, created, versions, measured, count }: SeriesRecords): string[][] {
-  const { data, batch, accumulate, measure, optimizer, direction, weightDecay, search, dtype, seed } =
-    configuration;
+function measurementRows(series: SeriesRecords): string[][] {
+  const { configuration, measured, count } = series;
+  const { data, batch, accumulate, measure, optimizer, direction, weightDecay, search } = configuration;
   const decay = weightDecay || optimizer.weightDecay === 0 ? "" : ", left out of Δ";
   const stored = measured.filter((found) => found.direction === "stored").length;
   const seconds = measured.reduce((sum, found) => sum + found.seconds, 0);
@@ -50,14 +51,7 @@ function measurementRows({ configuration, created, versions, measured, count }: 
     ["Checkpoints", `${integerText(measured.length)} of ${integerText(count)}`],
     ["Parameters", [...new Set(measured.map((found) => integerText(found.parameterCount)))].join(", ")],
     ["Data", describeData(data)],
-    [
-      "Batch",
-      counted(
-        batch.size,
-        batch.sequence ? `sequence of ${integerText(batch.sequence)} tokens` : "sequence",
-        batch.sequence ? `sequences of ${integerText(batch.sequence)} tokens` : "sequences",
-      ),
-    ],
+    ["Batch", describeSequences(batch)],
     direction === null
       ? ["Δ", describeOptimizer(optimizer) + decay]
       : ["Δ", `of the file ${path.basename(direction)}`],
@@ -74,15 +68,7 @@ function measurementRows({ configuration, created, versions, measured, count }: 
     ["Measured", counted(measure, "batch", "batches")],
     ["Method", `${search.method}, to within ${prose(search.tolerance * 100)} %`],
     ["Time", `${prose(seconds)} s in all, ${prose(seconds / measured.length)} s a checkpoint`],
-    ["Arithmetic", dtype],
-    ["Seed", String(seed)],
-    ...(created ? [["Begun", created.replace("T", " ").replace(/\.\d+Z$/, " UTC")]] : []),
-    [
-      "Versions",
-      Object.entries(versions)
-        .map((pair) => pair.join(" "))
-        .join(", "),
-    ],
+    ...provenanceRows(series),
   ];
 }
 

@@ -7,6 +7,7 @@ import {
   describeSchedule,
 } from "./describe.js";
 import { counted, integerText, prose } from "./numbers.js";
+import { provenanceRows } from "./provenance.js";
 import type { RunRecords } from "./run-records.js";
 import { mean, median } from "./statistics.js";
 
@@ -14,8 +15,8 @@ export type Row = readonly [label: string, value: string];
 
 /** What was trained, for a table. */
 export function trainingRows(run: RunRecords, parameters: number | undefined): Row[] {
-  const { configuration, created, versions, steps, validations } = run;
-  const { model, data, optimizer, batch, seed, dtype } = configuration;
+  const { configuration, steps, validations } = run;
+  const { model, data, optimizer, batch } = configuration;
   const last = steps.at(-1);
   const seen = isExampleData(data) ? "examples" : "tokens";
   const length = batch.sequence ?? contextLength(model);
@@ -36,15 +37,7 @@ export function trainingRows(run: RunRecords, parameters: number | undefined): R
     ],
     ["Loss", `${prose(steps[0]?.loss, 4)} at first, ${prose(last?.loss, 4)} at last`],
     ...(validations.length > 0 ? [["Validation loss", prose(validations.at(-1)?.loss, 4)] as const] : []),
-    ["Arithmetic", dtype],
-    ["Seed", String(seed)],
-    ...(created ? [["Begun", created.replace("T", " ").replace(/\.\d+Z$/, " UTC")] as const] : []),
-    [
-      "Versions",
-      Object.entries(versions)
-        .map((pair) => pair.join(" "))
-        .join(", "),
-    ],
+    ...provenanceRows(run),
   ];
 }
 
