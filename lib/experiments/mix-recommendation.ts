@@ -42,6 +42,11 @@ export interface MixRecommendation {
   sentence: string;
 }
 
+/** Whether a ratio may be there although none was found: so it is in some of the resamples. */
+export function mayHaveRatio({ support }: Pick<MixRecommendation, "support">): boolean {
+  return support.reduce((sum, { part }) => sum + part, 0) > 0.05;
+}
+
 /** Undefined where at each ratio some task's λc is infinite. */
 export function sweetSpot({ ratios, tasks, table }: SharpnessTable): SweetSpot | undefined {
   const largest = table.map((row) =>
@@ -141,9 +146,12 @@ function sentence(
   const { interval, whole, unanswered, repeats } = given;
   if (!best) {
     const never = tasks.filter((_, t) => table.every((row) => row[t] === Infinity));
-    const which =
-      never.length > 0 ? `: no ratio's update lowers ${never.map((t) => `"${t}"`).join(" and ")}` : "";
-    return `No ratio lowers the loss of every task${which}. There is nothing to recommend.`;
+    const named = never.map((task) => `"${task}"`).join(" and ");
+    const none = "no ratio lowers the loss of every task";
+    if (unanswered < 0.95 && repeats > 1)
+      return `The data do not decide: in their mean ${named ? `no ratio's update lowers ${named}` : none}, but in ${Math.round(100 * (1 - unanswered))} % of the resamples some ratio lowers every task. There is nothing to recommend: measure more repeats or larger batches.`;
+    const which = named ? `: no ratio's update lowers ${named}` : "";
+    return `N${none.slice(1)}${which}. There is nothing to recommend.`;
   }
   const rate = short(2 / best.criticalSharpness);
   const basin = `up to a learning rate of ${rate} no task's loss rises along the update, and "${best.task}" is the first that does`;

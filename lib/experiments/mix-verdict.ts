@@ -1,4 +1,4 @@
-import type { MixRecommendation } from "./mix-recommendation.js";
+import { type MixRecommendation, mayHaveRatio } from "./mix-recommendation.js";
 import type { MixCellRecord } from "./mix-records.js";
 
 /** What training says of a recommendation. */
@@ -15,7 +15,7 @@ export interface MixVerdict {
 /** Null where nothing was trained. */
 export function mixVerdict(
   cells: readonly MixCellRecord[],
-  { ratio, interval }: MixRecommendation,
+  { ratio, interval, support }: MixRecommendation,
 ): MixVerdict | null {
   if (cells.length === 0) return null;
   const ratios = [...new Set(cells.map((cell) => cell.ratio))].sort((a, b) => a - b);
@@ -32,6 +32,8 @@ export function mixVerdict(
     best.length > 0
       ? `After ${steps} the largest learning rate at which no task's loss rose is ${list([largest])}, at the ratio ${list(best)}`
       : `After ${steps} some task's loss rose at every ratio and learning rate`;
+  if (ratio === null && mayHaveRatio({ support }))
+    return { safe, best, held: null, sentence: `${found}. The measurement had left it open.` };
   if (best.length === 0)
     return {
       safe,

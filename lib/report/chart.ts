@@ -78,7 +78,8 @@ function drawPlot({ x, y, marks, insetTop = 0, insetBottom = 0 }: Chart, { width
 function axis({ ticks, format, label }: Axis) {
   return {
     ticks,
-    tickFormat: format,
+    // A tickFormat would leave out ticks of log axes that begin with a large digit.
+    text: (tick: number) => format(tick),
     tickSize: 5,
     label,
     labelArrow: "none" as const,

@@ -9,6 +9,7 @@ export type Glyph =
   | "line-dots"
   | "area"
   | "bar"
+  | "outlined-bar"
   | "ring"
   | "triangle-up"
   | "triangle-down";
@@ -66,6 +67,8 @@ function shape(glyph: Glyph, color: string): string {
       return `<rect x="0" y="-6" width="${glyphWidth}" height="12" fill="${color}"/>`;
     case "bar":
       return `<rect x="${middle - 6}" y="-6" width="12" height="12" fill="${color}"/>`;
+    case "outlined-bar":
+      return `<rect x="${middle - 5.5}" y="-5.5" width="11" height="11" fill="${color}" stroke="${colors.frame}"/>`;
     case "ring":
       return `<circle cx="${middle}" cy="0" r="5.5" fill="none" stroke="${color}" stroke-width="1.5"/>`;
     case "triangle-up":

@@ -74,7 +74,16 @@ describe("the summary of a sweep", () => {
     expect(single.sentence).toContain("no interval");
     const never = summarizeMix(measured(5, 0.01, 1, -2)).recommendation;
     expect(never).toMatchObject({ ratio: null, interval: null, decided: false, criticalSharpness: null });
-    expect(never.sentence).toContain('lowers "old" and "new"');
+    expect(never.sentence).toMatch(/^No ratio .* lowers "old" and "new"/);
+    // "old" has slopes of nearly 0 everywhere: whether it descends is left open.
+    const open = Array.from({ length: 6 }, (_, repeat) =>
+      ratios.map((ratio) => ({ repeat, ratio, task: "old", measurement: line(repeat % 2 ? 0.9 : -1, 2) })),
+    ).flat();
+    const undecided = summarizeMix(open).recommendation;
+    expect(undecided).toMatchObject({ ratio: null, decided: false });
+    expect(undecided.sentence).toMatch(
+      /^The data do not decide: .* lowers "old", but in \d\d % of the resamples/,
+    );
   });
 
   it("gives the same intervals for the same seed", () => {

@@ -53,6 +53,8 @@ describe("the figures of a mix", () => {
       { ratio: 0, learningRate: 0.2, change: 1 },
       { ratio: 1, learningRate: 0.1, change: -1 },
       { ratio: 1, learningRate: 0.2, change: NaN },
+      { ratio: 0, learningRate: 0.94, change: 0 },
+      { ratio: 1, learningRate: 0.94, change: 0 },
     ];
     const fills = (better: "more" | "less") => {
       const svg = changeMapFigure({
@@ -69,11 +71,12 @@ describe("the figures of a mix", () => {
         vary: "old",
       }).draw(figureSize);
       expect(svg).toContain('class="basin"');
+      for (const rate of ["0.1", "0.2", "0.94"]) expect(svg).toContain(`>${rate}</text>`);
       const group = /<g[^>]*class="cells"[^>]*>(.*?)<\/g>/s.exec(svg)?.[1] ?? "";
       return [...group.matchAll(/fill="(#[0-9a-f]+)"/g)].map(([, color]) => color);
     };
-    expect(fills("less")).toEqual(["#ffffff", "#b2182b", "#2166ac", "#6e0a1e"]);
-    expect(fills("more")).toEqual(["#ffffff", "#2166ac", "#b2182b", "#6e0a1e"]);
+    expect(fills("less")).toEqual(["#ffffff", "#b2182b", "#2166ac", "#6e0a1e", "#ffffff", "#ffffff"]);
+    expect(fills("more")).toEqual(["#ffffff", "#2166ac", "#b2182b", "#6e0a1e", "#ffffff", "#ffffff"]);
   });
 });
 
@@ -110,11 +113,14 @@ describe("the verdict of training", () => {
       held: true,
     });
     expect(mixVerdict(cells, at(0, [0, 0.1]))).toMatchObject({ held: false });
-    expect(mixVerdict(cells, at(null, null))).toMatchObject({ held: false });
+    const never = { ...at(null, null), support: [] };
+    expect(mixVerdict(cells, never)).toMatchObject({ held: false });
+    expect(mixVerdict(cells, at(null, null))).toMatchObject({ held: null, best: [0.5] });
   });
   it("says nothing where every training raised a loss, or there was none", () => {
     expect(mixVerdict([cell(0, 0.1, 0.2)], at(0.5, [0.5, 0.5]))).toMatchObject({ best: [], held: null });
-    expect(mixVerdict([cell(0, 0.1, 0.2)], at(null, null))).toMatchObject({ held: true });
+    const never = { ...at(null, null), support: [] };
+    expect(mixVerdict([cell(0, 0.1, 0.2)], never)).toMatchObject({ held: true });
     expect(mixVerdict([], recommendation)).toBeNull();
   });
 });

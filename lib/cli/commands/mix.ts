@@ -35,7 +35,7 @@ export function mixCommand(): Command {
     .addOption(jsonOption())
     .addHelpText(
       "after",
-      "\nExample:\n  critical-sharpness mix examples/data-mix.json --out runs/mix --train",
+      "\nExample:\n  critical-sharpness mix examples/data-mix/mix.json --out runs/mix --train",
     )
     .action(runMix);
 }
@@ -132,8 +132,9 @@ function describe({ points, recommendation, verdict }: MixResult): string[] {
     const { criticalSharpness, interval } = points.find(
       (p) => p.ratio === ratio && p.task === task,
     ) as MixResult["points"][number];
+    if (criticalSharpness === Infinity && !Number.isFinite(interval?.[0])) return "∞ (non-descent)";
     const range = interval ? ` ${short(interval[0])}–${short(interval[1])}` : "";
-    return criticalSharpness === Infinity ? "∞ (non-descent)" : `${short(criticalSharpness)}${range}`;
+    return `${short(criticalSharpness)}${range}`;
   };
   return [
     row(["ratio", ...tasks.map((task) => `λc of ${task}`)]),

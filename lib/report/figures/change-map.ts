@@ -97,8 +97,8 @@ function legendItems(
   { basinName, some }: { basinName: string; some: boolean },
 ): LegendItem[] {
   const items: LegendItem[] = [-1, -0.01, 0, 0.01, 1].map((part) => ({
-    glyph: "bar",
-    color: part === 0 ? colors.grid : mixColors(ramp, 0.5 + shade(part) / 2),
+    glyph: part === 0 ? "outlined-bar" : "bar",
+    color: mixColors(ramp, 0.5 + shade(part) / 2),
     text: part === 0 ? "0" : `${part * sign > 0 ? "+" : ""}${prose(part * sign * largest, 2)}`,
   }));
   if (some) items.push({ glyph: "bar", color: notFinite, text: "not finite" });

@@ -1,5 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import type { MixPoint, MixRecommendation } from "../../experiments/index.js";
+import { mayHaveRatio } from "../../experiments/mix-recommendation.js";
 import { drawChart, type Mark } from "../chart.js";
 import type { Figure } from "../figure.js";
 import type { LegendItem } from "../legend.js";
@@ -39,7 +40,7 @@ export function mixSharpnessFigure({ points, recommendation, vary }: MixSharpnes
   // An end that is infinite, or far off, would flatten all else: its bar runs to the edge.
   const bars = series.map(({ own }) =>
     own.flatMap(({ x, interval, status }) =>
-      interval && status === "converged"
+      interval && status !== "unbounded" && interval[0] < most
         ? [{ x, low: Math.max(interval[0], least), high: Math.min(interval[1], most) }]
         : [],
     ),
@@ -155,8 +156,10 @@ function legendItems(
   return items;
 }
 
-function subtitle({ ratio, interval, decided, criticalLearningRate }: MixRecommendation): string {
-  if (ratio === null) return "at every ratio the loss of some task rises at once";
+function subtitle(recommendation: MixRecommendation): string {
+  const { ratio, interval, decided, criticalLearningRate } = recommendation;
+  if (ratio === null)
+    return `at every ratio the loss of some task rises at once${mayHaveRatio(recommendation) ? "  ·  not decided by the data" : ""}`;
   const range = interval ? ` (${prose(interval[0])} to ${prose(interval[1])})` : "";
   const spot = `sweet spot ${prose(ratio)}${range}  ·  common ηc ${prose(criticalLearningRate)}`;
   return decided ? spot : `${spot}  ·  not decided by the data`;
