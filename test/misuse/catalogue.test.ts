@@ -5,6 +5,7 @@ import { dataRows, fileRows, tokenFileRows } from "./data.js";
 import { configurationRows, trainRows } from "./experiments.js";
 import { frozenRows } from "./frozen.js";
 import { measureRows, meterRows, searchRows } from "./measures.js";
+import { mixRows, mixSweepRows, mixtureRows } from "./mix.js";
 import { createRows, loadRows } from "./models.js";
 import { optimizerRows, optimizerUseRows, scheduleRows } from "./optimizers.js";
 import { directionRows, passRows } from "./passes.js";
@@ -35,6 +36,9 @@ const areas: Record<string, Row[]> = {
   "frozen weights": frozenRows,
   series: seriesRows,
   "lists of checkpoints": checkpointListRows,
+  mixtures: mixtureRows,
+  "sweeps of a mix": mixSweepRows,
+  mixes: mixRows,
   reports: reportRows,
   digits: digitRows,
 };
