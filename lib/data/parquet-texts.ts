@@ -3,6 +3,7 @@ import { compressors } from "hyparquet-compressors";
 import { checkStrings } from "../checks.js";
 import { CriticalSharpnessError } from "../errors.js";
 import { badData, unreadable } from "./errors.js";
+import { checkPages } from "./parquet-pages.js";
 import { checkRecordText, type RecordText } from "./template.js";
 import type { Texts } from "./texts.js";
 
@@ -22,8 +23,9 @@ export async function* parquetTexts(files: readonly string[], text: RecordText |
     checkColumns(metadata, make.fields, path);
     const options = { file, metadata, compressors, columns: [...make.fields] };
     let row = 0;
-    for (const { num_rows } of metadata.row_groups) {
-      const range = { rowStart: row, rowEnd: row + Number(num_rows) };
+    for (const group of metadata.row_groups) {
+      const range = { rowStart: row, rowEnd: row + Number(group.num_rows) };
+      await decoding(path, () => checkPages(file, group, new Set(make.fields)));
       for (const record of await decoding(path, () => parquetReadObjects({ ...options, ...range })))
         yield make.of(record, `row ${row++} of "${path}"`);
     }

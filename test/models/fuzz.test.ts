@@ -1,7 +1,9 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { beforeAll, describe, expect, test } from "vitest";
+import { parquetTexts } from "../../lib/data/index.js";
 import { CriticalSharpnessError } from "../../lib/errors.js";
 import {
   Batch,
@@ -139,7 +141,7 @@ const mutated = (file: Buffer) =>
     .map((list) => list.reduce((f, mutate) => mutate(f), file));
 
 /** Mutated files in all; `CRITICAL_SHARPNESS_FUZZ=100000` for as many as one likes. */
-const usual = 6400;
+const usual = 6900;
 const scale = Number(process.env.CRITICAL_SHARPNESS_FUZZ ?? usual) / usual;
 const times = (share: number) => Math.max(1, Math.round(share * scale));
 const timeout = 30_000 * Math.max(1, scale);
@@ -237,6 +239,21 @@ test("token files", { timeout }, async () => {
     await language.loss(batch);
   };
   await fuzz(files, 800, read, "fuzzed.npy");
+});
+
+test("Parquet files", { timeout }, async () => {
+  const data = Array.from({ length: 20 }, (_, i) => `row ${i % 6} é`);
+  const columnData = [
+    { name: "id", data: data.map((_, i) => i), type: "INT32" as const },
+    { name: "text", data, type: "STRING" as const },
+  ];
+  const files = (["SNAPPY", "UNCOMPRESSED"] as const).map((codec) =>
+    Buffer.from(parquetWriteBuffer({ columnData, codec, rowGroupSize: 7 })),
+  );
+  const read = async (file: string) => {
+    for await (const _ of parquetTexts([file]));
+  };
+  await fuzz(files, 500, read, "fuzzed.parquet");
 });
 
 describe("configurations", () => {
