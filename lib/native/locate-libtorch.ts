@@ -100,6 +100,7 @@ export function locateLibtorch(options: LocateOptions = {}): LibtorchTree {
     if (!found) continue;
     const tree = inspectTree(found, name, { headers: purpose === "build", remedy });
     checkVersion(tree, purpose, wanted, remedy);
+    if (purpose === "run" && readBuildNote(noteFile)?.cuda) checkCuda(tree);
     return tree;
   }
   throw libtorchError(nowhere(wanted, looked));
@@ -140,6 +141,15 @@ function checkVersion(
   throw new CriticalSharpnessError(
     "ERR_LIBTORCH_VERSION",
     `Expected libtorch ${needed} for ${source} but received ${version} in "${root}"${why}. ${remedy}${rebuild}`,
+  );
+}
+
+/** An addon that was built with CUDA calls libraries that a CPU libtorch does not have. */
+function checkCuda({ cuda, root, source }: LibtorchTree): void {
+  if (cuda) return;
+  throw new CriticalSharpnessError(
+    "ERR_LIBTORCH_VERSION",
+    `Expected a CUDA build of libtorch for ${source}, since this addon was built with CUDA, but received a CPU build in "${root}". Choose the one that it was built with, or run \`npm run build -- --no-cuda\``,
   );
 }
 
