@@ -60,7 +60,7 @@ class Gpt2(torch.nn.Module):
                         getattr(getattr(block, norm), name).copy_(t[f"h.{n}.{norm}.{name}"])
 
     def forward(self, ids):
-        x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1]))
+        x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1], device=ids.device))
         for block in self.blocks:
             x = block(x)
         return self.ln_f(x) @ self.wte.weight.T

@@ -1,8 +1,9 @@
 """Training steps and the paper's measurement in eager PyTorch, on request.
 
 Arguments: model directory, file with a series of batches, number of threads, "fused" or "default" AdamW, a JSON object
-with the optimizer's settings. Requests: {"command": "step", "batch": i} and {"command": "measure"}; both answer with the
-seconds they took.
+with the optimizer's settings, and maybe "device" and "dtype" (as of autocast). Requests: {"command": "step", "batch": i} and
+{"command": "measure", "batch": i} answer with the seconds they took, {"command": "matmul"} with the rate of matrix products in
+that dtype.
 """
 
 import json
@@ -16,8 +17,10 @@ from safetensors.torch import load_file
 directory, batches, threads, kind, settings = sys.argv[1:6]
 torch.set_num_threads(int(threads))
 settings = json.loads(settings)
-series = load_file(batches)
-model = Gpt2(directory)
+device = torch.device(settings.get("device", "cpu"))
+dtype = getattr(torch, settings.get("dtype", "float32"))
+series = {name: tensor.to(device) for name, tensor in load_file(batches).items()}
+model = Gpt2(directory).to(device)
 parameters = list(model.parameters())
 optimizer = torch.optim.AdamW(
     parameters,
@@ -29,11 +32,34 @@ optimizer = torch.optim.AdamW(
 state = {"eta": settings["initialLearningRate"], "batch": 0}
 
 
+def loss_of(ids, labels):
+    with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+        return model.loss(ids, labels)
+
+
+def now():
+    """Seconds, once the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def matmul(size=8192, rounds=20):
+    """Operations a second of a large matrix product."""
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    for _ in range(3):
+        a @ b
+    started = now()
+    for _ in range(rounds):
+        a @ b
+    return 2 * size**3 * rounds / (now() - started)
+
+
 def step(batch):
     """A training step as usual."""
     ids, labels = series["input_ids"][batch], series["labels"][batch]
     optimizer.zero_grad(set_to_none=True)
-    loss = model.loss(ids, labels)
+    loss = loss_of(ids, labels)
     loss.backward()
     optimizer.step()
     return loss.item()
@@ -63,7 +89,7 @@ def measure(delta, ids, labels, base):
         passes += 1
         for p, d in zip(parameters, delta):
             p.add_(d, alpha=-eta)
-        value = model.loss(ids, labels).item()
+        value = loss_of(ids, labels).item()
         for p, k in zip(parameters, kept):
             p.copy_(k)
         return not value <= base
@@ -91,15 +117,15 @@ def measured_step(batch):
     """A step whose measurement is timed by itself: gradient, Δ, search, update."""
     ids, labels = series["input_ids"][batch], series["labels"][batch]
     optimizer.zero_grad(set_to_none=True)
-    loss = model.loss(ids, labels)
+    loss = loss_of(ids, labels)
     loss.backward()
     if not optimizer.state:  # the first step makes the state
         optimizer.step()
         return {"seconds": 0}
     base = loss.item()
-    started = time.perf_counter()
+    started = now()
     eta, passes = measure(direction(), ids, labels, base)
-    seconds = time.perf_counter() - started
+    seconds = now() - started
     optimizer.step()
     return {"seconds": seconds, "eta": eta, "passes": passes}
 
@@ -107,9 +133,11 @@ def measured_step(batch):
 for line in sys.stdin:
     request = json.loads(line)
     if request["command"] == "step":
-        started = time.perf_counter()
+        started = now()
         loss = step(request["batch"])
-        answer = {"seconds": time.perf_counter() - started, "loss": loss}
+        answer = {"seconds": now() - started, "loss": loss}
+    elif request["command"] == "matmul":
+        answer = {"rate": matmul()}
     else:
         answer = measured_step(request["batch"])
     print(json.dumps(answer), flush=True)

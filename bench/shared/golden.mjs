@@ -9,7 +9,7 @@ import { native } from "../../dist/native/load.js";
 const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../test/golden");
 export const golden = JSON.parse(readFileSync(path.join(folder, "golden.json"), "utf8"));
 
-export async function openCase(name, dtype) {
+export async function openCase(name, dtype, device = "cpu") {
   const directory = path.join(folder, "cases", name);
   const batches = await loadBatches(path.join(directory, "batches.safetensors"));
   const { losses, lines } = golden.cases[name];
@@ -18,7 +18,7 @@ export async function openCase(name, dtype) {
     dtype,
     losses,
     batches,
-    model: await loadModel(directory, { dtype }),
+    model: await loadModel(directory, { dtype, device }),
     vectors: await readSafetensorsHeader(path.join(directory, "vectors.safetensors")),
     lines: [
       { vector: `gradient.${batches.length - 1}`, ...lines.gradient },

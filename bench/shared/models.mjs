@@ -14,6 +14,7 @@ export const gpts = {
   "1 M": { vocab_size: 1024, n_positions: 256, n_embd: 128, n_layer: 4, n_head: 4 },
   "10 M": { vocab_size: 8192, n_positions: 256, n_embd: 320, n_layer: 6, n_head: 5 },
   "40 M": { vocab_size: 16384, n_positions: 256, n_embd: 512, n_layer: 10, n_head: 8 },
+  "124 M": { vocab_size: 50304, n_positions: 1024, n_embd: 768, n_layer: 12, n_head: 12 },
 };
 
 export const gpt = (size) => ({ model_type: "gpt2", ...gpts[size] });

@@ -1,5 +1,13 @@
 import { AbortError, CriticalSharpnessError } from "../errors.js";
-import { type Batch, Direction, type Gradient, loadBatch, loadModel, type Model } from "../models/index.js";
+import {
+  type Batch,
+  type Device,
+  Direction,
+  type Gradient,
+  loadBatch,
+  loadModel,
+  type Model,
+} from "../models/index.js";
 import type { ComputeDtype, ParameterDtype } from "../native/surface.js";
 import { UsageError } from "./failure.js";
 import { type Progress, showProgress } from "./progress.js";
@@ -13,7 +21,7 @@ export interface LineFlags {
   microBatch?: number;
   dtype?: ComputeDtype;
   parameterDtype?: ParameterDtype;
-  device?: "cpu";
+  device?: Device;
 }
 
 /** What the flags name, loaded. */

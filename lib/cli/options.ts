@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Device, isDevice } from "../models/device.js";
 
 /** The parser of an option that takes an integer ≥ `minimum`. */
 export function integer(minimum: number): (text: string) => number {
@@ -53,7 +54,12 @@ export const jsonOption = () =>
 export const microBatchOption = () =>
   new Option("--micro-batch <n>", "rows or sequences at a time: bounds the memory").argParser(integer(1));
 
-export const deviceOption = () => new Option("--device <name>", "where to compute").choices(["cpu"]);
+export const deviceOption = () =>
+  new Option("--device <name>", "where to compute: cpu, cuda, cuda:1").argParser((text: string): Device => {
+    if (!isDevice(text))
+      throw new InvalidArgumentError(`Expected cpu, cuda or cuda:<number> but received "${text}".`);
+    return text;
+  });
 
 /** Argument and options of a command that looks along a line: `LineFlags`. */
 export function lineOptions(command: Command): Command {

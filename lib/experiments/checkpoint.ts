@@ -2,8 +2,7 @@ import { access, link, mkdir, readdir, readFile, rename, rm } from "node:fs/prom
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import type { MeterState } from "../measures/index.js";
-import { loadModel, type Model } from "../models/index.js";
-import type { ComputeDtype } from "../native/surface.js";
+import { loadModel, type Model, type ModelOptions } from "../models/index.js";
 import { openFile } from "../open-file.js";
 import type { Optimizer } from "../optimizers/index.js";
 import { runFiles } from "./run-directory.js";
@@ -82,8 +81,8 @@ export async function findCheckpoint(
   return { folder: current, state };
 }
 
-export function loadCheckpointModel(folder: string, dtype: ComputeDtype): Promise<Model> {
-  return loadModel(folder, { dtype });
+export function loadCheckpointModel(folder: string, options: ModelOptions): Promise<Model> {
+  return loadModel(folder, options);
 }
 
 export function loadCheckpointOptimizer(folder: string, optimizer: Optimizer): Promise<void> {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { formatOf } from "../data/format.js";
+import { deviceNames, isDevice } from "../models/device.js";
 
 /** An object without keys of unknown meaning; the error for one names the keys that there are. */
 export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
@@ -154,6 +155,9 @@ export const hessianKeys = {
 
 export const dtypeSchema = z.enum(["float32", "float64", "bfloat16"]).default("float32");
 
+/** Where to compute. Left out: on the CPU. */
+export const deviceSchema = z.string().refine(isDevice, { error: deviceNames }).optional();
+
 export const batchSchema = section({
   /** Sequences, or examples. */
   size: count,
@@ -172,6 +176,7 @@ export const trainSchema = section({
   /** {"directory": …}, or a model's config.json with a `seed` and an `initialization` of its own if need be. */
   model: z.record(z.string(), z.unknown()),
   dtype: dtypeSchema,
+  device: deviceSchema,
   data: dataSchema,
   batch: batchSchema,
   optimizer: optimizerSchema(z.number().gt(0)),

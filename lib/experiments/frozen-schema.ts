@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { dtypeSchema, optimizerSchema, searchKeys, section, seedSchema } from "./configuration-schema.js";
+import { deviceSchema, dtypeSchema, optimizerSchema, searchKeys, section, seedSchema } from "./configuration-schema.js";
 
 /** What every measurement with frozen weights takes: what makes Δ, and how the line along it is searched. */
 export const frozenKeys = {
@@ -13,6 +13,7 @@ export const frozenKeys = {
   weightDecay: z.boolean().default(true),
   search: section(searchKeys).prefault({}),
   dtype: dtypeSchema,
+  device: deviceSchema,
   /** Of the order of sequences. */
   seed: seedSchema.default(0),
 };

@@ -33,7 +33,8 @@ interface MixTraining {
 export async function trainMixture(training: MixTraining): Promise<MixCellRecord[]> {
   const { configuration, points, signal } = training;
   const { ratios = configuration.ratios, learningRates = defaultLearningRates(points) } = configuration.train;
-  using first = await loadModel(configuration.model, { dtype: configuration.dtype });
+  const { dtype, device } = configuration;
+  using first = await loadModel(configuration.model, { dtype, device });
   const questions = await openQuestions(configuration, first);
   const setup = setupOf(training, questions);
   const known = training.cells.filter((cell) => JSON.stringify(cell.setup) === JSON.stringify(setup));
@@ -58,7 +59,7 @@ export async function trainMixture(training: MixTraining): Promise<MixCellRecord
           Object.assign(before, await judge(training, first, questions));
         if (!warm) await saveMoments(training, first, ratio, state);
         warm = true;
-        using model = await loadModel(configuration.model, { dtype: configuration.dtype });
+        using model = await loadModel(configuration.model, { dtype, device });
         await trainCell(training, model, { ratio, learningRate, state });
         const after = await judge(training, model, questions);
         const cell: MixCellRecord = {

@@ -78,7 +78,7 @@ export async function measureMix(
     await owned.append(record);
     onProgress(record);
   };
-  using model = await loadModel(checked.model, { dtype: checked.dtype });
+  using model = await loadModel(checked.model, { dtype: checked.dtype, device: checked.device });
   await using data = await MixData.open(checked, model);
   const warnings = warningsOf(checked, data);
   for (const message of warnings) onProgress({ type: "warning", message });

@@ -50,9 +50,9 @@ export class RunSession implements AsyncDisposable {
     const found = await findCheckpoint(directory);
     const resources = new Resources();
     try {
-      const { dtype, measure } = configuration;
+      const { dtype, device, measure } = configuration;
       const model = resources.own(
-        found ? await loadCheckpointModel(found.folder, dtype) : await firstModel(configuration),
+        found ? await loadCheckpointModel(found.folder, { dtype, device }) : await firstModel(configuration),
       );
       const data = resources.own(await TrainingData.open(configuration, model.config));
       const optimizer = resources.own(makeOptimizer(model, configuration.optimizer));
@@ -131,8 +131,8 @@ class Resources implements AsyncDisposable {
   }
 }
 
-function firstModel({ model, dtype }: TrainConfiguration): Promise<Model> {
-  if ("directory" in model) return loadModel(model.directory as string, { dtype });
+function firstModel({ model, dtype, device }: TrainConfiguration): Promise<Model> {
+  if ("directory" in model) return loadModel(model.directory as string, { dtype, device });
   const { seed, initialization, ...config } = model;
-  return createModel(config as ModelConfigInput, { dtype, seed, initialization });
+  return createModel(config as ModelConfigInput, { dtype, device, seed, initialization });
 }

@@ -151,9 +151,10 @@ async function measureCheckpoint(task: Task): Promise<SeriesRecord[]> {
   const { checkpoint, configuration, opened, signal, onProgress } = task;
   const started = performance.now();
   const { optimizer, search, batch, weightDecay, directional, accumulate, measure } = configuration;
-  const { dtype, parameterDtype, recompute } = configuration;
+  const { dtype, device, parameterDtype, recompute } = configuration;
   using model = await loadModel(checkpoint.directory, {
     dtype,
+    device,
     parameterDtype: parameterDtype ?? undefined,
   });
   await using data = TrainingData.over(opened, configuration, model.config);

@@ -1,13 +1,16 @@
 import { checkChoice, checkNumber, checkOptions } from "../checks.js";
-import { expected } from "../errors.js";
 import { native } from "../native/load.js";
 import type { ComputeDtype, Initialization, ParameterDtype } from "../native/surface.js";
 import { configureModel, type ModelConfigInput } from "./configuration.js";
+import { checkDevice, type Device } from "./device.js";
 import { Model } from "./model.js";
 
 export interface ModelOptions {
-  /** Where it computes. This build has "cpu". */
-  device?: "cpu";
+  /**
+   * Where its weights lie and it computes, and everything that is made of it: gradients, directions, optimizers. Batches stay
+   * where they are and are copied there at their first use. Default "cpu". CUDA devices need an addon built with CUDA.
+   */
+  device?: Device;
   /** Arithmetic: `bfloat16` multiplies in bfloat16. Default float32. */
   dtype?: ComputeDtype;
   /**
@@ -43,18 +46,19 @@ export const initializations = [
 /**
  * Makes a model with fresh weights.
  *
- * @throws TypeError, RangeError naming the key of the configuration or option that cannot be used.
+ * @throws TypeError, RangeError naming the key of the configuration or option that cannot be used; CriticalSharpnessError
+ * `ERR_DEVICE` where this build or this machine has no such device.
  */
 export async function createModel(config: ModelConfigInput, options: CreateOptions = {}): Promise<Model> {
   const configured = configureModel(config);
-  const { dtype, parameterDtype } = checkModelOptions(options);
+  const { dtype, parameterDtype, device } = checkModelOptions(options);
   const seed =
     options.seed === undefined ? 0 : checkNumber(options.seed, "options.seed", { minimum: 0, integer: true });
   const initialization =
     options.initialization === undefined
       ? configured.defaultInitialization
       : checkChoice(options.initialization, "options.initialization", initializations);
-  const handle = native().createModel(configured.description, dtype, parameterDtype);
+  const handle = native().createModel(configured.description, dtype, parameterDtype, device);
   try {
     await handle.initialize(initialization, seed);
   } catch (error) {
@@ -68,15 +72,15 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
 export function checkModelOptions(options: unknown): {
   dtype: ComputeDtype;
   parameterDtype: ParameterDtype | undefined;
+  device: Device | undefined;
 } {
   const { device, dtype, parameterDtype } = checkOptions(options, "options");
-  if (device !== undefined && device !== "cpu")
-    throw expected('"cpu"', "options.device", device, typeof device === "string" ? "range" : "type");
   return {
     dtype: dtype === undefined ? "float32" : checkChoice(dtype, "options.dtype", dtypes),
     parameterDtype:
       parameterDtype === undefined
         ? undefined
         : checkChoice(parameterDtype, "options.parameterDtype", dtypes),
+    device: device === undefined ? undefined : checkDevice(device, "options.device"),
   };
 }

@@ -21,14 +21,14 @@ interface FoundTensor extends StoredTensor {
  * short or overwritten while the model lives: the system ends a process that reads a page which is gone. Replacing it by
  * another of its name is safe, and is what `save` does.
  *
- * @throws CriticalSharpnessError `ERR_MODEL_FILE`, `ERR_SAFETENSORS`, `ERR_FILE` naming file and tensor.
+ * @throws CriticalSharpnessError `ERR_MODEL_FILE`, `ERR_SAFETENSORS`, `ERR_FILE` naming file and tensor; `ERR_DEVICE`.
  */
 export async function loadModel(directory: string, options: ModelOptions = {}): Promise<Model> {
   checkString(directory, "directory");
-  const { dtype, parameterDtype } = checkModelOptions(options);
+  const { dtype, parameterDtype, device } = checkModelOptions(options);
   const configured = configureModel(await readJson(path.join(directory, "config.json")));
   const tensors = await readTensors(directory);
-  const handle = native().createModel(configured.description, dtype, parameterDtype);
+  const handle = native().createModel(configured.description, dtype, parameterDtype, device);
   try {
     await handle.load(places(handle, tensors, configured.checkpoint));
   } catch (error) {

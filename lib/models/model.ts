@@ -14,6 +14,7 @@ import { withSignal } from "../native/cancel.js";
 import type { ComputeDtype, NativeModel, NativePerturbation, ParameterDtype } from "../native/surface.js";
 import { Batch } from "./batch.js";
 import type { ConfiguredModel, ModelConfig } from "./configuration.js";
+import type { Device } from "./device.js";
 import { Direction } from "./direction.js";
 import { ParameterSet } from "./parameters.js";
 import { writeSafetensors } from "./safetensors-writer.js";
@@ -68,6 +69,11 @@ export class Model extends ParameterSet {
   /** Arithmetic of a pass. */
   get dtype(): ComputeDtype {
     return this.handle.computeDtype;
+  }
+
+  /** Where its weights lie and it computes: "cpu", or "cuda:0" and so on. */
+  get device(): Device {
+    return this.handle.device as Device;
   }
 
   /** Of the weights as they are held. */

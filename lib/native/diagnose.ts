@@ -8,6 +8,7 @@ import type { LibtorchTree } from "./libtorch-tree.js";
 import { loadedLibtorch, native } from "./load.js";
 import { builtFor, locateLibtorch, packageRoot, places } from "./locate-libtorch.js";
 import { platformPackage } from "./paths.js";
+import { tryForwardPassInChild } from "./probe.js";
 import type { NativeInfo } from "./surface.js";
 
 /** What there is to know about an installation, whether it works or not. */
@@ -31,7 +32,7 @@ export interface Diagnosis {
   libtorch: Pick<LibtorchTree, "version" | "source" | "root" | "cuda"> | null;
   /** What libtorch can do on this machine; null if the addon does not load. */
   native: NativeInfo | null;
-  /** A real computation on each device that libtorch has; none if the addon does not load. */
+  /** A real computation on each device, those of CUDA in a child process each; none if the addon does not load. */
   forwardPasses: ForwardPass[];
   /** What is wrong and what mends it; null if all is well. */
   problem: { code: string; message: string } | null;
@@ -65,6 +66,8 @@ export async function diagnose(): Promise<Diagnosis> {
     found.libtorch = { version, source, root, cuda };
     found.native = await native().info();
     found.forwardPasses.push(await tryForwardPass("cpu"));
+    for (const index of found.native.cuda.devices.keys())
+      found.forwardPasses.push(tryForwardPassInChild(`cuda:${index}`, { root }));
     const failed = found.forwardPasses.find(({ problem }) => problem !== null);
     if (failed)
       found.problem = { code: "ERR_FORWARD_PASS", message: `${failed.problem} on ${failed.device}` };

@@ -8,6 +8,7 @@ export const nativeErrors = {
   ERR_MODEL_MISMATCH: "a vector, state or model belongs to a model with other parameters",
   ERR_MODEL_FILE: "a file of weights cannot be read or is too short",
   ERR_OPTIMIZER_STATE: "a state tensor is missing",
+  ERR_DEVICE: "this build or this machine has no such device",
   ERR_NO_WEIGHTS: "the model was neither initialised nor loaded",
   ERR_NO_GRADIENT: "the optimizer has accumulated no gradient",
   ERR_DISPOSED: "the object was disposed of",

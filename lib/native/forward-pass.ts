@@ -15,12 +15,14 @@ const classes = 10;
  * Computes the loss of a small classifier on a device. Its weights are zero, so that every class is as likely as another and
  * the loss is the logarithm of their number.
  */
-export async function tryForwardPass(device: "cpu"): Promise<ForwardPass> {
+export async function tryForwardPass(device: string): Promise<ForwardPass> {
   try {
     const addon = native();
     const model = addon.createModel(
       { kind: "mlp", layerSizes: [64, 256, classes], activation: "gelu", loss: "cross_entropy" },
       "float32",
+      undefined,
+      device,
     );
     const rows = 32;
     const targets = BigInt64Array.from({ length: rows }, (_, row) => BigInt(row % classes));

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
+import type { ForwardPass } from "./forward-pass.js";
 import type { LibtorchTree } from "./libtorch-tree.js";
 import { packageRoot } from "./paths.js";
 import { lastLine } from "./python.js";
@@ -17,24 +18,38 @@ const minutes = 60_000;
  */
 export function probe(tree: LibtorchTree): void {
   if (process.env[variable] === "0") return;
+  const failure = runChild(tree).problem;
+  if (failure === undefined) return;
+  throw new CriticalSharpnessError(
+    "ERR_LIBTORCH_LOAD",
+    `Expected a CUDA libtorch that loads for ${tree.source} but received "${tree.root}": ${failure}. Run \`nvidia-smi\` to see whether the driver works and which CUDA version it supports, or use a CPU libtorch: unset CRITICAL_SHARPNESS_LIBTORCH, LIBTORCH and LIBTORCH_USE_PYTORCH`,
+  );
+}
+
+/** A forward pass on a device in a child process, which a driver that does not fit may end. Never throws. */
+export function tryForwardPassInChild(device: string, tree: Pick<LibtorchTree, "root">): ForwardPass {
+  const { stdout, problem } = runChild(tree, device);
+  if (problem !== undefined) return { device, milliseconds: null, problem };
+  return JSON.parse(stdout) as ForwardPass;
+}
+
+/** Runs probe-child.js. `problem`: how it ended and what it said, if it did not end well. */
+function runChild({ root }: Pick<LibtorchTree, "root">, ...args: string[]) {
   const child = path.join(packageRoot, "dist/native/probe-child.js");
-  const { status, signal, stderr, error } = spawnSync(process.execPath, [child], {
+  const { status, signal, stdout, stderr, error } = spawnSync(process.execPath, [child, ...args], {
     encoding: "utf8",
     timeout: 3 * minutes,
     // The same libtorch, whatever named it. Where the executable is Electron's, it is to be Node.js.
     env: {
       ...process.env,
-      CRITICAL_SHARPNESS_LIBTORCH: tree.root,
+      CRITICAL_SHARPNESS_LIBTORCH: root,
       [variable]: "0",
       ELECTRON_RUN_AS_NODE: "1",
       NODE_OPTIONS: "",
     },
   });
-  if (status === 0) return;
+  if (status === 0) return { stdout };
   const ended = signal ? `was ended by ${signal}` : `ended with ${status ?? error?.message}`;
   const said = lastLine(stderr);
-  throw new CriticalSharpnessError(
-    "ERR_LIBTORCH_LOAD",
-    `Expected a CUDA libtorch that loads for ${tree.source} but received "${tree.root}": a child process that tried ${ended}${said ? ` and said: ${said}` : ""}. Run \`nvidia-smi\` to see whether the driver works and which CUDA version it supports, or use a CPU libtorch: unset CRITICAL_SHARPNESS_LIBTORCH, LIBTORCH and LIBTORCH_USE_PYTORCH`,
-  );
+  return { stdout, problem: `a child process that tried ${ended}${said ? ` and said: ${said}` : ""}` };
 }

@@ -73,6 +73,8 @@ export interface NativeModel extends NativeDisposable {
   /** Of its vectors. */
   readonly vectorDtype: "float32" | "float64";
   readonly computeDtype: ComputeDtype;
+  /** "cpu", or a CUDA device with its number, "cuda:0". Batches are copied there. */
+  readonly device: string;
   /** Number of times the weights were changed since the model was made. */
   readonly version: number;
   /** Fills every parameter from a generator seeded with `seed`; the same seed gives the same bits. */
@@ -180,12 +182,24 @@ export interface NativeKrylov extends NativeDisposable {
   combination(coefficients: readonly number[]): Promise<NativeVector>;
 }
 
+/** What CUDA offers to this process. */
+export interface NativeCuda {
+  /** Whether the addon was built with it. */
+  built: boolean;
+  /** The version of CUDA that the driver is made for, "13.0"; null without a driver. */
+  driver: string | null;
+  /** Why there are no devices, in CUDA's words; null where there are some, or the addon was built without. */
+  problem: string | null;
+  /** cuda:0, cuda:1 and so on. `memory` in bytes; `capability`: "9.0". */
+  devices: { name: string; memory: number; capability: string }[];
+}
+
 export interface NativeInfo {
   libtorchVersion: string;
   builtFor: string;
   cpuCapability: string;
   threads: number;
-  cuda: { built: boolean; devices: string[] };
+  cuda: NativeCuda;
   /** Whether scaled_dot_product_attention takes its flash kernel on this CPU. */
   flashAttention: boolean;
   bfloat16: "amx" | "avx512_bf16" | "emulated";
@@ -193,11 +207,15 @@ export interface NativeInfo {
 }
 
 export interface NativeAddon {
-  /** `parameterDtype`: by default float64 with float64 arithmetic, else float32. */
+  /**
+   * `parameterDtype`: by default float64 with float64 arithmetic, else float32. `device`: "cpu" (default), "cuda", "cuda:1";
+   * throws `ERR_DEVICE` where the build or the machine has none such.
+   */
   createModel(
     description: NativeModelDescription,
     computeDtype: ComputeDtype,
     parameterDtype?: ParameterDtype,
+    device?: string,
   ): NativeModel;
   createTokenBatch(
     inputIds: BigInt64Array,
@@ -248,6 +266,14 @@ export interface NativeAddon {
   info(): Promise<NativeInfo>;
   /** Bytes of tensors that live handles hold, and how many handles there are. */
   memory(): { handles: number; bytes: number };
+  /**
+   * What libtorch's allocator holds of a CUDA device's memory, in bytes: in tensors (now, and at most since the peak was last
+   * reset) and from the driver; and how often it has asked the driver for memory. All 0 for the CPU.
+   */
+  deviceMemory(
+    device: string,
+    resetPeak: boolean,
+  ): Promise<{ allocated: number; peak: number; reserved: number; driverAllocations: number }>;
   /** Cancels the running job, refuses new ones and joins the compute thread. */
   shutdown(): void;
 }

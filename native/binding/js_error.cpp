@@ -41,11 +41,18 @@ Napi::Error out_of_memory(Napi::Env env, const std::string& detail) {
   return with_code(Napi::Error::New(env, "Expected enough memory for the operation but received none" + detail), "ERR_OUT_OF_MEMORY");
 }
 
+/// What helps where a GPU's memory is full.
+std::string gpu_remedy(const std::string& message) {
+  return message.find("CUDA out of memory") == std::string::npos
+             ? ""
+             : ". A smaller microBatch, or gradients with recompute, need less; dispose of models and directions that are no longer needed";
+}
+
 Napi::Error from_libtorch(Napi::Env env, const c10::Error& error) {
   const std::string message = error.what_without_backtrace();
   // The CPU allocator says with a plain c10::Error that it got no memory.
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) || message.find("DefaultCPUAllocator") != std::string::npos)
-    return out_of_memory(env, ": " + message);
+    return out_of_memory(env, ": " + message.substr(0, message.find(" If reserved but unallocated")) + gpu_remedy(message));
   return with_code(Napi::Error::New(env, message), "ERR_LIBTORCH");
 }
 

@@ -1,4 +1,5 @@
 #include "arguments.hpp"
+#include "devices.hpp"
 #include "handles.hpp"
 #include "job.hpp"
 #include "model_description.hpp"
@@ -74,7 +75,8 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
   if ((compute == at::kDouble) != (weights == at::kDouble))
     reject_range(std::string("Expected parameters and arithmetic both in float64, or neither, for the model but received ") +
                  name_of(weights) + " parameters and arithmetic in " + name_of(compute));
-  return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(architecture), weights, compute), 0);
+  const at::Device device = info[3].IsUndefined() ? at::Device(at::kCPU) : find_device(read_string(info[3], "device"));
+  return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(architecture), weights, compute, device), 0);
 }
 
 }  // namespace
@@ -90,6 +92,9 @@ void ModelHandle::define(Napi::Env env) {
     });
     getter(prototype, "computeDtype", [](const Napi::CallbackInfo& info) -> Napi::Value {
       return Napi::String::New(info.Env(), name_of(core(info)->compute_dtype()));
+    });
+    getter(prototype, "device", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::String::New(info.Env(), core(info)->device().str());
     });
     getter(prototype, "version", [](const Napi::CallbackInfo& info) -> Napi::Value {
       return to_number(info.Env(), static_cast<double>(core(info)->version()));

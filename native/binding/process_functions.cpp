@@ -8,18 +8,34 @@
 namespace critical_sharpness::binding {
 namespace {
 
-Napi::Value to_object(Napi::Env env, const Info& info) {
+Napi::Value or_null(Napi::Env env, const std::string& text) {
+  return text.empty() ? env.Null() : Napi::Value(Napi::String::New(env, text));
+}
+
+Napi::Value to_object(Napi::Env env, const CudaDevices& cuda) {
   auto devices = Napi::Array::New(env);
-  for (uint32_t i = 0; i < info.cuda_devices.size(); i++) devices[i] = info.cuda_devices[i];
-  auto cuda = Napi::Object::New(env);
-  cuda.Set("built", info.cuda_built);
-  cuda.Set("devices", devices);
+  for (uint32_t i = 0; i < cuda.devices.size(); i++) {
+    auto device = Napi::Object::New(env);
+    device.Set("name", cuda.devices[i].name);
+    device.Set("memory", static_cast<double>(cuda.devices[i].memory));
+    device.Set("capability", cuda.devices[i].capability);
+    devices[i] = device;
+  }
+  auto object = Napi::Object::New(env);
+  object.Set("built", cuda.built);
+  object.Set("driver", or_null(env, cuda.driver));
+  object.Set("problem", or_null(env, cuda.problem));
+  object.Set("devices", devices);
+  return object;
+}
+
+Napi::Value to_object(Napi::Env env, const Info& info) {
   auto object = Napi::Object::New(env);
   object.Set("libtorchVersion", info.libtorch_version);
   object.Set("builtFor", info.built_for);
   object.Set("cpuCapability", info.cpu_capability);
   object.Set("threads", info.threads);
-  object.Set("cuda", cuda);
+  object.Set("cuda", to_object(env, info.cuda));
   object.Set("flashAttention", info.flash_attention);
   object.Set("bfloat16", info.bfloat16);
   object.Set("parallel", info.parallel);
@@ -27,7 +43,8 @@ Napi::Value to_object(Napi::Env env, const Info& info) {
 }
 
 Napi::Value describe(const Napi::CallbackInfo& call) {
-  return submit(call.Env(), [] { return info(); }, to_object);
+  const auto to_js = [](Napi::Env env, const Info& info) { return to_object(env, info); };
+  return submit(call.Env(), [] { return info(); }, to_js);
 }
 
 Napi::Value choose_threads(const Napi::CallbackInfo& call) {
@@ -41,6 +58,20 @@ Napi::Value memory(const Napi::CallbackInfo& call) {
   object.Set("handles", static_cast<double>(Memory::handles.load()));
   object.Set("bytes", static_cast<double>(Memory::bytes.load()));
   return object;
+}
+
+Napi::Value memory_of_device(const Napi::CallbackInfo& call) {
+  const at::Device device = find_device(read_string(call[0], "device"));
+  const bool reset_peak = read_boolean(call[1], "resetPeak");
+  return submit(call.Env(), [=] { return device_memory(device, reset_peak); },
+                [](Napi::Env env, const DeviceMemory& memory) -> Napi::Value {
+                  auto object = Napi::Object::New(env);
+                  object.Set("allocated", static_cast<double>(memory.allocated));
+                  object.Set("peak", static_cast<double>(memory.peak));
+                  object.Set("reserved", static_cast<double>(memory.reserved));
+                  object.Set("driverAllocations", static_cast<double>(memory.driver_allocations));
+                  return object;
+                });
 }
 
 Napi::Value shutdown(const Napi::CallbackInfo& call) {
@@ -67,6 +98,7 @@ void export_process(Napi::Env env, Napi::Object& exports) {
   async_method(exports, "setThreads", choose_threads);
   async_method(exports, "info", describe);
   method(exports, "memory", memory);
+  async_method(exports, "deviceMemory", memory_of_device);
   method(exports, "shutdown", shutdown);
 }
 

@@ -15,10 +15,9 @@ class AdamW final : public Optimizer {
 
   int64_t byte_length() const override { return 2 * model_->layout()->byte_length(); }
 
-  void write_direction(size_t parameter, int64_t start, int64_t length, bool weight_decay, void* out) const override {
-    kernels::adamw_direction(out, model_->parameter(parameter), (*m_)[parameter], (*v_)[parameter], constants(),
-                             {groups_.learning_rate_ratio[parameter], weight_decay ? groups_.weight_decay[parameter] : 0, start,
-                              length});
+  kernels::Delta delta(size_t parameter, bool weight_decay) const override {
+    return kernels::AdamWDelta{model_->parameter(parameter), (*m_)[parameter], (*v_)[parameter], constants(),
+                               groups_.learning_rate_ratio[parameter], weight_decay ? groups_.weight_decay[parameter] : 0};
   }
 
  protected:
@@ -29,13 +28,17 @@ class AdamW final : public Optimizer {
     v_ = std::move(v);
   }
 
-  void accumulate_parameter(size_t parameter, const at::Tensor& gradient) override {
-    kernels::adamw_accumulate((*m_)[parameter], (*v_)[parameter], gradient, options_.beta1, options_.beta2);
+  void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients) override {
+    const auto part = [&](const ParameterVector& all) {
+      const auto begin = all.tensors().begin() + static_cast<std::ptrdiff_t>(first);
+      return kernels::TensorList(begin, begin + static_cast<std::ptrdiff_t>(gradients.size()));
+    };
+    kernels::adamw_accumulate(part(*m_), part(*v_), gradients, options_.beta1, options_.beta2);
   }
 
   ParameterVector make_preconditioner() const override {
     auto p = ParameterVector::empty(model_->layout());
-    kernels::adamw_preconditioner(p.tensors(), v_->tensors(), constants(), {groups_.learning_rate_ratio, groups_.weight_decay});
+    kernels::adamw_preconditioner(p.tensors(), v_->tensors(), constants(), groups_.learning_rate_ratio);
     return p;
   }
 
@@ -56,11 +59,6 @@ class AdamW final : public Optimizer {
       m_.reset();
       v_.reset();
     }
-  }
-
-  void apply(std::vector<at::Tensor>& weights, double learning_rate) const override {
-    kernels::adamw_step(weights, m_->tensors(), v_->tensors(), constants(),
-                        {groups_.learning_rate_ratio, groups_.weight_decay}, learning_rate);
   }
 
  private:

@@ -54,13 +54,14 @@ class Architecture {
   /// Whether `head` alone reads the parameter, and not `features`.
   virtual bool only_in_head(size_t parameter) const = 0;
   virtual at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const = 0;
-  /// Sum of the loss terms in float64; fills `gradient` when it is given.
-  virtual double head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
-                      const Cancellation& cancel) const = 0;
+  /// Sum of the loss terms, one number in float64, which stays on its device until somebody reads it; fills `gradient` when it
+  /// is given.
+  virtual at::Tensor head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
+                          const Cancellation& cancel) const = 0;
   /// Derivative of that sum along the direction of `view` and the features' tangent; fills `curvature` with the
   /// derivatives of this one.
-  virtual double head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent,
-                              const Batch& batch, HeadCurvature& curvature, const Cancellation& cancel) const = 0;
+  virtual at::Tensor head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent,
+                                  const Batch& batch, HeadCurvature& curvature, const Cancellation& cancel) const = 0;
 };
 
 struct MlpDescription {

@@ -35,8 +35,8 @@ at::Tensor attend_by_scores(const at::Tensor& q, const at::Tensor& k, const at::
 
 }  // namespace
 
-at::Tensor window_mask(int64_t length, int64_t window, at::ScalarType dtype) {
-  const at::Tensor later = at::full({length, length}, -std::numeric_limits<double>::infinity(), dtype);
+at::Tensor window_mask(int64_t length, int64_t window, at::TensorOptions options) {
+  const at::Tensor later = at::full({length, length}, -std::numeric_limits<double>::infinity(), options);
   return at::triu(later, 1).add_(later.tril(-window));
 }
 

@@ -11,7 +11,7 @@ struct Attention {
 };
 
 /// 0 where a query may see a key: itself and the `window` − 1 before it; else −∞.
-at::Tensor window_mask(int64_t length, int64_t window, at::ScalarType dtype);
+at::Tensor window_mask(int64_t length, int64_t window, at::TensorOptions options);
 
 /// x [batch, length, few, size], each head as often as it takes for `heads` of them.
 at::Tensor repeat_heads(const at::Tensor& x, int64_t heads);

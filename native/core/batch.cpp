@@ -3,6 +3,7 @@
 #include <ATen/ops/aminmax.h>
 #include <ATen/ops/ne.h>
 #include <ATen/ops/where.h>
+#include <c10/core/InferenceMode.h>
 
 #include <string>
 
@@ -58,6 +59,19 @@ std::shared_ptr<const Batch> Batch::examples(at::Tensor inputs, at::Tensor targe
   batch->inputs_ = std::move(inputs);
   batch->targets_ = std::move(targets);
   return batch;
+}
+
+const Batch* Batch::on(at::Device device) const {
+  if (inputs_.device() == device) return this;
+  if (!elsewhere_ || elsewhere_->inputs_.device() != device) {
+    const c10::InferenceMode off(false);  // gradients use it too
+    elsewhere_.reset();
+    auto copy = std::shared_ptr<Batch>(new Batch(*this));
+    copy->inputs_ = inputs_.to(device);
+    copy->targets_ = targets_.to(device);
+    elsewhere_ = std::move(copy);
+  }
+  return elsewhere_.get();
 }
 
 Batch Batch::slice(int64_t start, int64_t length) const {

@@ -26,6 +26,8 @@ class Batch {
   /// Largest id among inputs (tokens) and among targets that count (class labels); −1 if none.
   int64_t largest_input() const { return largest_input_; }
   int64_t largest_target() const { return largest_target_; }
+  /// The same on a device: itself, or a copy that is kept for the next time. On the compute thread only.
+  const Batch* on(at::Device device) const;
   /// Rows [start, start + length) without copying. Its count is not computed (0).
   Batch slice(int64_t start, int64_t length) const;
   int64_t byte_length() const;
@@ -35,6 +37,7 @@ class Batch {
   Kind kind_ = Kind::tokens;
   at::Tensor inputs_, targets_;
   int64_t count_ = 0, largest_input_ = -1, largest_target_ = -1;
+  mutable std::shared_ptr<const Batch> elsewhere_;
 };
 
 }  // namespace critical_sharpness

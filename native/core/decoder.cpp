@@ -24,12 +24,13 @@ struct Sequences {
   int64_t batch, length;
   std::vector<Kind> kinds;
 
-  Sequences(const DecoderDescription& d, at::IntArrayRef shape, at::ScalarType compute_dtype, at::ScalarType stream_dtype)
+  /// `stream`: of the residual stream.
+  Sequences(const DecoderDescription& d, at::IntArrayRef shape, at::ScalarType compute_dtype, at::TensorOptions stream)
       : batch(shape[0]), length(shape[1]) {
     for (const auto& kind : d.attention_kinds) {
       Attention how{d.attention_scale, d.attention_cap, {}};
-      if (kind.window > 0 && kind.window < length) how.mask = window_mask(length, kind.window, compute_dtype);
-      kinds.push_back({how, rotary_table(kind.frequencies, kind.rotary_scale, length, stream_dtype)});
+      if (kind.window > 0 && kind.window < length) how.mask = window_mask(length, kind.window, stream.dtype(compute_dtype));
+      kinds.push_back({how, rotary_table(kind.frequencies, kind.rotary_scale, length, stream)});
     }
   }
 };
@@ -132,7 +133,7 @@ class Decoder final : public Architecture {
     at::Tensor x = view.embed(batch.inputs(), p_.embedding, p_.positions);
     if (d_.embedding_scale != 1) x = x.mul(d_.embedding_scale);
     const auto sequences =
-        std::make_shared<const Sequences>(d_, batch.inputs().sizes(), view.compute_dtype(), x.scalar_type());
+        std::make_shared<const Sequences>(d_, batch.inputs().sizes(), view.compute_dtype(), x.options());
     for (size_t n = 0; n < p_.layers.size(); n++)
       x = view.segment(x, [this, sequences, n, cancel](ParameterView& through, const at::Tensor& in) {
         cancel.check();
@@ -141,12 +142,12 @@ class Decoder final : public Architecture {
     return view.norm(x, p_.final_norm);
   }
 
-  double head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
-              const Cancellation& cancel) const override {
+  at::Tensor head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
+                  const Cancellation& cancel) const override {
     return head_.loss(view, features, batch, gradient, cancel);
   }
-  double head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent, const Batch& batch,
-                      HeadCurvature& curvature, const Cancellation& cancel) const override {
+  at::Tensor head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent,
+                          const Batch& batch, HeadCurvature& curvature, const Cancellation& cancel) const override {
     return head_.tangent(view, features, tangent, batch, curvature, cancel);
   }
 

@@ -3,25 +3,24 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/delta.hpp"
 #include "layout.hpp"
 
 namespace critical_sharpness {
 
 class ParameterVector;
 
-/// A direction Δ in the space of a model's parameters, read a part at a time: stored (ParameterVector), or made where it is
-/// used. Reading is const and may happen on any number of threads at once.
+/// A direction Δ in the space of a model's parameters: stored (ParameterVector), or made where it is used.
 class Direction {
  public:
   virtual ~Direction() = default;
 
   virtual const std::shared_ptr<const Layout>& layout() const = 0;
-  /// False: the parameter's part is zero throughout, and is not to be read.
+  /// False: the parameter's part is zero throughout.
   virtual bool has(size_t parameter) const = 0;
-  /// `length` numbers of a parameter from `start`, at most kernels::chunk_length, in the layout's dtype: where they lie, or
-  /// made in `buffer`.
-  virtual const void* read(size_t parameter, int64_t start, int64_t length, void* buffer) const = 0;
-  /// Throws ERR_STALE_DIRECTION where what it is made of is no longer what it was. Each job that reads asks first.
+  /// A parameter's part, for kernels.
+  virtual kernels::Delta delta(size_t parameter) const = 0;
+  /// Throws ERR_STALE_DIRECTION where what it is made of is no longer what it was. Each job that uses it asks first.
   virtual void require_current() const {}
   /// Itself, where its numbers are stored; null: they are made.
   virtual const ParameterVector* as_stored() const { return nullptr; }

@@ -44,7 +44,7 @@ Info info() {
   info.built_for = TORCH_VERSION;
   info.cpu_capability = at::get_cpu_capability();
   info.threads = at::get_num_threads();
-  info.cuda_built = at::hasCUDA();
+  info.cuda = cuda_devices();
   info.flash_attention = has_flash_attention();
   info.bfloat16 = bfloat16_support();
   info.parallel = at::get_parallel_info();

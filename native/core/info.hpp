@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
-#include <vector>
+
+#include "devices.hpp"
 
 namespace critical_sharpness {
 
@@ -10,8 +11,7 @@ struct Info {
   std::string built_for;         // of the headers
   std::string cpu_capability;
   int threads = 0;
-  bool cuda_built = false;
-  std::vector<std::string> cuda_devices;
+  CudaDevices cuda;
   bool flash_attention = false;
   std::string bfloat16;  // "amx", "avx512_bf16" or "emulated"
   std::string parallel;

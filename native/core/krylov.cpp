@@ -20,7 +20,7 @@ std::vector<at::Tensor> dense(const ParameterVector& vector) {
   std::vector<at::Tensor> tensors;
   for (size_t i = 0; i < vector.size(); i++)
     tensors.push_back(vector[i].defined() ? vector[i].clone()
-                                          : at::zeros(vector.layout()->parameters[i].shape, vector.layout()->dtype));
+                                          : at::zeros(vector.layout()->parameters[i].shape, vector.layout()->options()));
   return tensors;
 }
 
@@ -60,7 +60,7 @@ std::pair<std::vector<at::Tensor>, uint64_t> Krylov::apply(const std::vector<at:
   std::vector<at::Tensor> w;
   for (size_t i = 0; i < result.product->size(); i++) {
     at::Tensor t = (*result.product)[i];  // nobody else's, so that it may be written to
-    if (!t.defined()) t = at::zeros(layout()->parameters[i].shape, layout()->dtype);
+    if (!t.defined()) t = at::zeros(layout()->parameters[i].shape, layout()->options());
     else if (options_.scaling) t.mul_((*options_.scaling)[i]);
     w.push_back(t);
   }

@@ -5,6 +5,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/zeros.h>
 
 #include "curvature/views.hpp"
 #include "kernels/softmax.hpp"
@@ -13,8 +14,10 @@
 namespace critical_sharpness {
 namespace {
 
-/// Logits that are held at once: 32 MiB of float32.
-constexpr int64_t logits_at_once = 1 << 23;
+/// Logits that are held at once: 32 MiB of float32, on a GPU 256 MiB, since it takes many rows to keep one busy.
+int64_t logits_at_once(const at::Tensor& features) { return features.is_cpu() ? 1 << 23 : 1 << 26; }
+
+at::Tensor zero_sum(const at::Tensor& features) { return at::zeros({}, features.options().dtype(at::kDouble)); }
 
 /// The cap of a chunk of logits, in place of them: tanh(z/cap), and its derivatives 1 − tanh² and −2·tanh·(1 − tanh²)/cap.
 struct Cap {
@@ -33,20 +36,20 @@ struct Cap {
 
 }  // namespace
 
-double LanguageHead::loss(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
-                          const Cancellation& cancel) const {
+at::Tensor LanguageHead::loss(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
+                              const Cancellation& cancel) const {
   const Linear logits_of = view.open_linear(weight, bias);
   const at::Tensor targets = batch.targets().reshape({-1});
-  const int64_t rows = features.size(0), chunk = std::max<int64_t>(128, logits_at_once / vocabulary_size);
+  const int64_t rows = features.size(0), chunk = std::max<int64_t>(128, logits_at_once(features) / vocabulary_size);
   if (gradient) gradient->features = at::empty_like(features);
-  double sum = 0;
+  const at::Tensor sum = zero_sum(features);
   for (int64_t start = 0; start < rows; start += chunk) {
     cancel.check();
     const int64_t n = std::min(chunk, rows - start);
     const at::Tensor x = features.narrow(0, start, n), target = targets.narrow(0, start, n);
     at::Tensor logits = logits_of(x), d;
     const Cap capped(cap, logits);
-    sum += cross_entropy_sum(logits, target, gradient ? gradient->scale : 0, gradient ? &d : nullptr);
+    sum.add_(cross_entropy_sum(logits, target, gradient ? gradient->scale : 0, gradient ? &d : nullptr));
     if (!gradient) continue;
     if (capped) d.mul_(capped.slope());
     d = d.to(features.scalar_type());
@@ -60,15 +63,15 @@ double LanguageHead::loss(ParameterView& view, const at::Tensor& features, const
 }
 
 /// As `loss`, of z = xWᵀ + b and ż = ẋWᵀ + xẆᵀ + ḃ.
-double LanguageHead::tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent,
-                             const Batch& batch, HeadCurvature& curvature, const Cancellation& cancel) const {
+at::Tensor LanguageHead::tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent,
+                                 const Batch& batch, HeadCurvature& curvature, const Cancellation& cancel) const {
   const at::Tensor w = view.value(weight, view.compute_dtype()), &w_tangent = view.tangent(weight);
   const at::Tensor b = bias ? view.value(*bias, view.compute_dtype(), Scratch::Slot::bias) : at::Tensor();
   const at::Tensor b_tangent = bias ? view.tangent(*bias) : at::Tensor();
   const at::Tensor targets = batch.targets().reshape({-1});
-  const int64_t rows = features.size(0), chunk = std::max<int64_t>(128, logits_at_once / 2 / vocabulary_size);
+  const int64_t rows = features.size(0), chunk = std::max<int64_t>(128, logits_at_once(features) / 2 / vocabulary_size);
   curvature.features = at::empty_like(features);
-  double sum = 0;
+  const at::Tensor sum = zero_sum(features);
   for (int64_t start = 0; start < rows; start += chunk) {
     cancel.check();
     const auto part = [&](const at::Tensor& all) { return all.narrow(0, start, std::min(chunk, rows - start)); };
@@ -79,7 +82,7 @@ double LanguageHead::tangent(curvature::TangentView& view, const at::Tensor& fea
     const Cap capped(cap, z);
     const at::Tensor p = at::_softmax(z, 1, false), bent = capped ? at::mul(z_tangent, capped.bend()) : at::Tensor();
     if (capped) z_tangent.mul_(capped.slope());
-    sum += kernels::cross_entropy_curvature(p, z_tangent, part(targets), curvature.scale);
+    sum.add_(kernels::cross_entropy_curvature(p, z_tangent, part(targets), curvature.scale));
     // Now p is the loss's gradient in z, and z_tangent the gradient of the loss's tangent.
     if (capped) {
       z_tangent.mul_(capped.slope());

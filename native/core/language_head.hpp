@@ -14,10 +14,10 @@ struct LanguageHead {
   double cap = 0;  // z becomes cap·tanh(z/cap); 0: it stays
 
   /// As `Architecture::head` and `head_tangent`.
-  double loss(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
-              const Cancellation& cancel) const;
-  double tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent, const Batch& batch,
-                 HeadCurvature& curvature, const Cancellation& cancel) const;
+  at::Tensor loss(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
+                  const Cancellation& cancel) const;
+  at::Tensor tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent, const Batch& batch,
+                     HeadCurvature& curvature, const Cancellation& cancel) const;
 };
 
 }  // namespace critical_sharpness

@@ -17,7 +17,7 @@ int64_t Layout::byte_length() const {
 }
 
 bool Layout::matches(const Layout& other) const {
-  return dtype == other.dtype &&
+  return dtype == other.dtype && device == other.device &&
          std::equal(parameters.begin(), parameters.end(), other.parameters.begin(), other.parameters.end(),
                     [](const ParameterSpec& a, const ParameterSpec& b) { return a.name == b.name && a.shape == b.shape; });
 }
@@ -25,7 +25,7 @@ bool Layout::matches(const Layout& other) const {
 void require_same_layout(const Layout& expected, const Layout& received, const char* what) {
   if (&expected == &received || expected.matches(received)) return;
   auto describe = [](const Layout& l) {
-    return std::to_string(l.size()) + " parameters in " + (l.dtype == at::kDouble ? "float64" : "float32");
+    return std::to_string(l.size()) + " parameters in " + (l.dtype == at::kDouble ? "float64" : "float32") + " on " + l.device.str();
   };
   for (size_t i = 0; i < std::min(expected.size(), received.size()); i++) {
     const auto &a = expected.parameters[i], &b = received.parameters[i];

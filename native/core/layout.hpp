@@ -1,5 +1,5 @@
 #pragma once
-#include <c10/core/ScalarType.h>
+#include <c10/core/TensorOptions.h>
 
 #include <memory>
 #include <string>
@@ -18,11 +18,13 @@ struct ParameterSpec {
 struct Layout {
   std::vector<ParameterSpec> parameters;
   at::ScalarType dtype = at::kFloat;  // float32 or float64
+  at::Device device = at::kCPU;       // where their tensors lie
 
   size_t size() const { return parameters.size(); }
+  at::TensorOptions options() const { return at::TensorOptions(dtype).device(device); }
   /// Of a vector without undefined tensors.
   int64_t byte_length() const;
-  /// Same names, shapes and dtype: vectors of one fit the other.
+  /// Same names, shapes, dtype and device: vectors of one fit the other.
   bool matches(const Layout& other) const;
 };
 

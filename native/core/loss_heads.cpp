@@ -12,11 +12,11 @@
 
 namespace critical_sharpness {
 
-double cross_entropy_sum(const at::Tensor& logits, const at::Tensor& targets, double scale, at::Tensor* gradient) {
+at::Tensor cross_entropy_sum(const at::Tensor& logits, const at::Tensor& targets, double scale, at::Tensor* gradient) {
   const at::Tensor wide = logits.scalar_type() == at::kBFloat16 ? logits.to(at::kFloat) : logits;
   at::Tensor log_probabilities = at::_log_softmax(wide, 1, false);
   const at::Tensor terms = at::nll_loss(log_probabilities, targets, {}, at::Reduction::None, Batch::ignored);
-  const double sum = terms.sum(at::kDouble).item<double>();
+  at::Tensor sum = terms.sum(at::kDouble);
   if (gradient) {
     const at::Tensor counts = targets.ne(Batch::ignored).unsqueeze(1);
     const at::Tensor hit = targets.clamp_min(0).unsqueeze(1);
@@ -28,27 +28,27 @@ double cross_entropy_sum(const at::Tensor& logits, const at::Tensor& targets, do
   return sum;
 }
 
-double squared_error_sum(const at::Tensor& outputs, const at::Tensor& targets, double scale, at::Tensor* gradient) {
+at::Tensor squared_error_sum(const at::Tensor& outputs, const at::Tensor& targets, double scale, at::Tensor* gradient) {
   const at::Tensor wide = outputs.scalar_type() == at::kBFloat16 ? outputs.to(at::kFloat) : outputs;
   at::Tensor difference = at::sub(wide, targets.to(wide.scalar_type()));
   // A row's terms are added up in its own precision, the rows in float64.
-  const double sum = difference.square().sum(at::IntArrayRef{1}).sum(at::kDouble).item<double>();
+  at::Tensor sum = difference.square().sum(at::IntArrayRef{1}).sum(at::kDouble);
   if (gradient) *gradient = difference.mul_(2 * scale);
   return sum;
 }
 
-double cross_entropy_tangent(const at::Tensor& logits, const at::Tensor& tangent, const at::Tensor& targets, double scale,
-                             at::Tensor& gradient) {
+at::Tensor cross_entropy_tangent(const at::Tensor& logits, const at::Tensor& tangent, const at::Tensor& targets,
+                                 double scale, at::Tensor& gradient) {
   const at::Tensor p = at::_softmax(logits, 1, false);
   gradient = tangent.clone(at::MemoryFormat::Contiguous);
   return kernels::cross_entropy_curvature(p, gradient, targets, scale);
 }
 
-double squared_error_tangent(const at::Tensor& outputs, const at::Tensor& tangent, const at::Tensor& targets, double scale,
-                             at::Tensor& gradient) {
+at::Tensor squared_error_tangent(const at::Tensor& outputs, const at::Tensor& tangent, const at::Tensor& targets,
+                                 double scale, at::Tensor& gradient) {
   const at::Tensor difference = at::sub(outputs, targets.to(outputs.scalar_type()));
   gradient = at::mul(tangent, 2 * scale);
-  return 2 * at::mul(difference, tangent).sum(at::IntArrayRef{1}).sum(at::kDouble).item<double>();
+  return at::mul(difference, tangent).sum(at::IntArrayRef{1}).sum(at::kDouble).mul_(2);
 }
 
 }  // namespace critical_sharpness

@@ -49,7 +49,7 @@ std::shared_ptr<FileReader::Mapping> FileReader::open(const std::string& path) {
   return mapping;
 }
 
-at::Tensor FileReader::read(const FileTensor& tensor, const ParameterSpec& spec, at::ScalarType dtype) {
+at::Tensor FileReader::read(const FileTensor& tensor, const ParameterSpec& spec, at::TensorOptions options) {
   const auto mapping = open(tensor.path);
   const auto element = static_cast<int64_t>(c10::elementSize(tensor.dtype));
   const int64_t bytes = c10::multiply_integers(spec.shape) * element;
@@ -60,11 +60,11 @@ at::Tensor FileReader::read(const FileTensor& tensor, const ParameterSpec& spec,
   if (tensor.byte_offset % element != 0) {
     at::Tensor copy = at::empty(spec.shape, tensor.dtype);
     std::memcpy(copy.mutable_data_ptr(), data, static_cast<size_t>(bytes));
-    return copy.to(dtype);
+    return copy.to(options);
   }
   // The deleter's capture is what keeps the mapping.
   const at::Tensor mapped = at::from_blob(data, spec.shape, [mapping](void*) {}, at::TensorOptions(tensor.dtype));
-  return mapped.to(dtype);
+  return mapped.to(options);
 }
 
 }  // namespace critical_sharpness

@@ -15,8 +15,9 @@ struct FileTensor;
 /// tensor changes memory, never the file. The mapping lives as long as a tensor that uses it.
 class FileReader {
  public:
-  /// The tensor in `dtype`; mapped where that is the file's own dtype and the bytes are aligned, else converted.
-  at::Tensor read(const FileTensor& tensor, const ParameterSpec& spec, at::ScalarType dtype);
+  /// The tensor with these options; mapped where that is the file's own dtype, on the CPU, and the bytes are aligned; else
+  /// converted and copied.
+  at::Tensor read(const FileTensor& tensor, const ParameterSpec& spec, at::TensorOptions options);
 
  private:
   struct Mapping;

@@ -69,18 +69,18 @@ class Mlp final : public Architecture {
     return x;
   }
 
-  double head(ParameterView&, const at::Tensor& outputs, const Batch& batch, HeadGradient* gradient,
-              const Cancellation&) const override {
+  at::Tensor head(ParameterView&, const at::Tensor& outputs, const Batch& batch, HeadGradient* gradient,
+                  const Cancellation&) const override {
     const double scale = gradient ? gradient->scale : 0;
     at::Tensor* d = gradient ? &gradient->features : nullptr;
-    const double sum = d_.loss == Loss::mse ? squared_error_sum(outputs, batch.targets(), scale, d)
-                                            : cross_entropy_sum(outputs, batch.targets(), scale, d);
+    const at::Tensor sum = d_.loss == Loss::mse ? squared_error_sum(outputs, batch.targets(), scale, d)
+                                                : cross_entropy_sum(outputs, batch.targets(), scale, d);
     if (d) *d = d->to(outputs.scalar_type());
     return sum;
   }
 
-  double head_tangent(curvature::TangentView&, const at::Tensor& outputs, const at::Tensor& tangent, const Batch& batch,
-                      HeadCurvature& curvature, const Cancellation&) const override {
+  at::Tensor head_tangent(curvature::TangentView&, const at::Tensor& outputs, const at::Tensor& tangent, const Batch& batch,
+                          HeadCurvature& curvature, const Cancellation&) const override {
     const auto of_loss = d_.loss == Loss::mse ? squared_error_tangent : cross_entropy_tangent;
     return of_loss(outputs, tangent, batch.targets(), curvature.scale, curvature.features);
   }

@@ -3,6 +3,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/sub.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function_hook.h>
@@ -13,6 +14,7 @@
 
 #include "errors.hpp"
 #include "mapped_file.hpp"
+#include "tensor_bytes.hpp"
 
 namespace critical_sharpness {
 namespace {
@@ -28,10 +30,11 @@ const char* name_of(Initialization scheme) {
   return "";
 }
 
-std::shared_ptr<const Layout> layout_of(const Architecture& architecture, at::ScalarType weight_dtype) {
+std::shared_ptr<const Layout> layout_of(const Architecture& architecture, at::ScalarType weight_dtype, at::Device device) {
   auto layout = std::make_shared<Layout>();
   layout->parameters = architecture.parameters();
   layout->dtype = weight_dtype == at::kDouble ? at::kDouble : at::kFloat;
+  layout->device = device;
   return layout;
 }
 
@@ -57,12 +60,13 @@ std::array<int64_t, Scratch::slots> scratch_capacity(const Layout& layout, at::S
 
 }  // namespace
 
-Model::Model(std::unique_ptr<const Architecture> architecture, at::ScalarType weight_dtype, at::ScalarType compute_dtype)
+Model::Model(std::unique_ptr<const Architecture> architecture, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
+             at::Device device)
     : architecture_(std::move(architecture)),
-      layout_(layout_of(*architecture_, weight_dtype)),
+      layout_(layout_of(*architecture_, weight_dtype, device)),
       weight_dtype_(weight_dtype),
       compute_dtype_(compute_dtype),
-      scratch_(scratch_capacity(*layout_, compute_dtype)) {}
+      scratch_(scratch_capacity(*layout_, compute_dtype), device) {}
 
 int64_t Model::byte_length() const {
   const auto numbers = layout_->byte_length() / static_cast<int64_t>(c10::elementSize(layout_->dtype));
@@ -74,14 +78,14 @@ void Model::initialize(Initialization scheme, uint64_t seed) {
   std::vector<at::Tensor> weights;
   for (size_t i = 0; i < layout_->size(); i++) {
     const InitialValue start = scheme == Initialization::zeros ? InitialValue{} : architecture_->initial_value(i, name_of(scheme));
-    // Drawn in float32 whatever the dtype, so that a seed means the same weights in float32 and float64.
+    // Drawn in float32 on the CPU whatever dtype and device, so that a seed means the same weights everywhere.
     at::Tensor drawn = at::empty(layout_->parameters[i].shape, at::kFloat);
     switch (start.kind) {
       case InitialValue::Kind::constant: drawn.fill_(start.value); break;
       case InitialValue::Kind::normal: drawn.normal_(0, start.value, generator); break;
       case InitialValue::Kind::uniform: drawn.uniform_(-start.value, start.value, generator); break;
     }
-    weights.push_back(drawn.to(weight_dtype_));
+    weights.push_back(drawn.to(layout_->options().dtype(weight_dtype_)));
   }
   weights_ = std::move(weights);
   version_++;
@@ -90,7 +94,10 @@ void Model::initialize(Initialization scheme, uint64_t seed) {
 void Model::load(const std::vector<FileTensor>& tensors) {
   FileReader reader;
   std::vector<at::Tensor> weights;
-  for (size_t i = 0; i < layout_->size(); i++) weights.push_back(reader.read(tensors.at(i), layout_->parameters[i], weight_dtype_));
+  for (size_t i = 0; i < layout_->size(); i++) {
+    const auto options = layout_->options().dtype(weight_dtype_);
+    weights.push_back(reader.read(tensors.at(i), layout_->parameters[i], options));
+  }
   weights_ = std::move(weights);
   version_++;
 }
@@ -106,10 +113,7 @@ const at::Tensor& Model::parameter(size_t index) const {
 }
 
 std::vector<uint8_t> Model::read_bytes(size_t index, int64_t offset, int64_t length) const {
-  const at::Tensor& weight = parameter(index);
-  const auto total = static_cast<int64_t>(weight.nbytes()), start = std::clamp<int64_t>(offset, 0, total);
-  const auto* bytes = static_cast<const uint8_t*>(weight.const_data_ptr()) + start;
-  return {bytes, bytes + std::clamp<int64_t>(length, 0, total - start)};
+  return bytes_of(parameter(index), offset, length);
 }
 
 std::vector<at::Tensor>& Model::weights_to_change() {
@@ -131,12 +135,12 @@ const std::vector<at::Tensor>& Model::weights_to_differentiate() const {
 }
 
 double Model::mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const {
-  double sum = 0;
-  for_each_micro_batch(batch, options, [&](const Batch& part) {
+  at::Tensor sum = at::zeros({}, layout_->options().dtype(at::kDouble));
+  for_each_micro_batch(*batch.on(device()), options, [&](const Batch& part) {
     const at::Tensor features = architecture_->features(view, part, options.cancel);
-    sum += architecture_->head(view, features, part, nullptr, options.cancel);
+    sum.add_(architecture_->head(view, features, part, nullptr, options.cancel));
   });
-  return sum / architecture_->normalizer(batch);
+  return sum.item<double>() / architecture_->normalizer(batch);
 }
 
 LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options) {
@@ -156,6 +160,8 @@ LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, con
   }
   if (weight_dtype_ == at::kBFloat16)
     reject_range("Expected the perturbation \"view\" for bfloat16 weights but received \"in-place\": θ − ηΔ has no room in them");
+  if (!device().is_cpu())
+    reject_range("Expected the perturbation \"view\" for a model on " + device().str() + " but received \"in-place\", which is the CPU's");
   const InPlacePerturbation moved(weights_, require_stored(direction, "a perturbation in place"), perturbation->learning_rate,
                                   in_place_);
   PlainView view(weights_, compute_dtype_, scratch_);
@@ -190,19 +196,19 @@ LossResult Model::differentiate(const Batch& batch, const PassOptions& options, 
     taken[i] = true;
     sink.take(i, gradient.defined() ? gradient.contiguous() : gradient);
   };
-  double sum = 0;
+  const at::Tensor sum = at::zeros({}, layout_->options().dtype(at::kDouble));
   int64_t rows = 0;
-  for_each_micro_batch(batch, options, [&](const Batch& part) {
+  for_each_micro_batch(*batch.on(device()), options, [&](const Batch& part) {
     const at::Tensor features = architecture_->features(differentiable, part, options.cancel);
     {
       const at::NoGradGuard closed_form;
-      sum += architecture_->head(plain, features.detach(), part, &head, options.cancel);
+      sum.add_(architecture_->head(plain, features.detach(), part, &head, options.cancel));
     }
     options.cancel.check();
     rows += part.rows();
     if (rows == batch.rows()) {
       // Gradients are whole after this micro-batch: those of the head's own now, the others as they come.
-      if (sink.begin) sink.begin(sum * head.scale);
+      if (sink.begin) sink.begin(sum.item<double>() * head.scale);
       for (size_t i = 0; i < leaves.size(); i++) {
         if (architecture_->only_in_head(i)) take(i);
         else torch::autograd::impl::set_post_acc_grad_hooks(leaves[i], std::make_unique<AfterGradient>([&take, i] { take(i); }));
@@ -212,22 +218,22 @@ LossResult Model::differentiate(const Batch& batch, const PassOptions& options, 
   });
   for (size_t i = 0; i < leaves.size(); i++)
     if (!taken[i]) take(i);
-  return {sum / architecture_->normalizer(batch), version()};
+  return {sum.item<double>() / architecture_->normalizer(batch), version()};
 }
 
 std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout, const std::vector<FileTensor>& tensors) {
   FileReader reader;
   std::vector<at::Tensor> parts;
   for (size_t i = 0; i < layout->size(); i++)
-    parts.push_back(tensors.at(i).path.empty() ? at::Tensor() : reader.read(tensors[i], layout->parameters[i], layout->dtype));
+    parts.push_back(tensors.at(i).path.empty() ? at::Tensor() : reader.read(tensors[i], layout->parameters[i], layout->options()));
   return std::make_shared<ParameterVector>(std::move(layout), std::move(parts));
 }
 
 std::shared_ptr<const ParameterVector> difference(const Model& a, const Model& b) {
   require_same_layout(*a.layout(), *b.layout(), "the other model");
+  const at::ScalarType dtype = a.layout()->dtype;
   std::vector<at::Tensor> parts;
-  for (size_t i = 0; i < a.layout()->size(); i++) 
-    parts.push_back(at::sub(a.parameter(i).to(a.layout()->dtype), b.parameter(i).to(b.layout()->dtype)));
+  for (size_t i = 0; i < a.layout()->size(); i++) parts.push_back(at::sub(a.parameter(i).to(dtype), b.parameter(i).to(dtype)));
   return std::make_shared<ParameterVector>(a.layout(), std::move(parts));
 }
 

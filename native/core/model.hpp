@@ -55,19 +55,23 @@ class Model {
  public:
   /// Weights in float32 or float64, computed with in the same or, from float32, in bfloat16; or weights in bfloat16,
   /// computed with in float32 or bfloat16. The vectors of bfloat16 weights (gradients, directions) are float32.
-  Model(std::unique_ptr<const Architecture> architecture, at::ScalarType weight_dtype, at::ScalarType compute_dtype);
+  /// Everything that is made of it lies on `device`, and is computed there; batches are copied there.
+  Model(std::unique_ptr<const Architecture> architecture, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
+        at::Device device = at::kCPU);
 
   const Architecture& architecture() const { return *architecture_; }
   const std::shared_ptr<const Layout>& layout() const { return layout_; }
   at::ScalarType weight_dtype() const { return weight_dtype_; }
   at::ScalarType compute_dtype() const { return compute_dtype_; }
+  at::Device device() const { return layout_->device; }
   /// Counts changes of the weights; a perturbed pass is none. May be read from any thread.
   uint64_t version() const { return version_.load(); }
   /// Bytes that the weights hold once they are filled. May be read from any thread.
   int64_t byte_length() const;
 
   void initialize(Initialization scheme, uint64_t seed);
-  /// One entry for each parameter. Weights of the model's dtype are mapped copy-on-write, others are converted.
+  /// One entry for each parameter. On the CPU weights of the model's dtype are mapped copy-on-write; others are
+  /// converted.
   void load(const std::vector<FileTensor>& tensors);
   const at::Tensor& parameter(size_t index) const;
   /// Bytes [offset, offset + length) of a weight, clipped at its end.

@@ -1,10 +1,11 @@
 #include "optimizer.hpp"
 
+#include <ATen/ops/zeros.h>
+
 #include <cmath>
-#include <numeric>
 
 #include "errors.hpp"
-#include "kernels/chunks.hpp"
+#include "kernels/optimize.hpp"
 #include "kernels/reduce.hpp"
 
 namespace critical_sharpness {
@@ -33,17 +34,16 @@ void Optimizer::accumulate(const ParameterVector& gradient) {
   require_same_layout(*model_->layout(), *gradient.layout(), "the gradient");
   prepare_state();
   version_++;
-  for (size_t i = 0; i < gradient.size(); i++) accumulate_parameter(i, gradient[i]);
+  accumulate_parameters(0, gradient.tensors());
   steps_++;
 }
 
 AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOptions& options, bool weight_decay) {
   require_whole_state();
   prepare_state();
-  const Layout& layout = *model_->layout();
   AccumulatedGradient result;
-  result.slopes.resize(layout.size());
-  std::vector<double> squares(layout.size());
+  // Of each parameter ‖∇L‖² and ∇L·Δ, left where they were computed until all are there.
+  std::vector<at::Tensor> sums(model_->layout()->size());
   GradientSink sink;
   sink.begin = [&](double loss) {
     if (!std::isfinite(loss))
@@ -56,17 +56,10 @@ AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOpt
     torn_ = true;
   };
   sink.take = [&](size_t i, const at::Tensor& gradient) {
-    accumulate_parameter(i, gradient);
+    accumulate_parameters(i, {gradient});
     if (!gradient.defined()) return;
-    const auto read_gradient = [&](size_t, int64_t start, int64_t, void*) -> const void* {
-      return static_cast<const char*>(gradient.const_data_ptr()) + start * static_cast<int64_t>(gradient.element_size());
-    };
-    const auto read_direction = [&](size_t, int64_t start, int64_t length, void* buffer) -> const void* {
-      write_direction(i, start, length, weight_decay, buffer);
-      return buffer;
-    };
-    squares[i] = kernels::dots(layout.dtype, {gradient.numel()}, read_gradient, read_gradient)[0];
-    result.slopes[i] = kernels::dots(layout.dtype, {gradient.numel()}, read_gradient, read_direction)[0];
+    const kernels::Delta part = kernels::StoredDelta{gradient};
+    sums[i] = kernels::dots({part, part}, {part, delta(i, weight_decay)});
   };
   try {
     result.loss = model_->differentiate(batch, options, sink);
@@ -75,18 +68,26 @@ AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOpt
     throw;
   }
   torn_ = false;
-  result.norm = std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
+  double squares = 0;
+  for (auto& sum : sums) {
+    const at::Tensor here = sum.defined() ? sum.to(at::kCPU) : at::zeros({2}, at::kDouble);
+    squares += here.const_data_ptr<double>()[0];
+    result.slopes.push_back(here.const_data_ptr<double>()[1]);
+  }
+  result.norm = std::sqrt(squares);
   return result;
+}
+
+std::vector<kernels::Delta> Optimizer::deltas(bool weight_decay) const {
+  std::vector<kernels::Delta> all;
+  for (size_t i = 0; i < model_->layout()->size(); i++) all.push_back(delta(i, weight_decay));
+  return all;
 }
 
 std::shared_ptr<const ParameterVector> Optimizer::direction(bool weight_decay) const {
   require_gradient();
   auto out = std::make_shared<ParameterVector>(ParameterVector::empty(model_->layout()));
-  const auto element = static_cast<int64_t>(c10::elementSize(model_->layout()->dtype));
-  kernels::for_each_chunk(kernels::chunks_of(out->tensors()), [&](const kernels::Chunk& c, size_t) {
-    void* to = static_cast<char*>((*out)[c.tensor].mutable_data_ptr()) + c.start * element;
-    write_direction(c.tensor, c.start, c.length, weight_decay, to);
-  });
+  kernels::write(out->tensors(), deltas(weight_decay));
   return out;
 }
 
@@ -97,7 +98,8 @@ std::shared_ptr<const ParameterVector> Optimizer::preconditioner() const {
 
 void Optimizer::step(double learning_rate) {
   require_gradient();
-  apply(model_->weights_to_change(), learning_rate);
+  model_->weights_to_change();
+  kernels::step(deltas(true), learning_rate);
 }
 
 OptimizerState Optimizer::state() const {

@@ -52,18 +52,17 @@ class Optimizer {
   /// Bytes of state.
   virtual int64_t byte_length() const = 0;
 
-  /// `length` numbers of Δ from `start` of a parameter, at most kernels::chunk_length, as `direction` would have them.
-  virtual void write_direction(size_t parameter, int64_t start, int64_t length, bool weight_decay, void* out) const = 0;
+  /// A parameter's part of Δ, as kernels make it of state and weights.
+  virtual kernels::Delta delta(size_t parameter, bool weight_decay) const = 0;
   /// Throws ERR_NO_GRADIENT, or ERR_OPTIMIZER_STATE after an interrupted accumulate_from.
   void require_gradient() const;
 
  protected:
   /// Memory for the state, where there is none yet.
   virtual void prepare_state() = 0;
-  /// Takes one parameter's gradient, contiguous; undefined: zeros.
-  virtual void accumulate_parameter(size_t parameter, const at::Tensor& gradient) = 0;
+  /// Takes the gradients of the parameters from `first` on, contiguous; undefined: zeros.
+  virtual void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients) = 0;
   virtual ParameterVector make_preconditioner() const = 0;
-  virtual void apply(std::vector<at::Tensor>& weights, double learning_rate) const = 0;
   virtual OptimizerState copy_state() const = 0;
   virtual void restore_state(int64_t steps, const OptimizerState& state) = 0;
   const ParameterVector& stored(const OptimizerState& state, const std::string& role) const;
@@ -74,6 +73,7 @@ class Optimizer {
 
  private:
   void require_whole_state() const;
+  std::vector<kernels::Delta> deltas(bool weight_decay) const;
   uint64_t version_ = 0;
   bool torn_ = false;
 };

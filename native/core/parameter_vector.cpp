@@ -13,19 +13,18 @@ ParameterVector::ParameterVector(std::shared_ptr<const Layout> layout, std::vect
 
 ParameterVector ParameterVector::empty(std::shared_ptr<const Layout> layout) {
   std::vector<at::Tensor> tensors;
-  for (const auto& p : layout->parameters) tensors.push_back(at::empty(p.shape, layout->dtype));
+  for (const auto& p : layout->parameters) tensors.push_back(at::empty(p.shape, layout->options()));
   return {std::move(layout), std::move(tensors)};
 }
 
 ParameterVector ParameterVector::zeros(std::shared_ptr<const Layout> layout) {
   std::vector<at::Tensor> tensors;
-  for (const auto& p : layout->parameters) tensors.push_back(at::zeros(p.shape, layout->dtype));
+  for (const auto& p : layout->parameters) tensors.push_back(at::zeros(p.shape, layout->options()));
   return {std::move(layout), std::move(tensors)};
 }
 
-const void* ParameterVector::read(size_t parameter, int64_t start, int64_t, void*) const {
-  const at::Tensor& tensor = tensors_[parameter];
-  return static_cast<const char*>(tensor.const_data_ptr()) + start * static_cast<int64_t>(tensor.element_size());
+kernels::Delta ParameterVector::delta(size_t parameter) const {
+  return has(parameter) ? kernels::Delta(kernels::StoredDelta{tensors_[parameter]}) : kernels::Delta();
 }
 
 int64_t ParameterVector::byte_length() const {

@@ -24,7 +24,7 @@ class ParameterVector final : public Direction {
   size_t size() const { return tensors_.size(); }
 
   bool has(size_t parameter) const override { return tensors_[parameter].defined(); }
-  const void* read(size_t parameter, int64_t start, int64_t, void*) const override;
+  kernels::Delta delta(size_t parameter) const override;
   const ParameterVector* as_stored() const override { return this; }
   /// Shares the kept tensors.
   std::shared_ptr<const Direction> masked(const std::vector<bool>& keep) const override;

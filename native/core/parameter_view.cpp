@@ -53,7 +53,7 @@ at::Tensor ParameterView::norm(const at::Tensor& x, const Norm& norm) {
 
 at::Tensor ParameterView::embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions) {
   at::Tensor rows = embedding(ids, tokens);
-  if (positions) rows = at::add(rows, embedding(at::arange(ids.size(1), at::kLong), *positions));
+  if (positions) rows = at::add(rows, embedding(at::arange(ids.size(1), ids.options()), *positions));
   return rows.reshape({ids.numel(), rows.size(2)});
 }
 
@@ -72,13 +72,6 @@ at::Tensor gather(const at::Tensor& weight, const at::Tensor& ids) {
   return rows.scalar_type() == at::kBFloat16 ? rows.to(at::kFloat) : rows;
 }
 
-kernels::ReadDelta reader_of(const Direction& direction, size_t parameter) {
-  if (!direction.has(parameter)) return {};
-  return [&direction, parameter](int64_t start, int64_t length, void* buffer) {
-    return direction.read(parameter, start, length, buffer);
-  };
-}
-
 }  // namespace
 
 at::Tensor PlainView::value(size_t index, at::ScalarType dtype, Scratch::Slot slot) {
@@ -93,9 +86,9 @@ at::Tensor PlainView::embedding(const at::Tensor& ids, size_t weight) { return g
 
 at::Tensor PerturbedView::value(size_t index, at::ScalarType dtype, Scratch::Slot slot) {
   const at::Tensor& weight = weights_[index];
-  const auto delta = reader_of(direction_, index);
-  if (!delta && weight.scalar_type() == dtype) return weight;
-  TORCH_INTERNAL_ASSERT(!delta || weight.scalar_type() != at::kBFloat16 || dtype == at::kFloat);
+  const kernels::Delta delta = direction_.delta(index);
+  if (kernels::is_zero(delta) && weight.scalar_type() == dtype) return weight;
+  TORCH_INTERNAL_ASSERT(kernels::is_zero(delta) || weight.scalar_type() != at::kBFloat16 || dtype == at::kFloat);
   at::Tensor moved = scratch_.take(slot, weight.sizes(), dtype);
   kernels::perturb(moved, weight, delta, learning_rate_);
   return moved;
@@ -103,14 +96,14 @@ at::Tensor PerturbedView::value(size_t index, at::ScalarType dtype, Scratch::Slo
 
 at::Tensor PerturbedView::embedding(const at::Tensor& ids, size_t weight) {
   at::Tensor rows = gather(weights_[weight], ids);
-  const auto delta = reader_of(direction_, weight);
-  if (delta) kernels::perturb_rows(rows, ids.contiguous(), delta, learning_rate_);
+  const kernels::Delta delta = direction_.delta(weight);
+  if (!kernels::is_zero(delta)) kernels::perturb_rows(rows, ids.contiguous(), delta, learning_rate_);
   return rows;
 }
 
 Linear PerturbedView::open_linear(size_t weight, std::optional<size_t> bias, Storage storage) {
-  const auto delta = reader_of(direction_, weight);
-  if (!wide() || !delta) return ParameterView::open_linear(weight, bias, storage);
+  const kernels::Delta delta = direction_.delta(weight);
+  if (!wide() || kernels::is_zero(delta)) return ParameterView::open_linear(weight, bias, storage);
   const at::Tensor& theta = weights_[weight];
   const at::Tensor step = scratch_.take(Scratch::Slot::weight, theta.sizes(), at::kBFloat16);
   kernels::negative_step(step, delta, learning_rate_);
@@ -152,7 +145,7 @@ at::Tensor DifferentiableView::segment(const at::Tensor& x, const Segment& body)
 std::vector<at::Tensor> differentiable_leaves(const std::vector<at::Tensor>& weights) {
   std::vector<at::Tensor> leaves;
   for (const auto& w : weights)
-    leaves.push_back((w.scalar_type() == at::kBFloat16 ? at::zeros({1}, at::kFloat).expand(w.sizes()) : w.detach())
+    leaves.push_back((w.scalar_type() == at::kBFloat16 ? at::zeros({1}, w.options().dtype(at::kFloat)).expand(w.sizes()) : w.detach())
                          .requires_grad_(true));
   return leaves;
 }

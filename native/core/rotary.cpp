@@ -12,10 +12,11 @@
 
 namespace critical_sharpness {
 
-RotaryTable rotary_table(const std::vector<double>& frequencies, double scale, int64_t length, at::ScalarType dtype) {
+RotaryTable rotary_table(const std::vector<double>& frequencies, double scale, int64_t length, at::TensorOptions options) {
   if (frequencies.empty()) return {};
   const at::Tensor angles = at::outer(at::arange(length, at::kDouble), at::tensor(frequencies, at::kDouble));
-  return {at::cos(angles).mul_(scale).to(dtype), at::sin(angles).mul_(scale).to(dtype)};
+  const auto finish = [&](at::Tensor table) { return table.mul_(scale).to(options, /*non_blocking=*/true); };
+  return {finish(at::cos(angles)), finish(at::sin(angles))};
 }
 
 at::Tensor rotate(const at::Tensor& x, const RotaryTable& table) {

@@ -34,7 +34,7 @@ ScoreAttention::ScoreAttention(const Attention& attention, const at::Tensor& lik
       scale_(attention.scale),
       cap_(attention.cap),
       mask_(attention.mask.defined() ? attention.mask.to(like.scalar_type())
-                                     : window_mask(length_, length_, like.scalar_type())) {}
+                                     : window_mask(length_, length_, like.options())) {}
 
 at::Tensor ScoreAttention::to_heads(const at::Tensor& x) const {
   return x.reshape({batch_, length_, heads_, size_}).transpose(1, 2).reshape({batch_ * heads_, length_, size_}).contiguous();

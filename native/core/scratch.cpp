@@ -10,8 +10,8 @@ at::Tensor Scratch::take(Slot slot, at::IntArrayRef shape, at::ScalarType dtype)
   at::Tensor& buffer = buffers_[static_cast<size_t>(slot)];
   const int64_t bytes = c10::multiply_integers(shape) * static_cast<int64_t>(c10::elementSize(dtype));
   TORCH_INTERNAL_ASSERT(bytes <= capacity_[static_cast<size_t>(slot)]);
-  if (!buffer.defined()) buffer = at::empty({capacity_[static_cast<size_t>(slot)]}, at::kByte);
-  return at::from_blob(buffer.data_ptr(), shape, at::TensorOptions(dtype));
+  if (!buffer.defined()) buffer = at::empty({capacity_[static_cast<size_t>(slot)]}, at::TensorOptions(at::kByte).device(device_));
+  return at::for_blob(buffer.data_ptr(), shape).options(at::TensorOptions(dtype).device(device_)).target_device(device_).make_tensor();
 }
 
 }  // namespace critical_sharpness

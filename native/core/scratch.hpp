@@ -13,12 +13,14 @@ class Scratch {
   static constexpr size_t slots = 2;
   /// `capacity`: bytes of each slot's largest tensor. A buffer is made at its first use, at once in full: one that grew
   /// would leave holes in the heap that cost as much again.
-  explicit Scratch(std::array<int64_t, slots> capacity) : capacity_(capacity) {}
+  explicit Scratch(std::array<int64_t, slots> capacity, at::Device device = at::kCPU)
+      : capacity_(capacity), device_(device) {}
   /// An uninitialised tensor in the slot's buffer; the slot's next use overwrites it.
   at::Tensor take(Slot slot, at::IntArrayRef shape, at::ScalarType dtype);
 
  private:
   std::array<int64_t, slots> capacity_;
+  at::Device device_;
   std::array<at::Tensor, slots> buffers_;
 };
 

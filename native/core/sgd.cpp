@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/optimize.hpp"
 #include "optimizer.hpp"
 
@@ -13,11 +15,11 @@ class Sgd final : public Optimizer {
 
   int64_t byte_length() const override { return options_.momentum == 0 ? 0 : model_->layout()->byte_length(); }
 
-  void write_direction(size_t parameter, int64_t start, int64_t length, bool weight_decay, void* out) const override {
-    kernels::sgd_direction(out, model_->parameter(parameter), buffer_[parameter], buffer_weight(), last_gradient()[parameter],
-                           gradient_weight(),
-                           {groups_.learning_rate_ratio[parameter], weight_decay ? groups_.weight_decay[parameter] : 0, start,
-                            length});
+  kernels::Delta delta(size_t parameter, bool weight_decay) const override {
+    return kernels::SgdDelta{model_->parameter(parameter),     buffer_[parameter],
+                             buffer_weight(),                  last_gradient()[parameter],
+                             gradient_weight(),                groups_.learning_rate_ratio[parameter],
+                             weight_decay ? groups_.weight_decay[parameter] : 0};
   }
 
  protected:
@@ -27,11 +29,12 @@ class Sgd final : public Optimizer {
     if (options_.nesterov) gradient_ = none_;
   }
 
-  void accumulate_parameter(size_t parameter, const at::Tensor& gradient) override {
-    if (options_.nesterov) gradient_[parameter] = gradient;
+  void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients) override {
+    const auto at = static_cast<std::ptrdiff_t>(first), count = static_cast<std::ptrdiff_t>(gradients.size());
+    if (options_.nesterov) std::copy(gradients.begin(), gradients.end(), gradient_.begin() + at);
     // Without momentum it shares the gradient's tensors: nobody writes to them.
-    if (options_.momentum == 0) buffer_[parameter] = gradient;
-    else kernels::momentum_accumulate(buffer_[parameter], gradient, options_.momentum);
+    if (options_.momentum == 0) std::copy(gradients.begin(), gradients.end(), buffer_.begin() + at);
+    else kernels::momentum_accumulate(Tensors(buffer_.begin() + at, buffer_.begin() + at + count), gradients, options_.momentum);
   }
 
   ParameterVector make_preconditioner() const override {
@@ -59,11 +62,6 @@ class Sgd final : public Optimizer {
     }
     buffer_ = std::move(buffer);
     gradient_ = std::move(gradient);
-  }
-
-  void apply(std::vector<at::Tensor>& weights, double learning_rate) const override {
-    kernels::sgd_step(weights, buffer_, buffer_weight(), last_gradient(), gradient_weight(),
-                      {groups_.learning_rate_ratio, groups_.weight_decay}, learning_rate);
   }
 
  private:

@@ -17,9 +17,8 @@ class StateDirection final : public Direction {
 
   const std::shared_ptr<const Layout>& layout() const override { return optimizer_->model()->layout(); }
   bool has(size_t parameter) const override { return keep_[parameter]; }
-  const void* read(size_t parameter, int64_t start, int64_t length, void* buffer) const override {
-    optimizer_->write_direction(parameter, start, length, weight_decay_, buffer);
-    return buffer;
+  kernels::Delta delta(size_t parameter) const override {
+    return keep_[parameter] ? optimizer_->delta(parameter, weight_decay_) : kernels::Delta();
   }
 
   void require_current() const override {

@@ -17,7 +17,7 @@ ParameterVector random_vector(const std::shared_ptr<const Layout>& layout, Distr
     at::Tensor drawn = at::empty(p.shape, at::kFloat);
     if (distribution == Distribution::normal) drawn.normal_(0, 1, generator);
     else drawn.bernoulli_(0.5, generator).mul_(2).sub_(1);
-    tensors.push_back(drawn.to(layout->dtype));
+    tensors.push_back(drawn.to(layout->options()));
   }
   return {layout, std::move(tensors)};
 }

@@ -212,7 +212,10 @@ describe("doctor", () => {
     expect(libtorch.version).toBe(native.libtorchVersion);
     expect(native.threads).toBeGreaterThan(0);
     expect(typeof native.flashAttention).toBe("boolean");
-    expect(forwardPasses).toEqual([{ device: "cpu", milliseconds: expect.any(Number), problem: null }]);
+    const devices = ["cpu", ...native.cuda.devices.map((_: unknown, i: number) => `cuda:${i}`)];
+    expect(forwardPasses).toEqual(
+      devices.map((device) => ({ device, milliseconds: expect.any(Number), problem: null })),
+    );
     const { stdout: lines } = await command(["doctor"]);
     for (const label of ["libtorch", "threads", "CPU capability", "CUDA", "flash attention", "bfloat16"])
       expect(lines).toMatch(new RegExp(`^${label} +\\S`, "m"));

@@ -62,7 +62,11 @@ describe("bad usage ends with 2, one message and nothing on standard output", ()
       "Allowed choices are interpolated, bisection",
     ],
     [["measure", folder, "--batch", "b", "--tolerance", "-1"], 'Expected a number > 0 but received "-1"'],
-    [["measure", folder, "--batch", "b", "--device", "tpu"], "Allowed choices are cpu"],
+    [
+      ["measure", folder, "--batch", "b", "--device", "tpu"],
+      'Expected cpu, cuda or cuda:<number> but received "tpu"',
+    ],
+    [["train", config, "--device", "cuda:x"], 'Expected cpu, cuda or cuda:<number> but received "cuda:x"'],
     [
       ["measure", folder, "--batch", "b", "--direction", "d", "--update-batch", "u"],
       "Expected --update-batch or --direction FILE, not both",

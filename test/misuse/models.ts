@@ -44,7 +44,9 @@ export const createRows: Row[] = [
   ["an MLP's key that is GPT-2's", () => make({ ...mlp, n_embd: 8 })],
   ...each("createModel's options", [null, 3, "float32", []], (options) => make(mlp, options)),
   ...each("dtype", ["float16", "F32", 32, null, ""], (dtype) => make(mlp, { dtype })),
-  ...each("device", ["cuda", "cuda:0", 0, null], (device) => make(mlp, { device })),
+  ...each("device", ["gpu", "cuda:", "cuda:-1", "cuda:99", "cpu:0", 0, null], (device) =>
+    make(mlp, { device }),
+  ),
   ...each("seed", [-1, 0.5, NaN, Infinity, "1", 2 ** 60, 1n, null], (seed) => make(mlp, { seed })),
   ...each("initialization", ["xavier", 1, null, "gpt2"], (initialization) => make(mlp, { initialization })),
   ...each("gpt2's initialization", ["he", "pytorch"], (initialization) => make(gpt, { initialization })),

@@ -115,7 +115,9 @@ test("options that cannot be used", async () => {
   const wrong: [ModelConfigInput, object | null | number][] = [
     ...[-1, 0.5, NaN, "1", 2 ** 60, null].map((seed): [ModelConfigInput, object] => [gpt, { seed }]),
     ...["float16", "F32", 32, null].map((dtype): [ModelConfigInput, object] => [gpt, { dtype }]),
-    ...["cuda", "cpu:0", 0, null].map((device): [ModelConfigInput, object] => [gpt, { device }]),
+    ...["gpu", "cpu:0", "cuda:", "cuda:01", "cuda:100", "CUDA", 0, null].map(
+      (device): [ModelConfigInput, object] => [gpt, { device }],
+    ),
     ...["he", "pytorch", "uniform", 1, null].map((initialization): [ModelConfigInput, object] => [
       gpt,
       { initialization },

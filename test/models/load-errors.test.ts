@@ -115,6 +115,6 @@ test("an index that does not lead to files beside it, or twice to a tensor", asy
 test("arguments that are none", async () => {
   for (const directory of [undefined, null, 3, "", "a\0b", {}])
     await expect(loadModel(directory as string)).rejects.toEqual(badArgument);
-  for (const options of [null, 3, { dtype: "float16" }, { dtype: null }, { device: "cuda" }, { device: 0 }])
+  for (const options of [null, 3, { dtype: "float16" }, { dtype: null }, { device: "gpu" }, { device: 0 }])
     await expect(loadModel(folder, options as object)).rejects.toEqual(badArgument);
 });

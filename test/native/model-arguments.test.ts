@@ -49,6 +49,9 @@ describe("model descriptions", () => {
   it("are objects of a known kind with a known compute dtype", async () => {
     await expectAllRejected([...noHandle, new Proxy({}, {})], (d) => n.createModel(d, "float32"));
     await expectAllRejected(["float16", "", 32, undefined], (dtype) => n.createModel(mlp, dtype));
+    await expectAllRejected(["gpu", "cuda:", "cuda:1x", "cuda:99", "cpu\0", "", 0, null], (device) =>
+      n.createModel(mlp, "float32", "float32", device),
+    );
     await expectAllRejected(["gpt3", 1, null, "mlp\0"], (kind) => n.createModel({ ...mlp, kind }, "float32"));
   });
 

@@ -9,11 +9,13 @@ import {
   type SeriesEvent,
   type SeriesResult,
 } from "../../experiments/index.js";
+import type { Device } from "../../models/index.js";
 import type { ComputeDtype, ParameterDtype } from "../../native/surface.js";
 import { exitCodes, UsageError } from "../failure.js";
 import { attended } from "../measured-line.js";
 import {
   type CommonOptions,
+  deviceOption,
   dtypeOption,
   integer,
   jsonOption,
@@ -61,6 +63,7 @@ interface CheckpointsFlags extends CommonOptions {
   tolerance?: number;
   method?: "interpolated" | "bisection";
   dtype?: ComputeDtype;
+  device?: Device;
   parameterDtype?: ParameterDtype;
   recompute?: boolean;
   seed?: number;
@@ -106,6 +109,7 @@ export function checkpointsCommand(setStatus: SetStatus): Command {
       ]),
     )
     .addOption(dtypeOption())
+    .addOption(deviceOption())
     .addOption(parameterDtypeOption())
     .option("--recompute", "compute activations again for gradients: less memory, a third more time")
     .option("--seed <n>", "of the order of sequences (default: 0)", integer(0))
@@ -175,7 +179,7 @@ async function listed(
 function configurationOf(flags: CheckpointsFlags): SeriesConfigurationInput {
   const { data: files, field, template, tokenizer, separator, endOfText, sequence, microBatch } = flags;
   const { accumulate, measure, weightDecay, optimizerState, direction, directional, dtype, seed } = flags;
-  const { parameterDtype, recompute } = flags;
+  const { parameterDtype, recompute, device } = flags;
   const { tolerance, method } = flags;
   const unescaped = (text?: string) => text?.replaceAll("\\n", "\n").replaceAll("\\t", "\t");
   const text = {
@@ -197,7 +201,7 @@ function configurationOf(flags: CheckpointsFlags): SeriesConfigurationInput {
         documents: flags.apart ? "apart" : undefined,
       },
       ...{ accumulate, measure, weightDecay, optimizerState, direction, directional, dtype, seed },
-      ...{ parameterDtype, recompute },
+      ...{ parameterDtype, recompute, device },
       optimizer: optimizerOf(flags),
       parts: [...(flags.perBlock ? ["blocks"] : []), ...(flags.perKind ? ["kinds"] : [])],
       hessian: flags.hessian ? {} : undefined,

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { type Diagnosis, diagnose } from "../../native/diagnose.js";
+import type { NativeCuda } from "../../native/surface.js";
 import { exitCodes } from "../failure.js";
 import { type CommonOptions, jsonOption } from "../options.js";
 import { print, short, table } from "../output.js";
@@ -24,6 +25,12 @@ const bfloat16 = {
   emulated: "emulated: slower than float32",
 };
 
+function describeCuda({ built, driver, problem }: NativeCuda, inLibtorch: boolean): string {
+  if (!built) return `not in this addon${inLibtorch ? ", though libtorch has it" : ""}`;
+  const of = driver ? `driver for CUDA ${driver}` : "no driver";
+  return problem ? `built in, no device: ${problem} (${of})` : `built in, ${of}`;
+}
+
 function describe(diagnosis: Diagnosis): string[] {
   const { libtorch, native: info, cpu } = diagnosis;
   const rows: [string, string][] = [
@@ -46,10 +53,14 @@ function describe(diagnosis: Diagnosis): string[] {
       ["CPU capability", info.cpuCapability],
       ["flash attention", info.flashAttention ? "yes" : "no"],
       ["bfloat16", bfloat16[info.bfloat16]],
-      [
-        "CUDA",
-        info.cuda.built ? info.cuda.devices.join(", ") || "built in, no device" : "not in this libtorch",
-      ],
+      ["CUDA", describeCuda(info.cuda, libtorch?.cuda ?? false)],
+      ...info.cuda.devices.map(
+        ({ name, memory, capability }, index) =>
+          [
+            `cuda:${index}`,
+            `${name}, ${(memory / 2 ** 30).toFixed(1)} GiB, compute capability ${capability}`,
+          ] as [string, string],
+      ),
     );
   for (const { device, milliseconds, problem } of diagnosis.forwardPasses)
     rows.push([`forward pass, ${device}`, problem ?? `right, ${short(milliseconds)} ms`]);

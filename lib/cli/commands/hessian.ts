@@ -8,7 +8,7 @@ import {
   spectralDensity,
   type TraceResult,
 } from "../../measures/index.js";
-import { loadBatch, loadModel } from "../../models/index.js";
+import { type Device, loadBatch, loadModel } from "../../models/index.js";
 import type { ComputeDtype, CurvatureOperator } from "../../native/surface.js";
 import { attended } from "../measured-line.js";
 import {
@@ -35,7 +35,7 @@ interface HessianFlags extends CommonOptions {
   density?: boolean;
   out: string;
   dtype?: ComputeDtype;
-  device?: "cpu";
+  device?: Device;
 }
 
 export function hessianCommand(): Command {

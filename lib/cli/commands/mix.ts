@@ -1,8 +1,9 @@
 import path from "node:path";
 import { Command } from "commander";
 import { type MixEvent, type MixResult, measureMix, readMix } from "../../experiments/index.js";
+import type { Device } from "../../models/index.js";
 import { attended } from "../measured-line.js";
-import { type CommonOptions, dtypeOption, integer, jsonOption } from "../options.js";
+import { type CommonOptions, deviceOption, dtypeOption, integer, jsonOption } from "../options.js";
 import { print, short, strings } from "../output.js";
 import type { Progress } from "../progress.js";
 
@@ -13,6 +14,7 @@ interface MixFlags extends CommonOptions {
   seed?: number;
   steps?: number;
   dtype?: string;
+  device?: Device;
   train?: boolean;
   fresh?: boolean;
 }
@@ -31,6 +33,7 @@ export function mixCommand(): Command {
     .option("--steps <n>", "steps of that training", integer(1))
     .option("--seed <n>", "of the order of sequences", integer(0))
     .addOption(dtypeOption())
+    .addOption(deviceOption())
     .option("--fresh", "remove what is in the directory and start again")
     .addOption(jsonOption())
     .addHelpText(
@@ -66,7 +69,7 @@ async function runMix(file: string, flags: MixFlags): Promise<void> {
 }
 
 /** Flags take the place of what stands in the file; what is no object there is complained about later. */
-function override(input: unknown, { repeats, accumulate, seed, steps, dtype }: MixFlags): unknown {
+function override(input: unknown, { repeats, accumulate, seed, steps, dtype, device }: MixFlags): unknown {
   if (typeof input !== "object" || input === null) return input;
   const { train } = input as { train?: object };
   const given = {
@@ -74,6 +77,7 @@ function override(input: unknown, { repeats, accumulate, seed, steps, dtype }: M
     accumulate,
     seed,
     dtype,
+    device,
     ...(steps === undefined ? {} : { train: { ...train, steps } }),
   };
   return { ...input, ...JSON.parse(JSON.stringify(given)) };

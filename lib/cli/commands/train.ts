@@ -10,7 +10,8 @@ import {
   type TrainResult,
   train,
 } from "../../experiments/index.js";
-import { type CommonOptions, dtypeOption, integer, jsonOption, positive } from "../options.js";
+import type { Device } from "../../models/index.js";
+import { type CommonOptions, deviceOption, dtypeOption, integer, jsonOption, positive } from "../options.js";
 import { print, short, strings, table } from "../output.js";
 import { type Progress, showProgress } from "../progress.js";
 import { interruption } from "../signals.js";
@@ -25,6 +26,7 @@ interface TrainFlags extends CommonOptions {
   files?: string[];
   seed?: number;
   dtype?: string;
+  device?: Device;
   fresh?: boolean;
 }
 
@@ -41,6 +43,7 @@ export function trainCommand(): Command {
     .option("--files <path...>", "the data's files or folders, in place of those in the configuration")
     .option("--seed <n>", "of initial weights and data order", integer(0))
     .addOption(dtypeOption())
+    .addOption(deviceOption())
     .option("--fresh", "remove a run that is in the directory and start again")
     .addOption(jsonOption())
     .addHelpText(
@@ -81,7 +84,7 @@ async function runTrain(file: string, flags: TrainFlags): Promise<void> {
 /** Flags take the place of what stands in the file; what is no object there is complained about later. */
 function override(
   input: unknown,
-  { steps, every, hessianEvery, learningRate, batchSize, files, seed, dtype }: TrainFlags,
+  { steps, every, hessianEvery, learningRate, batchSize, files, seed, dtype, device }: TrainFlags,
 ): unknown {
   if (typeof input !== "object" || input === null) return input;
   const section = (name: string) => (input as Record<string, unknown>)[name];
@@ -91,6 +94,7 @@ function override(
     ...(steps === undefined ? {} : { steps }),
     ...(seed === undefined ? {} : { seed }),
     ...(dtype === undefined ? {} : { dtype }),
+    ...(device === undefined ? {} : { device }),
     ...(learningRate === undefined ? {} : within("optimizer", { learningRate })),
     ...(batchSize === undefined ? {} : within("batch", { size: batchSize })),
     // What stands in the file is relative to it, a flag to where the command runs.

@@ -26,7 +26,7 @@ CurvatureResult Curvature::product(const ParameterVector& vector, const Cancella
   result.version = model_->version();
   auto leaves = curvature::leaves_of(weights);
   const double scale = 1 / model_->architecture().normalizer(*batch_);
-  for_each_micro_batch(*batch_, {options_.micro_batch, cancel}, [&](const Batch& part) {
+  for_each_micro_batch(*batch_->on(model_->device()), {options_.micro_batch, cancel}, [&](const Batch& part) {
     auto linearization = std::move(kept_);
     if (!linearization)
       linearization = std::make_unique<Linearization>(model_->architecture(), weights, part, scale, options_.kind, cancel);

@@ -44,7 +44,7 @@ double Linearization::add_product(const ParameterVector& vector, std::vector<at:
   double slope = 0;
   {
     const at::NoGradGuard closed_form;
-    slope = scale_ * architecture_.head_tangent(view, features_, tangent.detach(), batch_, head, cancel);
+    slope = scale_ * architecture_.head_tangent(view, features_, tangent.detach(), batch_, head, cancel).item<double>();
   }
   cancel.check();
   torch::autograd::backward({tangent}, {head.features});

@@ -11,6 +11,7 @@
 #include <numbers>
 
 #include "chunks.hpp"
+#include "device.hpp"
 
 namespace critical_sharpness::kernels {
 namespace {
@@ -163,6 +164,7 @@ void run_products(const at::Tensor& out, const at::Tensor& a, const at::Tensor& 
 }  // namespace
 
 ActivationDerivatives activation_derivatives(const at::Tensor& x, Activation kind) {
+  CS_ON_CUDA(x, activation_derivatives(x, kind));
   ActivationDerivatives made{at::empty_like(x), at::empty_like(x), at::empty_like(x)};
   prepare(x, made, kind);
   if (x.scalar_type() == at::kDouble) run<double>(x, made, kind);
@@ -171,6 +173,7 @@ ActivationDerivatives activation_derivatives(const at::Tensor& x, Activation kin
 }
 
 at::Tensor sum_of_products(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, const at::Tensor& d) {
+  CS_ON_CUDA(a, sum_of_products(a, b, c, d));
   at::Tensor out = at::empty_like(a);
   if (a.scalar_type() == at::kDouble) run_products<double>(out, a, b, c, d);
   else run_products<float>(out, a, b, c, d);

@@ -1,5 +1,7 @@
 #include <cmath>
 
+#include "delta_loops.hpp"
+#include "device.hpp"
 #include "operands.hpp"
 #include "optimize.hpp"
 
@@ -15,8 +17,7 @@ struct Constants {
         epsilon(static_cast<T>(c.epsilon)),
         ratio(static_cast<T>(learning_rate_ratio)),
         decay(static_cast<T>(weight_decay)) {}
-  Constants(const AdamWConstants& c, const GroupConstants& groups, size_t parameter)
-      : Constants(c, groups.learning_rate_ratio[parameter], groups.weight_decay[parameter]) {}
+  explicit Constants(const AdamWDelta& d) : Constants(d.constants, d.learning_rate_ratio, d.weight_decay) {}
 };
 
 template <class T>
@@ -64,44 +65,44 @@ CS_ADAMW_LOOPS(double)
 
 }  // namespace
 
-void adamw_accumulate(const at::Tensor& m, const at::Tensor& v, const at::Tensor& gradient, double beta1, double beta2) {
-  with_element_type({m}, [&](auto type) {
-    using T = decltype(type);
-    for_each_chunk(chunks_of(TensorList{m}), [&](const Chunk& c, size_t) {
-      accumulate_loop(write<T>(m, c), write<T>(v, c), read<T>(gradient, c), beta1, beta2, c.length);
-    });
-  });
-}
-
-void adamw_direction(void* out, const at::Tensor& weight, const at::Tensor& m, const at::Tensor& v,
-                     const AdamWConstants& constants, const Part& part) {
-  with_element_type({m}, [&](auto type) {
-    using T = decltype(type);
-    ChunkBuffer buffer;
-    direct_loop(static_cast<T*>(out), read_wide<T>(weight, part.start, part.length, buffer),
-                m.const_data_ptr<T>() + part.start, v.const_data_ptr<T>() + part.start,
-                Constants<T>(constants, part.learning_rate_ratio, part.weight_decay), part.length);
-  });
-}
-
-void adamw_step(const TensorList& weights, const TensorList& m, const TensorList& v, const AdamWConstants& constants,
-                const GroupConstants& groups, double learning_rate) {
+void adamw_accumulate(const TensorList& m, const TensorList& v, const TensorList& gradients, double beta1, double beta2) {
+  if (m.empty()) return;
+  CS_ON_CUDA(m.front(), adamw_accumulate(m, v, gradients, beta1, beta2));
   with_element_type(m, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(weights), [&](const Chunk& c, size_t) {
-      step_loop(write<T>(weights[c.tensor], c), read<T>(m[c.tensor], c), read<T>(v[c.tensor], c),
-                Constants<T>(constants, groups, c.tensor), static_cast<T>(learning_rate), c.length);
+    for_each_chunk(chunks_of(m), [&](const Chunk& c, size_t) {
+      accumulate_loop(write<T>(m[c.tensor], c), write<T>(v[c.tensor], c), read<T>(gradients[c.tensor], c), beta1, beta2,
+                      c.length);
     });
+  });
+}
+
+void make_chunk(void* out, const AdamWDelta& delta, int64_t start, int64_t length) {
+  with_element_type({delta.m}, [&](auto type) {
+    using T = decltype(type);
+    ChunkBuffer buffer;
+    direct_loop(static_cast<T*>(out), read_wide<T>(delta.weight, start, length, buffer), delta.m.const_data_ptr<T>() + start,
+                delta.v.const_data_ptr<T>() + start, Constants<T>(delta), length);
+  });
+}
+
+void step_chunk(const AdamWDelta& delta, double learning_rate, int64_t start, int64_t length) {
+  with_element_type({delta.m}, [&](auto type) {
+    using T = decltype(type);
+    step_loop(delta.weight.mutable_data_ptr<T>() + start, delta.m.const_data_ptr<T>() + start,
+              delta.v.const_data_ptr<T>() + start, Constants<T>(delta), static_cast<T>(learning_rate), length);
   });
 }
 
 void adamw_preconditioner(const TensorList& out, const TensorList& v, const AdamWConstants& constants,
-                          const GroupConstants& groups) {
+                          const std::vector<double>& learning_rate_ratio) {
+  if (out.empty()) return;
+  CS_ON_CUDA(out.front(), adamw_preconditioner(out, v, constants, learning_rate_ratio));
   with_element_type(v, [&](auto type) {
     using T = decltype(type);
     for_each_chunk(chunks_of(out), [&](const Chunk& c, size_t) {
-      precondition_loop(write<T>(out[c.tensor], c), read<T>(v[c.tensor], c), Constants<T>(constants, groups, c.tensor),
-                        c.length);
+      precondition_loop(write<T>(out[c.tensor], c), read<T>(v[c.tensor], c),
+                        Constants<T>(constants, learning_rate_ratio[c.tensor], 0), c.length);
     });
   });
 }

@@ -1,5 +1,6 @@
 #include "basis.hpp"
 
+#include "device.hpp"
 #include "operands.hpp"
 #include "rows.hpp"
 
@@ -23,6 +24,7 @@ CS_SIMD double dot_loop(const double* a, const double* b, int64_t n) { return do
 
 std::vector<double> subtract_and_project(const Basis& basis, const std::vector<at::Tensor>& w,
                                          const std::vector<double>& subtract, bool project) {
+  CS_ON_CUDA(w.front(), subtract_and_project(basis, w, subtract, project));
   const auto chunks = chunks_of(w);
   const size_t projected = project ? basis.size() : 0, sums = projected + 1;
   std::vector<double> partial(chunks.size() * sums, 0.0);
@@ -43,6 +45,7 @@ std::vector<double> subtract_and_project(const Basis& basis, const std::vector<a
 }
 
 void rotate(const Basis& basis, const std::vector<double>& combination, size_t kept) {
+  CS_ON_CUDA(basis.front().front(), rotate(basis, combination, kept));
   const size_t size = basis.size();
   with_element_type(basis.front(), [&](auto type) {
     using T = decltype(type);
@@ -59,6 +62,7 @@ void rotate(const Basis& basis, const std::vector<double>& combination, size_t k
 }
 
 void combine(const std::vector<at::Tensor>& out, const Basis& vectors, const std::vector<double>& coefficients) {
+  CS_ON_CUDA(out.front(), combine(out, vectors, coefficients));
   with_element_type(out, [&](auto type) {
     using T = decltype(type);
     for_each_chunk(chunks_of(out), [&](const Chunk& c, size_t) {

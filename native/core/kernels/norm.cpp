@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "device.hpp"
 #include "rows.hpp"
 
 namespace critical_sharpness::kernels {
@@ -158,6 +159,7 @@ std::vector<at::Tensor> sum_over_rows(const at::Tensor& like, int64_t count, con
 }  // namespace
 
 Normalized norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon, bool centered) {
+  CS_ON_CUDA(x, norm(x, weight, bias, epsilon, centered));
   Normalized made{at::empty_like(x), at::empty_like(x), at::empty({x.size(0)}, x.options())};
   const at::Tensor gamma = or_fill(weight, x, 1), beta = or_fill(bias, x, 0);
   with_type(x, [&](auto type) {
@@ -174,6 +176,7 @@ Normalized norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor&
 
 at::Tensor norm_gradient(const at::Tensor& gradient, const at::Tensor& normalized, const at::Tensor& scale,
                          const at::Tensor& weight, bool centered) {
+  CS_ON_CUDA(gradient, norm_gradient(gradient, normalized, scale, weight, centered));
   at::Tensor x = at::empty_like(gradient);
   const at::Tensor gamma = or_fill(weight, x, 1);
   with_type(x, [&](auto type) {
@@ -190,6 +193,7 @@ at::Tensor norm_gradient(const at::Tensor& gradient, const at::Tensor& normalize
 
 NormGradients norm_gradients(const at::Tensor& gradient, const at::Tensor& normalized, const at::Tensor& scale,
                              const at::Tensor& weight, bool centered) {
+  CS_ON_CUDA(gradient, norm_gradients(gradient, normalized, scale, weight, centered));
   const at::Tensor x = norm_gradient(gradient, normalized, scale, weight, centered);
   const auto sums = with_type(x, [&](auto type) {
     using T = decltype(type);
@@ -204,6 +208,7 @@ NormGradients norm_gradients(const at::Tensor& gradient, const at::Tensor& norma
 NormTangent norm_tangent(const at::Tensor& x_tangent, const at::Tensor& normalized, const at::Tensor& scale,
                          const at::Tensor& weight, const at::Tensor& weight_tangent, const at::Tensor& bias_tangent,
                          bool centered) {
+  CS_ON_CUDA(x_tangent, norm_tangent(x_tangent, normalized, scale, weight, weight_tangent, bias_tangent, centered));
   NormTangent made{at::empty_like(x_tangent), at::empty_like(x_tangent), at::empty_like(scale)};
   const at::Tensor gamma = or_fill(weight, x_tangent, 1), w_tangent = or_fill(weight_tangent, x_tangent, 0),
                    b_tangent = or_fill(bias_tangent, x_tangent, 0);
@@ -223,6 +228,7 @@ NormTangent norm_tangent(const at::Tensor& x_tangent, const at::Tensor& normaliz
 }
 
 NormGradients norm_second_order(const NormOperands& o) {
+  CS_ON_CUDA(o.gradient, norm_second_order(o));
   at::Tensor x = at::empty_like(o.gradient);
   const at::Tensor gamma = or_fill(o.weight, x, 1), w_tangent = or_fill(o.weight_tangent, x, 0);
   const at::Tensor tangent_gradient = or_zeros(o.tangent_gradient, o.gradient);

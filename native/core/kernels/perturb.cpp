@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "chunks.hpp"
+#include "device.hpp"
 #include "operands.hpp"
 
 namespace critical_sharpness::kernels {
@@ -50,16 +51,17 @@ void in_chunks(int64_t count, const Body& body) {
 
 }  // namespace
 
-void perturb(const at::Tensor& out, const at::Tensor& weight, const ReadDelta& delta, double learning_rate) {
+void perturb(const at::Tensor& out, const at::Tensor& weight, const Delta& delta, double learning_rate) {
   const bool rounds = out.scalar_type() == at::kBFloat16;
-  if (!delta && !rounds) {
+  if (is_zero(delta) && !rounds) {
     out.copy_(weight);
     return;
   }
+  CS_ON_CUDA(out, perturb(out, weight, delta, learning_rate));
   const auto eta = static_cast<float>(learning_rate);
   in_chunks(weight.numel(), [&](int64_t start, int64_t n) {
     ChunkBuffer buffer;
-    const void* d = delta ? delta(start, n, buffer.data) : nullptr;
+    const void* d = is_zero(delta) ? nullptr : read(delta, start, n, buffer.data);
     if (rounds) {
       const float* w = weight.const_data_ptr<float>() + start;
       if (d) perturb_bf16(bits_of(out) + start, w, static_cast<const float*>(d), eta, n);
@@ -77,15 +79,17 @@ void perturb(const at::Tensor& out, const at::Tensor& weight, const ReadDelta& d
   });
 }
 
-void negative_step(const at::Tensor& out, const ReadDelta& delta, double learning_rate) {
+void negative_step(const at::Tensor& out, const Delta& delta, double learning_rate) {
+  CS_ON_CUDA(out, negative_step(out, delta, learning_rate));
   in_chunks(out.numel(), [&](int64_t start, int64_t n) {
     ChunkBuffer buffer;
-    const auto* d = static_cast<const float*>(delta(start, n, buffer.data));
+    const auto* d = static_cast<const float*>(read(delta, start, n, buffer.data));
     step_bf16(bits_of(out) + start, d, static_cast<float>(learning_rate), n);
   });
 }
 
-void perturb_rows(const at::Tensor& rows, const at::Tensor& ids, const ReadDelta& delta, double learning_rate) {
+void perturb_rows(const at::Tensor& rows, const at::Tensor& ids, const Delta& delta, double learning_rate) {
+  CS_ON_CUDA(rows, perturb_rows(rows, ids, delta, learning_rate));
   const int64_t width = rows.size(-1), count = ids.numel();
   const int64_t* id = ids.const_data_ptr<int64_t>();
   const auto each_row = [&](auto* values, auto eta, const auto& loop) {
@@ -96,7 +100,7 @@ void perturb_rows(const at::Tensor& rows, const at::Tensor& ids, const ReadDelta
         for (int64_t start = 0; start < width; start += chunk_length) {
           const int64_t n = std::min(chunk_length, width - start);
           T* row = values + i * width + start;
-          loop(row, row, static_cast<const T*>(delta(id[i] * width + start, n, buffer.data)), eta, n);
+          loop(row, row, static_cast<const T*>(read(delta, id[i] * width + start, n, buffer.data)), eta, n);
         }
     });
   };

@@ -1,6 +1,9 @@
 #include "reduce.hpp"
 
+#include <ATen/ops/zeros.h>
+
 #include "chunks.hpp"
+#include "device.hpp"
 
 namespace critical_sharpness::kernels {
 namespace {
@@ -23,21 +26,31 @@ CS_SIMD double dot_loop(const double* a, const double* b, int64_t n) { return pa
 
 }  // namespace
 
-std::vector<double> dots(at::ScalarType dtype, const std::vector<int64_t>& lengths, const ReadNumbers& a, const ReadNumbers& b) {
+at::Tensor dots(const std::vector<Delta>& a, const std::vector<Delta>& b) {
+  std::vector<int64_t> lengths;
+  const Delta* any = nullptr;
+  for (size_t i = 0; i < a.size(); i++) {
+    const bool both = !is_zero(a[i]) && !is_zero(b[i]);
+    lengths.push_back(both ? like(a[i]).numel() : 0);
+    if (both) any = &a[i];
+  }
+  at::Tensor sums = at::zeros({static_cast<int64_t>(a.size())}, at::kDouble);
+  if (!any) return sums;
+  CS_ON_CUDA(like(*any), dots(a, b));
   const auto chunks = chunks_of(lengths);
   std::vector<double> partial(chunks.size(), 0.0);
   const auto sum = [&](auto type) {
     using T = decltype(type);
     for_each_chunk(chunks, [&](const Chunk& c, size_t k) {
       ChunkBuffer of_a, of_b;
-      partial[k] = dot_loop(static_cast<const T*>(a(c.tensor, c.start, c.length, of_a.data)),
-                            static_cast<const T*>(b(c.tensor, c.start, c.length, of_b.data)), c.length);
+      partial[k] = dot_loop(static_cast<const T*>(read(a[c.tensor], c.start, c.length, of_a.data)),
+                            static_cast<const T*>(read(b[c.tensor], c.start, c.length, of_b.data)), c.length);
     });
   };
-  if (dtype == at::kDouble) sum(double{});
+  if (like(*any).scalar_type() == at::kDouble) sum(double{});
   else sum(float{});
-  std::vector<double> sums(lengths.size(), 0.0);
-  for (size_t k = 0; k < chunks.size(); k++) sums[chunks[k].tensor] += partial[k];
+  auto* sum_of = sums.mutable_data_ptr<double>();
+  for (size_t k = 0; k < chunks.size(); k++) sum_of[chunks[k].tensor] += partial[k];
   return sums;
 }
 

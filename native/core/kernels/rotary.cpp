@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include "device.hpp"
 #include "rows.hpp"
 
 namespace critical_sharpness::kernels {
@@ -44,6 +45,7 @@ void run(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor& sines
 }  // namespace
 
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor& sines, bool back) {
+  CS_ON_CUDA(x, rotate(x, cosines, sines, back));
   at::Tensor out = at::empty(x.sizes(), x.options());
   if (x.scalar_type() == at::kDouble) run<double>(x, cosines, sines, back, out);
   else run<float>(x, cosines, sines, back, out);

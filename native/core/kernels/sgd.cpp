@@ -1,3 +1,5 @@
+#include "delta_loops.hpp"
+#include "device.hpp"
 #include "operands.hpp"
 #include "optimize.hpp"
 
@@ -36,42 +38,46 @@ CS_SGD_LOOPS(double)
 #undef CS_SGD_LOOPS
 
 template <class T>
-Constants<T> constants(double a, double b, double learning_rate_ratio, double weight_decay) {
-  return {static_cast<T>(a), static_cast<T>(b), static_cast<T>(learning_rate_ratio), static_cast<T>(weight_decay)};
+Constants<T> constants(const SgdDelta& d) {
+  return {static_cast<T>(d.a), static_cast<T>(d.b), static_cast<T>(d.learning_rate_ratio), static_cast<T>(d.weight_decay)};
+}
+
+/// Calls body(T{}) with T the deltas' element type.
+template <class Body>
+void with_type(const SgdDelta& delta, const Body& body) {
+  if (delta.weight.scalar_type() == at::kDouble) body(double{});
+  else body(float{});
 }
 
 }  // namespace
 
-void momentum_accumulate(const at::Tensor& buffer, const at::Tensor& gradient, double momentum) {
-  with_element_type({buffer}, [&](auto type) {
+void momentum_accumulate(const TensorList& buffers, const TensorList& gradients, double momentum) {
+  if (buffers.empty()) return;
+  CS_ON_CUDA(buffers.front(), momentum_accumulate(buffers, gradients, momentum));
+  with_element_type(buffers, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(TensorList{buffer}), [&](const Chunk& c, size_t) {
-      accumulate_loop(write<T>(buffer, c), read<T>(gradient, c), static_cast<T>(momentum), c.length);
+    for_each_chunk(chunks_of(buffers), [&](const Chunk& c, size_t) {
+      accumulate_loop(write<T>(buffers[c.tensor], c), read<T>(gradients[c.tensor], c), static_cast<T>(momentum), c.length);
     });
   });
 }
 
-void sgd_direction(void* out, const at::Tensor& weight, const at::Tensor& buffer, double a, const at::Tensor& gradient,
-                   double b, const Part& part) {
-  const Chunk chunk{0, part.start, part.length, 0};
-  const auto direct = [&](auto type) {
+void make_chunk(void* out, const SgdDelta& delta, int64_t start, int64_t length) {
+  const Chunk chunk{0, start, length, 0};
+  with_type(delta, [&](auto type) {
     using T = decltype(type);
     ChunkBuffer wide;
-    direct_loop(static_cast<T*>(out), read_wide<T>(weight, part.start, part.length, wide), read<T>(buffer, chunk),
-                read<T>(gradient, chunk), constants<T>(a, b, part.learning_rate_ratio, part.weight_decay), part.length);
-  };
-  if (weight.scalar_type() == at::kDouble) direct(double{});
-  else direct(float{});
+    direct_loop(static_cast<T*>(out), read_wide<T>(delta.weight, start, length, wide), read<T>(delta.buffer, chunk),
+                read<T>(delta.gradient, chunk), constants<T>(delta), length);
+  });
 }
 
-void sgd_step(const TensorList& weights, const TensorList& buffer, double a, const TensorList& gradient, double b,
-              const GroupConstants& groups, double learning_rate) {
-  with_element_type(weights, [&](auto type) {
+void step_chunk(const SgdDelta& delta, double learning_rate, int64_t start, int64_t length) {
+  const Chunk chunk{0, start, length, 0};
+  with_type(delta, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(weights), [&](const Chunk& c, size_t) {
-      step_loop(write<T>(weights[c.tensor], c), read<T>(buffer[c.tensor], c), read<T>(gradient[c.tensor], c),
-                constants<T>(a, b, groups.learning_rate_ratio[c.tensor], groups.weight_decay[c.tensor]), static_cast<T>(learning_rate), c.length);
-    });
+    step_loop(write<T>(delta.weight, chunk), read<T>(delta.buffer, chunk), read<T>(delta.gradient, chunk),
+              constants<T>(delta), static_cast<T>(learning_rate), length);
   });
 }
 

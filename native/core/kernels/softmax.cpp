@@ -1,8 +1,11 @@
 #include "softmax.hpp"
 
+#include <ATen/ops/scalar_tensor.h>
+
 #include <vector>
 
 #include "batch.hpp"
+#include "device.hpp"
 #include "rows.hpp"
 
 namespace critical_sharpness::kernels {
@@ -64,6 +67,7 @@ void over_rows(const at::Tensor& p, const Body& body) {
 }  // namespace
 
 void softmax_tangent(const at::Tensor& p, const at::Tensor& tangent) {
+  CS_ON_CUDA(p, softmax_tangent(p, tangent));
   over_rows(p, [&](auto type, int64_t rows, int64_t width) {
     using T = decltype(type);
     const T* from = p.const_data_ptr<T>();
@@ -76,6 +80,7 @@ void softmax_tangent(const at::Tensor& p, const at::Tensor& tangent) {
 
 void softmax_backward(const at::Tensor& p, const at::Tensor& tangent, const at::Tensor& into_values,
                       const at::Tensor& into_tangent) {
+  CS_ON_CUDA(p, softmax_backward(p, tangent, into_values, into_tangent));
   over_rows(p, [&](auto type, int64_t rows, int64_t width) {
     using T = decltype(type);
     const T* from = p.const_data_ptr<T>();
@@ -86,7 +91,8 @@ void softmax_backward(const at::Tensor& p, const at::Tensor& tangent, const at::
   });
 }
 
-double cross_entropy_curvature(const at::Tensor& p, const at::Tensor& tangent, const at::Tensor& targets, double scale) {
+at::Tensor cross_entropy_curvature(const at::Tensor& p, const at::Tensor& tangent, const at::Tensor& targets, double scale) {
+  CS_ON_CUDA(p, cross_entropy_curvature(p, tangent, targets, scale));
   std::vector<double> slopes(static_cast<size_t>(p.size(0)), 0.0);
   const at::Tensor contiguous = targets.contiguous();
   const int64_t* target = contiguous.const_data_ptr<int64_t>();
@@ -107,7 +113,7 @@ double cross_entropy_curvature(const at::Tensor& p, const at::Tensor& tangent, c
   });
   double sum = 0;
   for (const double slope : slopes) sum += slope;
-  return sum;
+  return at::scalar_tensor(sum, at::kDouble);
 }
 
 }  // namespace critical_sharpness::kernels

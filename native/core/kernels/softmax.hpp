@@ -16,7 +16,7 @@ void softmax_backward(const at::Tensor& p, const at::Tensor& tangent, const at::
 /// The cross-entropy Σ −log p[target] of each row: its derivative along ż, and, scaled, the gradients of
 ///   the loss itself:      p ← scale·(p − onehot);
 ///   that derivative:      tangent ← scale·p(ż − Σpż), the Hessian's product with ż.
-/// Rows with an ignored target become zeros. Returns the sum over rows of (p − onehot)·ż, not scaled.
-double cross_entropy_curvature(const at::Tensor& p, const at::Tensor& tangent, const at::Tensor& targets, double scale);
+/// Rows with an ignored target become zeros. Returns the sum over rows of (p − onehot)·ż, not scaled, in float64.
+at::Tensor cross_entropy_curvature(const at::Tensor& p, const at::Tensor& tangent, const at::Tensor& targets, double scale);
 
 }  // namespace critical_sharpness::kernels
