@@ -1,4 +1,4 @@
-// `npm run check:cuda [-- --torch VERSION] [--architectures 90]`: whether the CUDA variant builds and passes the CPU tests on a
+// `npm run check:cuda [-- --torch VERSION] [--architectures 90] [--build-only]`: whether the CUDA variant builds and passes the CPU tests on a
 // machine without a GPU. Takes the CUDA PyTorch and nvcc from PyPI (about 3 GB, into build/cuda/), builds a copy of the sources
 // against it, runs all tests with that build, and writes bench/results/cuda-build.md.
 import { execFileSync, spawnSync } from "node:child_process";
@@ -24,6 +24,7 @@ const { values } = parseArgs({
   options: {
     torch: { type: "string", default: libtorchVersion },
     architectures: { type: "string", default: "80;90" },
+    "build-only": { type: "boolean", default: false },
   },
 });
 const folder = path.join(root, "build/cuda", values.torch);
@@ -62,6 +63,7 @@ const build = await minutes(() =>
     environment,
   ),
 );
+if (values["build-only"]) process.exit(0);
 const report = path.join(folder, "vitest.json");
 rmSync(report, { force: true });
 const testing = await minutes(() =>

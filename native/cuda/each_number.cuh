@@ -8,8 +8,9 @@ inline constexpr int64_t numbers_a_block = 4096;
 template <class Work>
 __global__ void each_number(const __grid_constant__ Table<Work> table) {
   const Chunk<Work> chunk(table, numbers_a_block);
-#pragma unroll 4
-  for (int64_t i = chunk.start + threadIdx.x; i < chunk.end; i += threads_a_block) chunk.work(i);
+  // As many turns for every block, so that the loop unrolls and loads are under way at once.
+  for (int turn = 0; turn < numbers_a_block / threads_a_block; turn++)
+    if (const int64_t i = chunk.start + turn * threads_a_block + threadIdx.x; i < chunk.end) chunk.work(i);
 }
 
 /// Calls work[k](i) on the device for every i < lengths[k].

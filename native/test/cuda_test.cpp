@@ -122,9 +122,10 @@ TEST("cuda: an optimizer's Δ, its step and its state have the bits of the CPU, 
     for (const bool adamw : {true, false}) {
       const auto deltas = [&](const Tensors& of) {
         std::vector<Delta> all;
-        for (size_t i = 0; i < of.size(); i++)
-          all.push_back(adamw ? Delta(AdamWDelta{of[i], m[i], v[i], constants, 0.5, 0.1})
-                              : Delta(SgdDelta{of[i], m[i], 0.9, some[i], 1, 2, 0.3}));
+        for (size_t i = 0; i < of.size(); i++) {
+          if (adamw) all.emplace_back(AdamWDelta{of[i], m[i], v[i], constants, 0.5, 0.1});
+          else all.emplace_back(SgdDelta{of[i], m[i], 0.9, some[i], 1, 2, 0.3});
+        }
         return all;
       };
       const Tensors d1 = copies(m), d2 = copies(m);
@@ -144,8 +145,9 @@ TEST("cuda: inner products, of each parameter and of long ones, always in the sa
     const Tensors a = many(dtype, 1), b = many(dtype, 300);
     std::vector<Delta> first, second;
     for (size_t i = 0; i < a.size(); i++) {
-      first.push_back(i == 4 ? Delta() : Delta(StoredDelta{a[i]}));
-      second.push_back(AdamWDelta{a[i], b[i], b[i].square(), constants, 1, 0});
+      if (i == 4) first.emplace_back();
+      else first.emplace_back(StoredDelta{a[i]});
+      second.emplace_back(AdamWDelta{a[i], b[i], b[i].square(), constants, 1, 0});
     }
     const at::Tensor got = cuda::dots(first, second), expected = kernels::dots(first, second);
     CHECK(got.sizes() == expected.sizes());
