@@ -77,9 +77,12 @@ function loadAddon(file: string, before: LibtorchTree | undefined): NativeAddon 
 function addonError(cause: unknown, before?: LibtorchTree): CriticalSharpnessError {
   const said = (cause as Error).message.split("\n")[0];
   const reinstall = "Run `npm install critical-sharpness` to install it again";
+  const cuda = /libc10_cuda|libcudart/.test(said ?? "")
+    ? "It was built with CUDA: choose the CUDA build of libtorch that it was built for, with CRITICAL_SHARPNESS_LIBTORCH or LIBTORCH_USE_PYTORCH=1"
+    : undefined;
   const remedy = before
     ? `Another module of this process has loaded the libtorch in "${before.root}", which does not fit it. ${before.remedy}`
-    : (hostProblem() ?? (isCheckout ? "In a source checkout run `npm run build`" : reinstall));
+    : (cuda ?? hostProblem() ?? (isCheckout ? "In a source checkout run `npm run build`" : reinstall));
   return new CriticalSharpnessError(
     "ERR_ADDON_LOAD",
     `Expected a built addon for ${process.platform}-${process.arch} but none could be loaded: ${said}. ${remedy}`,

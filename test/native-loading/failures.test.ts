@@ -5,7 +5,16 @@ import { hostProblem } from "../../lib/native/host.js";
 import { libtorchVersion, platformOf } from "../../lib/native/libtorch-release.js";
 import { remedyFor } from "../../lib/native/load-library.js";
 import { platformPackage } from "../../lib/native/paths.js";
-import { compile, installed, libtorch, linkedTree, loading, moduleIn, run } from "./installed.js";
+import {
+  builtWithCuda,
+  compile,
+  installed,
+  libtorch,
+  linkedTree,
+  loading,
+  moduleIn,
+  run,
+} from "./installed.js";
 import { folder, tree } from "./support.js";
 
 // Each way in which a user's installation can fail, forced in a process of its own, and the whole message read.
@@ -99,8 +108,10 @@ describe.runIf(supported && process.platform === "linux")("an installation that 
   const header = readFileSync(path.join(libtorch, "lib/libc10.so"));
   const arm = Buffer.from(header);
   arm.writeUInt16LE(183, 18);
+  // Of its table of sections, which not every tool leaves at the very end.
+  const end = Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60);
   it.each([
-    ["ends early", header.subarray(0, 100_000), `it ends after 100000 of ${header.length} bytes`],
+    ["ends early", header.subarray(0, 100_000), `it ends after 100000 of ${end} bytes`],
     ["is for another processor", arm, "it is for arm64, not x64"],
     ["is none", Buffer.from("version https://git-lfs.github.com/spec/v1\n"), "it is no shared library"],
   ])("a library %s", (_, bytes, problem) => {
@@ -155,7 +166,7 @@ describe.runIf(supported && process.platform === "linux")("an installation that 
       // 0x1000: it stays loaded, though it is no addon.
       `try { process.dlopen({ exports: {} }, ${JSON.stringify(file)}, 0x1002) } catch {}`;
 
-    it("of the same version: it is used, and computes", () => {
+    it.skipIf(builtWithCuda)("of the same version: it is used, and computes", () => {
       const other = tree(libtorchVersion);
       const { printed } = run(loading(root, open(path.join(libtorch, "lib/libtorch_cpu.so"))), {
         CRITICAL_SHARPNESS_LIBTORCH: other,
@@ -206,7 +217,7 @@ describe.runIf(supported && process.platform === "linux")("an installation that 
         /a child process that tried ended with 1 and said: .*libtorch_cuda\.so" but the system says: .*undefined symbol/,
       );
     });
-    it("that succeeds", () => {
+    it.skipIf(builtWithCuda)("that succeeds", () => {
       expect(run(loading(root), cuda("int works;")).printed).toMatchObject({ libtorchVersion });
     });
   });

@@ -10,6 +10,8 @@ const checkout = path.resolve(import.meta.dirname, "../..");
 
 /** The libtorch that the tests run on. */
 export const libtorch = readBuildNote()?.root as string;
+/** Whether the addon was built with CUDA: it does not run on a CPU libtorch then. */
+export const builtWithCuda = readBuildNote()?.cuda ?? false;
 
 /** A folder with this package in node_modules as npm installs it, without the package that brings libtorch. */
 export function installed(version = "1.0.0"): string {

@@ -86,6 +86,7 @@ const models: Subject = {
         version: () => model.version,
         dtype: () => model.dtype,
         parameterDtype: () => model.parameterDtype,
+        device: () => model.device,
         loss: () => model.loss(batch),
         gradient: () => model.gradient(batch),
         digest: () => model.digest(),
