@@ -27,15 +27,15 @@ function operations({ n_embd, n_layer, vocab_size }, rows, sequence) {
 }
 
 async function perturbedPasses(config, rate) {
-  using model = await createModel(config, { seed: 1, dtype, device });
+  const model = await createModel(config, { seed: 1, dtype, device });
   const rows = [];
   for (const sequences of onGpu ? [16, 32, 64] : [2]) {
     const { batch } = tokenBatch(config, sequences);
     const { gradient } = await model.gradient(batch, { microBatch: 8 });
-    using optimizer = new AdamW(model, adamw);
+    const optimizer = new AdamW(model, adamw);
     await optimizer.accumulate(gradient);
-    using stored = await optimizer.direction();
-    using made = await optimizer.direction({ stored: false });
+    const stored = await optimizer.direction();
+    const made = await optimizer.direction({ stored: false });
     const moved = (direction) => () => model.loss(batch, { perturbation: { direction, learningRate: 1e-4 } });
     const calls = { plain: () => model.loss(batch), stored: moved(stored), made: moved(made) };
     const times = await inTurns(calls, { rounds, warmup: 3 });
@@ -61,9 +61,9 @@ async function perturbedPasses(config, rate) {
       measured: figure(share),
       detail: `of ${figure(rate / 1e12)} TFLOP/s, PyTorch's product of 8192 × 8192 matrices in ${dtype}`,
     });
-    gradient.dispose();
-    batch.dispose();
+    for (const thing of [made, stored, optimizer, gradient, batch]) thing.dispose();
   }
+  model.dispose();
   return rows;
 }
 
@@ -95,8 +95,9 @@ async function ourStep(model, optimizer, batch) {
 async function againstPyTorch(size, sequences, count, folder, body) {
   const config = gpt(size);
   const directory = path.join(folder, `${size.replace(" ", "")}-${sequences}`);
-  using first = await createModel(config, { seed: 1 });
+  const first = await createModel(config, { seed: 1 });
   await first.save(directory);
+  first.dispose();
   const file = path.join(directory, "batches.safetensors");
   const batches = await makeBatches(config, sequences, count, file);
   const { threads } = await native().info();
@@ -108,9 +109,12 @@ async function againstPyTorch(size, sequences, count, folder, body) {
     JSON.stringify({ ...settings, device, dtype }),
   ]);
   try {
-    using model = await loadModel(directory, { dtype, device });
-    using optimizer = new AdamW(model, adamw);
-    return await body({ config, model, optimizer, batches, peer });
+    const model = await loadModel(directory, { dtype, device });
+    const optimizer = new AdamW(model, adamw);
+    const result = await body({ config, model, optimizer, batches, peer });
+    optimizer.dispose();
+    model.dispose();
+    return result;
   } finally {
     peer.stop();
     for (const batch of batches) batch.dispose();
@@ -161,8 +165,9 @@ const measuring = (size, sequences, folder) =>
         await optimizer.accumulate(gradient);
         let result;
         const time = await seconds(async () => {
-          using direction = await optimizer.direction();
+          const direction = await optimizer.direction();
           result = await meter.measure({ model, batch, direction, gradient });
+          direction.dispose();
         });
         await optimizer.step();
         gradient.gradient.dispose();

@@ -67,12 +67,12 @@ class Watched final : public Architecture {
   at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
     return inner_->features(view, batch, cancel);
   }
-  double head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
-              const Cancellation& cancel) const override {
+  at::Tensor head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
+                  const Cancellation& cancel) const override {
     return inner_->head(view, features, batch, gradient, cancel);
   }
-  double head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent, const Batch& batch,
-                      HeadCurvature& curvature, const Cancellation& cancel) const override {
+  at::Tensor head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent, const Batch& batch,
+                          HeadCurvature& curvature, const Cancellation& cancel) const override {
     return inner_->head_tangent(view, features, tangent, batch, curvature, cancel);
   }
 
