@@ -1,5 +1,12 @@
 import * as z from "zod";
-import { deviceSchema, dtypeSchema, optimizerSchema, searchKeys, section, seedSchema } from "./configuration-schema.js";
+import {
+  deviceSchema,
+  dtypeSchema,
+  optimizerSchema,
+  searchKeys,
+  section,
+  seedSchema,
+} from "./configuration-schema.js";
 
 /** What every measurement with frozen weights takes: what makes Δ, and how the line along it is searched. */
 export const frozenKeys = {
