@@ -21,7 +21,7 @@ export async function writeMixReport(directory: string): Promise<Report> {
 function mixPage(mix: MixRecords, figures: readonly PageFigure[]): string {
   const { recommendation, verdict, configuration } = mix;
   return page({
-    title: `How much ${configuration.vary} the mix needs`,
+    title: `How much of "${configuration.vary}" the mix needs`,
     lead: [recommendation.sentence, ...(verdict ? [verdict.sentence] : [])].join(" "),
     figures,
     tables: [
