@@ -168,13 +168,16 @@ function growth(networks, cost) {
   return mean(x.map((v, i) => (v - mx) * ((y[i] ?? 0) - my))) / mean(x.map((v) => (v - mx) ** 2));
 }
 
+/** Where a peak was within what was there before, no power of the parameters describes it. */
+const exponent = (p) => (Number.isFinite(p) ? figure(p) : "–");
+
 function tables(networks) {
   const label = (n) => `${n.kind} of ${figure(n.parameters / 1e6)} M`;
   const grown = (cost) =>
     ["GPT", "MLP"].flatMap((kind) => {
       const same = networks.filter((n) => n.kind === kind);
       if (same.length < 2) return [];
-      return [[`${kind}: grows like parameters^`, ...names.map((name) => figure(growth(same, cost(name))))]];
+      return [[`${kind}: grows like parameters^`, ...names.map((name) => exponent(growth(same, cost(name))))]];
     });
   const head = ["network", ...names.map((name) => columns[name])];
   return [
