@@ -177,7 +177,9 @@ function tables(networks) {
     ["GPT", "MLP"].flatMap((kind) => {
       const same = networks.filter((n) => n.kind === kind);
       if (same.length < 2) return [];
-      return [[`${kind}: grows like parameters^`, ...names.map((name) => exponent(growth(same, cost(name))))]];
+      return [
+        [`${kind}: grows like parameters^`, ...names.map((name) => exponent(growth(same, cost(name))))],
+      ];
     });
   const head = ["network", ...names.map((name) => columns[name])];
   return [
