@@ -85,8 +85,10 @@ function torchFolder() {
 
 /** Tracked files as they are now, and what they need: a build of its own, which leaves the checkout's alone. */
 function copySources() {
+  // A second configuration of the linter would be one too many.
   for (const name of execFileSync("git", ["ls-files"], { cwd: root, encoding: "utf8" }).trim().split("\n"))
-    if (existsSync(path.join(root, name))) cpSync(path.join(root, name), path.join(checkout, name));
+    if (name !== "biome.json" && existsSync(path.join(root, name)))
+      cpSync(path.join(root, name), path.join(checkout, name));
   rmSync(path.join(checkout, "dist"), { recursive: true, force: true });
   cpSync(path.join(root, "dist"), path.join(checkout, "dist"), { recursive: true });
   const modules = path.join(checkout, "node_modules");
