@@ -40,7 +40,7 @@ for (const name of closure([...forBuilding, ...dependencies(root)])) {
   const from = path.join("node_modules", name);
   cpSync(path.join(root, from), path.join(top, from), {
     recursive: true,
-    filter: (source) => !/\.(d\.[cm]?ts|map|md)$|[\\/](test|tests|docs|locales|v3|src)$/.test(source),
+    filter: (source) => !/\.([cm]?ts|map|md)$/.test(source),
   });
 }
 const node = path.join(top, "bin/node");
