@@ -4,13 +4,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { AdamW, createModel, loadModel, SharpnessMeter } from "../dist/index.js";
+import { AdamW, createModel, loadModel } from "../dist/index.js";
 import { writeSafetensors } from "../dist/models/safetensors-writer.js";
 import { native } from "../dist/native/load.js";
 import { startPeer } from "./peers/python.mjs";
+import { measurementsBeside, ourStep } from "./shared/beside-peer.mjs";
 import { gpt, tokenBatch } from "./shared/models.mjs";
 import { bytes, figure, spread, writeResults } from "./shared/results.mjs";
-import { inTurns, mean, median, ratio, seconds } from "./shared/timing.mjs";
+import { inTurns, mean, median, ratio } from "./shared/timing.mjs";
 
 const device = process.env.CRITICAL_SHARPNESS_DEVICE || "cuda:0";
 const onGpu = device !== "cpu";
@@ -84,13 +85,6 @@ async function makeBatches(config, sequences, count, file) {
   return made.map(({ batch }) => batch);
 }
 
-async function ourStep(model, optimizer, batch) {
-  const gradient = await model.gradient(batch);
-  await optimizer.accumulate(gradient);
-  await optimizer.step();
-  gradient.gradient.dispose();
-}
-
 /** What both sides need to train a model of a size: its directory, batches, and PyTorch beside it. */
 async function againstPyTorch(size, sequences, count, folder, body) {
   const config = gpt(size);
@@ -153,32 +147,8 @@ const measuring = (size, sequences, folder) =>
     trained + cold + rounds,
     folder,
     async ({ model, optimizer, batches, peer }) => {
-      const meter = new SharpnessMeter({ initialLearningRate });
-      const found = { ours: [], theirs: [], passes: [], theirPasses: [], apart: [] };
-      for (let i = 0; i < trained; i++) {
-        await ourStep(model, optimizer, batches[i]);
-        await peer.ask({ command: "step", batch: i });
-      }
-      for (let i = 0; i < cold + rounds; i++) {
-        const batch = batches[trained + i];
-        const gradient = await model.gradient(batch);
-        await optimizer.accumulate(gradient);
-        let result;
-        const time = await seconds(async () => {
-          const direction = await optimizer.direction();
-          result = await meter.measure({ model, batch, direction, gradient });
-          direction.dispose();
-        });
-        await optimizer.step();
-        gradient.gradient.dispose();
-        const answer = await peer.ask({ command: "measure", batch: trained + i });
-        if (i < cold) continue;
-        found.ours.push(time);
-        found.theirs.push(answer.seconds);
-        found.passes.push(result.forwardPasses);
-        found.theirPasses.push(answer.passes);
-        found.apart.push(result.criticalLearningRate / answer.eta);
-      }
+      const how = { model, optimizer, batches, trained, cold, initialLearningRate };
+      const found = await measurementsBeside(peer, how);
       const whole = mean(found.ours) / mean(found.theirs);
       return {
         what: `a whole warm measurement of λc / PyTorch transcription of the paper's procedure, GPT-2 of ${size}`,

@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { AdamW, Batch, createModel, loadModel, SharpnessMeter } from "../dist/index.js";
+import { AdamW, Batch, createModel, loadModel } from "../dist/index.js";
 import { writeSafetensors } from "../dist/models/safetensors-writer.js";
 import { native } from "../dist/native/load.js";
 import { startPeer } from "./peers/python.mjs";
+import { measurementsBeside, ourStep } from "./shared/beside-peer.mjs";
 import { gpt, textBatches } from "./shared/models.mjs";
 import { figure, spread, writeResults } from "./shared/results.mjs";
-import { inTurns, mean, median, quantile, ratio, seconds } from "./shared/timing.mjs";
+import { inTurns, mean, median, quantile, ratio } from "./shared/timing.mjs";
 
 const settings = { learningRate: 3e-4, betas: [0.9, 0.95], weightDecay: 0.1, initialLearningRate: 1e-2 };
 /** Steps before the first measurement: in the first dozens ηc jumps tenfold from step to step, whoever looks for it. */
@@ -76,13 +77,6 @@ async function makeBatches(config, file, count) {
   return made.map((data) => Batch.tokens(data));
 }
 
-async function ourStep(model, optimizer, batch) {
-  const gradient = await model.gradient(batch);
-  await optimizer.accumulate(gradient);
-  await optimizer.step();
-  gradient.gradient.dispose();
-}
-
 async function steps(size, directory, batches, peers, rounds) {
   const model = await loadModel(directory);
   const optimizer = new AdamW(model, settingsOf());
@@ -113,35 +107,9 @@ async function steps(size, directory, batches, peers, rounds) {
 async function measurements(size, directory, batches, peer, rounds) {
   const model = await loadModel(directory);
   const optimizer = new AdamW(model, settingsOf());
-  const meter = new SharpnessMeter({ initialLearningRate: settings.initialLearningRate });
-  const ours = [];
-  const theirs = [];
-  const apart = [];
-  const passes = { ours: [], theirs: [] };
-  for (let i = 0; i < trained; i++) {
-    await ourStep(model, optimizer, batches[i]);
-    await peer.ask({ command: "step", batch: i });
-  }
-  for (let i = 0; i < cold + rounds; i++) {
-    const batch = batches[trained + i];
-    const gradient = await model.gradient(batch);
-    await optimizer.accumulate(gradient);
-    let result;
-    const time = await seconds(async () => {
-      const direction = await optimizer.direction();
-      result = await meter.measure({ model, batch, direction, gradient });
-      direction.dispose();
-    });
-    await optimizer.step();
-    gradient.gradient.dispose();
-    const answer = await peer.ask({ command: "measure", batch: trained + i });
-    if (i < cold) continue;
-    ours.push(time);
-    theirs.push(answer.seconds);
-    passes.ours.push(result.forwardPasses);
-    passes.theirs.push(answer.passes);
-    apart.push(result.criticalLearningRate / answer.eta);
-  }
+  const { initialLearningRate } = settings;
+  const how = { model, optimizer, batches, trained, cold, initialLearningRate };
+  const { ours, theirs, passes, theirPasses, apart } = await measurementsBeside(peer, how);
   optimizer.dispose();
   model.dispose();
   const ratios = ours.map((t, i) => t / theirs[i]);
@@ -152,7 +120,7 @@ async function measurements(size, directory, batches, peer, rounds) {
       bar: "≤ 0.5",
       measured: `${figure(whole)} in all (${figure(quantile(ratios, 0.25))}–${figure(quantile(ratios, 0.75))} each)`,
       met: whole <= 0.5,
-      detail: `Δ and search at ε = 1/16, ${rounds} training steps with AdamW on real text after ${trained + cold}: ${figure(mean(ours) * 1000)} ms and ${figure(mean(passes.ours))} passes against ${figure(mean(theirs) * 1000)} ms and ${figure(mean(passes.theirs))}; ηc apart by a factor of ${figure(median(apart))} in the median`,
+      detail: `Δ and search at ε = 1/16, ${rounds} training steps with AdamW on real text after ${trained + cold}: ${figure(mean(ours) * 1000)} ms and ${figure(mean(passes))} passes against ${figure(mean(theirs) * 1000)} ms and ${figure(mean(theirPasses))}; ηc apart by a factor of ${figure(median(apart))} in the median`,
     },
   ];
 }
