@@ -1,24 +1,12 @@
 // One step of the protocol for checkpoints on a model of 1.5 billion parameters, in float32: AdamW's moments from one batch, then
 // λc along Δ of the next. Needs 21 GB of memory and `npm run build`.
 import { Batch, createModel, frozenSharpness } from "../dist/index.js";
+import { olmo2 } from "./shared/models.mjs";
 import { peak } from "./shared/peak.mjs";
 import { figure, writeResults } from "./shared/results.mjs";
 
 /** That of OLMo-2 1B. */
-const config = {
-  model_type: "olmo2",
-  vocab_size: 100352,
-  hidden_size: 2048,
-  intermediate_size: 8192,
-  num_hidden_layers: 16,
-  num_attention_heads: 16,
-  num_key_value_heads: 16,
-  max_position_embeddings: 4096,
-  rms_norm_eps: 1e-6,
-  rope_theta: 500000,
-  initializer_range: 0.02,
-  tie_word_embeddings: false,
-};
+const config = olmo2({ vocab_size: 100352, num_hidden_layers: 16, tie_word_embeddings: false });
 const sequence = 64;
 
 function randomBatch(seed) {

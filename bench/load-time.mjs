@@ -6,23 +6,12 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Batch, createModel, loadModel } from "../dist/index.js";
+import { olmo2 } from "./shared/models.mjs";
 import { figure, spread, writeResults } from "./shared/results.mjs";
 import { inTurns, ratio } from "./shared/timing.mjs";
 
-const config = {
-  model_type: "olmo2",
-  vocab_size: 50304,
-  hidden_size: 2048,
-  intermediate_size: 8192,
-  num_hidden_layers: 10,
-  num_attention_heads: 16,
-  num_key_value_heads: 16,
-  max_position_embeddings: 4096,
-  rms_norm_eps: 1e-6,
-  rope_theta: 500000,
-  initializer_range: 0.02,
-  tie_word_embeddings: true, // so that the loss of one token reads the embedding too
-};
+// Tied, so that the loss of one token reads the embedding too.
+const config = olmo2({ vocab_size: 50304, num_hidden_layers: 10, tie_word_embeddings: true });
 
 /** Loads, then reads every weight once: here by the loss of one token, there by sums. Prints both times. */
 const python = `

@@ -45,3 +45,17 @@ export async function textBatches({ n_positions }, rows, count) {
   for (let step = 1; step <= count; step++) made.push(await batches.training(step));
   return made;
 }
+
+/** The layers of OLMo-2 1B; vocabulary and depth are the caller's. */
+export const olmo2 = (own) => ({
+  model_type: "olmo2",
+  hidden_size: 2048,
+  intermediate_size: 8192,
+  num_attention_heads: 16,
+  num_key_value_heads: 16,
+  max_position_embeddings: 4096,
+  rms_norm_eps: 1e-6,
+  rope_theta: 500000,
+  initializer_range: 0.02,
+  ...own,
+});
