@@ -46,7 +46,7 @@ export function measurementRows({ configuration, steps }: RunRecords): Row[] {
   const measured = steps.flatMap(({ measurement }) => (measurement ? [measurement] : []));
   if (measured.length === 0) return [];
   const passes = measured.map(({ forwardPasses }) => forwardPasses);
-  const certified = measured.filter(({ firstCrossing }) => firstCrossing === "certified").length;
+  const certified = measured.filter(({ firstCrossing }) => firstCrossing !== "bracketed").length;
   const time = measured.reduce((sum, { seconds }) => sum + seconds, 0);
   const all = steps.reduce((sum, { seconds }) => sum + seconds, time);
   const { measure } = configuration;
