@@ -116,6 +116,26 @@ export class Direction extends Owner<NativeVector> {
     return this.handle.norm();
   }
 
+  /**
+   * The name of the first parameter whose part has a NaN or an infinity, null where every number is finite. It reads all
+   * numbers once: whoever has a dot product or a norm that is finite needs not ask.
+   */
+  async nonFiniteParameter(): Promise<string | null> {
+    if (Number.isFinite(await this.norm())) return null;
+    for (const [index, { name, size }] of this.parameters.entries()) {
+      if (!this.handle.has(index)) continue;
+      const part = this.handle.mask(this.parameters.map((_, i) => i === index));
+      try {
+        // The square of a float64 may overflow though the number is finite: then each is looked at.
+        if (Number.isFinite(await part.norm())) continue;
+        if (this.dtype === "float32" || !(await finite(part, index, 8 * size))) return name;
+      } finally {
+        part.dispose();
+      }
+    }
+    return null;
+  }
+
   // What follows makes a stored direction of stored ones; another is rejected with `ERR_DIRECTION_NOT_STORED`: `store` it first.
 
   /** A new direction, k times this one. */
@@ -163,6 +183,15 @@ export class Direction extends Owner<NativeVector> {
   private like(handle: NativeVector): Direction {
     return new Direction(handle, this.parameters, this.dtype);
   }
+}
+
+const chunkBytes = 4 << 20;
+
+/** Whether all of a parameter's numbers, float64 in `length` bytes, are finite. */
+async function finite(vector: NativeVector, index: number, length: number): Promise<boolean> {
+  for (let offset = 0; offset < length; offset += chunkBytes)
+    if (!new Float64Array(await vector.read(index, offset, chunkBytes)).every(Number.isFinite)) return false;
+  return true;
 }
 
 function mismatch(file: string, what: string, received: string): CriticalSharpnessError {
