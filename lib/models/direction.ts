@@ -1,10 +1,12 @@
+import path from "node:path";
 import { checkChoice, checkInstance, checkNumber, checkOptions, checkString } from "../checks.js";
 import { CriticalSharpnessError, expected } from "../errors.js";
 import { native } from "../native/load.js";
 import { Owner } from "../native/owner.js";
 import type { FileTensor, NativeVector } from "../native/surface.js";
+import { adapterRemedy } from "./foreign.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
-import { readSafetensorsHeader } from "./safetensors.js";
+import { floatingDtype, floatingDtypes, readSafetensorsHeader } from "./safetensors.js";
 import { writeSafetensors } from "./safetensors-writer.js";
 
 /**
@@ -35,15 +37,22 @@ export class Direction extends Owner<NativeVector> {
     const { tensors } = await readSafetensorsHeader(file);
     const names = new Set(model.parameters.map((p) => p.name));
     for (const name of tensors.keys())
-      if (!names.has(name)) throw mismatch(file, "only tensors named as the model's parameters", `"${name}"`);
+      if (!names.has(name))
+        throw mismatch(
+          file,
+          "only tensors named as the model's parameters",
+          /\.lora_[AB]\b/.test(name)
+            ? `"${name}", of a PEFT adapter: ${adapterRemedy(undefined, path.dirname(file))}: Direction.between of the two models leads from one to the other`
+            : `"${name}"`,
+        );
     const places = model.parameters.map(({ name, shape }): FileTensor | null => {
       const tensor = tensors.get(name);
       if (!tensor) return null;
-      if (tensor.dtype === "int64")
-        throw mismatch(file, `floating-point numbers in tensor "${name}"`, tensor.dtype);
+      const dtype = floatingDtype(tensor);
+      if (!dtype) throw mismatch(file, `${floatingDtypes} in tensor "${name}"`, tensor.dtype);
       if (String(tensor.shape) !== String(shape))
         throw mismatch(file, `shape [${shape}] of tensor "${name}"`, `[${tensor.shape}]`);
-      return { path: file, byteOffset: tensor.byteOffset, dtype: tensor.dtype };
+      return { path: file, byteOffset: tensor.byteOffset, dtype };
     });
     if (places.every((p) => p === null))
       throw mismatch(file, "a tensor for at least one of the model's parameters", "none");
