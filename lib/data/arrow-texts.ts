@@ -39,7 +39,7 @@ async function* batches(file: string): AsyncGenerator<RecordBatch> {
   try {
     const isFile = await checkEnds(file);
     // A file is read where its footer says, a stream from its beginning.
-    const source = isFile ? (await openFile(file, "r")) : createReadStream(file);
+    const source = isFile ? await openFile(file, "r") : createReadStream(file);
     reader = await arrow.RecordBatchReader.from(source as Parameters<typeof arrow.RecordBatchReader.from>[0]);
     await reader.open();
     for await (const batch of reader) yield batch as RecordBatch;
@@ -89,7 +89,8 @@ function checkOffsets(data: Data, source: string): void {
     let before = 0;
     for (let i = 0; i <= data.length; i++) {
       const at = Number(offsets[i]);
-      if (!(at >= before && at <= room)) throw badData("texts within their buffer", source, `one that ends at ${at}`);
+      if (!(at >= before && at <= room))
+        throw badData("texts within their buffer", source, `one that ends at ${at}`);
       before = at;
     }
     if (isText && !isUtf8(data.values.subarray(Number(offsets[0]), before)))

@@ -10,7 +10,11 @@ const utf16 = (encoding: string) => (file: string) =>
   `run \`iconv -f ${encoding} -t UTF-8 "${file}" > utf8.txt\``;
 
 const kinds: readonly [start: string, what: string, remedy: (file: string) => string][] = [
-  ["version https://git-lfs.github.com/spec/", "a Git LFS pointer in place of the file", () => "run `git lfs pull`"],
+  [
+    "version https://git-lfs.github.com/spec/",
+    "a Git LFS pointer in place of the file",
+    () => "run `git lfs pull`",
+  ],
   ["\x1f\x8b", "bytes that gzip packed", named(".gz")],
   ["\x28\xb5\x2f\xfd", "bytes that zstd packed", named(".zst")],
   ["BZh", "bytes that bzip2 packed", run("bunzip2 -k")],

@@ -89,7 +89,9 @@ function encoder(
 }
 
 function largest(parts: readonly TokenArray[]): number {
-  return parts.reduce((most, part) => part.reduce((a, b) => Math.max(a, b), most), 0);
+  let most = 0;
+  for (const part of parts) for (const token of part) if (token > most) most = token;
+  return most;
 }
 
 function emptyTokens(length: number, vocabularySize: number): TokenArray {

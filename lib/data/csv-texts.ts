@@ -59,7 +59,9 @@ function checkColumns(columns: readonly string[], fields: readonly string[], fil
       throw badData(
         `one column "${field}"`,
         `"${file}"`,
-        count > 1 ? `${count} of them` : `${columns.length} of other names: ${columns.slice(0, 8).join(", ")}`,
+        count > 1
+          ? `${count} of them`
+          : `${columns.length} of other names: ${columns.slice(0, 8).join(", ")}`,
       );
   }
 }

@@ -60,7 +60,11 @@ function filesIn(folder: string, format: DataFormat | undefined): string[] {
   throw badData(
     format === undefined ? `files that end in ${knownEndings}` : `files of ${format}`,
     `the folder "${folder}"`,
-    isModel ? "the folder of a model" : all.length === 0 ? "an empty folder" : `none: ${all.slice(0, 4).join(", ")}`,
+    isModel
+      ? "the folder of a model"
+      : all.length === 0
+        ? "an empty folder"
+        : `none: ${all.slice(0, 4).join(", ")}`,
   );
 }
 
@@ -68,18 +72,27 @@ function filesIn(folder: string, format: DataFormat | undefined): string[] {
 function isAside(name: string): boolean {
   const parts = name.split(path.sep);
   if (parts.some((part) => part.startsWith("."))) return true;
-  return /^(README|LICENSE|CITATION)|^(dataset_infos?|state|dataset_dict)\.json$/i.test(parts.at(-1) as string);
+  return /^(README|LICENSE|CITATION)|^(dataset_infos?|state|dataset_dict)\.json$/i.test(
+    parts.at(-1) as string,
+  );
 }
 
 /** What `DatasetDict.save_to_disk` of Hugging Face's datasets wrote has a folder for each split. */
 function onlySplit(folder: string): string {
   const file = path.join(folder, "dataset_dict.json");
   const { splits } = savedJson(file) as { splits?: unknown };
-  if (!Array.isArray(splits) || !splits.every((split) => typeof split === "string" && !/[\\/]|^\.\.?$/.test(split)))
+  if (
+    !Array.isArray(splits) ||
+    !splits.every((split) => typeof split === "string" && !/[\\/]|^\.\.?$/.test(split))
+  )
     throw badData('{"splits": names}', `"${file}"`, "something else");
   if (splits.length === 1) return splits[0];
   const first = path.join(folder, String(splits[0] ?? "train"));
-  throw badData("one split", `the folder "${folder}"`, `${splits.join(", ") || "none"}: name one, "${first}"`);
+  throw badData(
+    "one split",
+    `the folder "${folder}"`,
+    `${splits.join(", ") || "none"}: name one, "${first}"`,
+  );
 }
 
 /** What `Dataset.save_to_disk` wrote, in its order. */
@@ -92,7 +105,11 @@ function savedFiles(folder: string): string[] {
     throw badData('{"_data_files": [{"filename": name}, …]}', `"${file}"`, "something else");
   const missing = names.find((name) => !existsSync(path.join(folder, name)));
   if (missing !== undefined)
-    throw badData(`all ${names.length} files that state.json names`, `the folder "${folder}"`, `none called ${missing}`);
+    throw badData(
+      `all ${names.length} files that state.json names`,
+      `the folder "${folder}"`,
+      `none called ${missing}`,
+    );
   return names.map((name) => path.join(folder, name));
 }
 

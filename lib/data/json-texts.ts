@@ -20,8 +20,7 @@ export async function* jsonTexts(files: readonly string[], text?: RecordText | s
       continue;
     }
     const records = recordsOf(parse(content, file), file);
-    for (const [i, record] of records.entries())
-      yield documentOf(record, make, `element ${i} of "${file}"`);
+    for (const [i, record] of records.entries()) yield documentOf(record, make, `element ${i} of "${file}"`);
   }
 }
 
@@ -50,7 +49,8 @@ function parse(content: string, file: string): unknown {
 function recordsOf(value: unknown, file: string): unknown[] {
   if (Array.isArray(value)) return value;
   const isRecords = (member: unknown): member is unknown[] =>
-    Array.isArray(member) && member.every((one) => typeof one === "string" || (typeof one === "object" && one));
+    Array.isArray(member) &&
+    member.every((one) => typeof one === "string" || (typeof one === "object" && one));
   const members = Object.entries(value ?? {}).filter(([, member]) => isRecords(member));
   const [only] = members.filter(([name]) => name === "data" || members.length === 1);
   if (only) return only[1] as unknown[];

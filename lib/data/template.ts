@@ -38,7 +38,8 @@ export function fieldText(field: string): RecordText {
 
 function absent(value: unknown): string {
   if (value === undefined) return "none";
-  if (value === null) return "null: leave out the records that have no text, or give a --template of other fields";
+  if (value === null)
+    return "null: leave out the records that have no text, or give a --template of other fields";
   return typeof value;
 }
 
@@ -63,7 +64,8 @@ export function documentOf(record: unknown, text: RecordText | undefined, source
   if (text) return text.of(record, source);
   if (typeof record === "string") return record;
   const isObject = typeof record === "object" && record !== null && !Array.isArray(record);
-  if (!isObject) throw badData("an object or a string", source, Array.isArray(record) ? "an array" : `${record}`);
+  if (!isObject)
+    throw badData("an object or a string", source, Array.isArray(record) ? "an array" : `${record}`);
   return usualField(Object.keys(record), source).of(record, source);
 }
 

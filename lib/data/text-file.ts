@@ -84,7 +84,11 @@ async function* unpacked(file: string): AsyncGenerator<Buffer> {
   } catch (error) {
     if (error instanceof CriticalSharpnessError) throw error;
     if ((error as NodeJS.ErrnoException).syscall) throw unreadable("a readable file", file, error);
-    throw badData(`a whole file that ${ending === ".gz" ? "gzip" : "zstd"} packed`, `"${file}"`, (error as Error).message);
+    throw badData(
+      `a whole file that ${ending === ".gz" ? "gzip" : "zstd"} packed`,
+      `"${file}"`,
+      (error as Error).message,
+    );
   } finally {
     input.destroy();
   }

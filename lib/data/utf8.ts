@@ -29,7 +29,11 @@ export function decodeUtf8(bytes: Buffer, file: string, offset = 0): string {
     return bytes.toString("utf8");
   } catch (error) {
     // Longer than a string of JavaScript can be.
-    throw badData("a text of at most 500 MB", `"${file}"`, `${(error as Error).message}: split it into files`);
+    throw badData(
+      "a text of at most 500 MB",
+      `"${file}"`,
+      `${(error as Error).message}: split it into files`,
+    );
   }
 }
 
