@@ -217,10 +217,12 @@ export interface NativeAddon {
     parameterDtype?: ParameterDtype,
     device?: string,
   ): NativeModel;
+  /** `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
   createTokenBatch(
     inputIds: BigInt64Array,
     labels: BigInt64Array,
     shape: readonly [number, number],
+    relativePositions: boolean,
   ): NativeBatch;
   createExampleBatch(
     inputs: Float32Array | Float64Array,

@@ -1,0 +1,106 @@
+import { isUtf8 } from "node:buffer";
+import { createReadStream } from "node:fs";
+import type { Data, RecordBatch, RecordBatchReader } from "apache-arrow";
+import { checkStrings } from "../checks.js";
+import { CriticalSharpnessError } from "../errors.js";
+import { openFile } from "../open-file.js";
+import { refusePointer } from "./contents.js";
+import { badData, unreadable } from "./errors.js";
+import { checkRecordText, documentOf, type RecordText, usualField } from "./template.js";
+import type { Texts } from "./texts.js";
+
+const fileMagic = "ARROW1";
+
+/**
+ * The texts of Arrow files, streams as Hugging Face's datasets saves them or files: of each row what `text` makes of it, by
+ * default the string in the column "text", else the token ids in "input_ids". A batch of rows is held at a time.
+ *
+ * @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA` naming file, column and row.
+ */
+export async function* arrowTexts(files: readonly string[], text?: RecordText | string): Texts {
+  const given = checkRecordText(text, "text");
+  for (const file of checkStrings(files, "files")) {
+    let row = 0;
+    for await (const batch of batches(file)) {
+      const make = given ?? usualField(batch.schema.names as string[], `"${file}"`);
+      const columns = make.fields.map((field) => [field, columnOf(batch, field, file)] as const);
+      for (let i = 0; i < batch.numRows; i++) {
+        const record = Object.fromEntries(columns.map(([field, column]) => [field, plain(column.get(i))]));
+        yield documentOf(record, make, `row ${row++} of "${file}"`);
+      }
+    }
+  }
+}
+
+async function* batches(file: string): AsyncGenerator<RecordBatch> {
+  // Loaded when it is needed: it is large.
+  const arrow = await import("apache-arrow");
+  let reader: RecordBatchReader | undefined;
+  try {
+    const isFile = await checkEnds(file);
+    // A file is read where its footer says, a stream from its beginning.
+    const source = isFile ? await openFile(file, "r") : createReadStream(file);
+    reader = await arrow.RecordBatchReader.from(source as Parameters<typeof arrow.RecordBatchReader.from>[0]);
+    await reader.open();
+    for await (const batch of reader) yield batch as RecordBatch;
+  } catch (error) {
+    if (error instanceof CriticalSharpnessError) throw error;
+    if ((error as NodeJS.ErrnoException).syscall) throw unreadable("a readable file", file, error);
+    throw badData("an Arrow file", `"${file}"`, (error as Error).message);
+  } finally {
+    await reader?.cancel();
+  }
+}
+
+/** Whether it is a file, not a stream. A stream that was cut short where a batch ends would look like a whole one. */
+async function checkEnds(file: string): Promise<boolean> {
+  await using handle = await openFile(file, "r");
+  const { size } = await handle.stat();
+  const start = Buffer.alloc(64);
+  const end = Buffer.alloc(8);
+  await handle.read(start, 0, 64, 0);
+  await handle.read(end, 0, 8, Math.max(0, size - 8));
+  refusePointer(start, "an Arrow file", file);
+  if (start.toString("latin1", 0, fileMagic.length) === fileMagic) {
+    if (end.toString("latin1", 8 - fileMagic.length) === fileMagic) return true;
+  } else if (size >= 8 && end.readUInt32LE(4) === 0) return false;
+  throw badData("a whole Arrow file", `"${file}"`, `${size} bytes that do not end as one does`);
+}
+
+function columnOf(batch: RecordBatch, field: string, file: string) {
+  const column = batch.getChild(field);
+  if (!column)
+    throw badData(
+      `a column "${field}"`,
+      `"${file}"`,
+      `${batch.schema.fields.length} of other names: ${batch.schema.names.slice(0, 8).join(", ")}`,
+    );
+  for (const data of column.data) checkOffsets(data, `column "${field}" of "${file}"`);
+  return column;
+}
+
+/** What the library takes as it is: where each text or list begins, and that texts are UTF-8. */
+function checkOffsets(data: Data, source: string): void {
+  const offsets = data.valueOffsets as ArrayLike<number | bigint> | undefined;
+  const inner = data.children[0];
+  const isText = inner === undefined && data.values instanceof Uint8Array && offsets !== undefined;
+  if (offsets && data.length > 0 && (isText || inner)) {
+    const room = isText ? data.values.length : (inner as Data).length;
+    let before = 0;
+    for (let i = 0; i <= data.length; i++) {
+      const at = Number(offsets[i]);
+      if (!(at >= before && at <= room))
+        throw badData("texts within their buffer", source, `one that ends at ${at}`);
+      before = at;
+    }
+    if (isText && !isUtf8(data.values.subarray(Number(offsets[0]), before)))
+      throw badData("UTF-8", source, "bytes that are none");
+  }
+  for (const child of data.children) if (child) checkOffsets(child, source);
+}
+
+/** Lists as rows of numbers, structures as objects. */
+function plain(value: unknown): unknown {
+  const { toJSON } = (value ?? {}) as { toJSON?: () => unknown };
+  return typeof value === "object" && typeof toJSON === "function" ? toJSON.call(value) : value;
+}
