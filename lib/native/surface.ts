@@ -62,6 +62,8 @@ export type CurvatureOperator = "hessian" | "gauss-newton";
 export interface NativePassOptions {
   /** Rows or sequences per micro-batch; 0 = all at once. */
   microBatch: number;
+  /** Computes in float32 where the model's arithmetic is bfloat16. */
+  float32?: boolean;
   /** Of gradients: each layer keeps its input alone, and its activations are computed again on the way back. */
   recompute?: boolean;
   cancel?: NativeCancelToken;
