@@ -165,7 +165,7 @@ export const searchKeys = {
 
 /** How an eigenvalue is searched. */
 export const hessianKeys = {
-  /** ‖Au − λu‖ ≤ tolerance·λ. */
+  /** ‖Au − λu‖ ≤ tolerance·‖A‖. */
   tolerance: z.number().gt(0).lt(1).default(0.02),
   /** Most Hessian-vector products for one eigenvalue. */
   maximumIterations: count.default(60),

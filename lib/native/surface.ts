@@ -267,6 +267,11 @@ export interface NativeAddon {
   ): NativeOptimizer;
   createCancelToken(): NativeCancelToken;
   setThreads(threads: number): Promise<void>;
+  /**
+   * At most so many threads, where libtorch's default is more. Before the first job; of several calls in a process, one counts:
+   * the first.
+   */
+  limitThreads(threads: number): void;
   info(): Promise<NativeInfo>;
   /** Bytes of tensors that live handles hold, and how many handles there are. */
   memory(): { handles: number; bytes: number };
