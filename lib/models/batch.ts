@@ -58,20 +58,20 @@ export class Batch extends Owner<NativeBatch> {
       labels: integers(labels, "data.labels", count),
       shape: [batch, sequence] as const,
     };
-    const shifted = labelsAreShifted !== undefined && checkBoolean(labelsAreShifted, "data.labelsAreShifted");
-    if (!shifted && areUnshifted(rows))
-      throw expected(
-        `labels shifted by one, labels[b, t] the token after inputIds[b, t] (in Python: ${shiftInPython}), or labelsAreShifted: true,`,
-        "data.labels",
-        "inputIds themselves",
-        "range",
-      );
     const placed = placeRows(rows, {
       ...(attentionMask !== undefined && {
         attentionMask: integers(attentionMask, "data.attentionMask", count),
       }),
       ...(positionIds !== undefined && { positionIds: integers(positionIds, "data.positionIds", count) }),
     });
+    const shifted = labelsAreShifted !== undefined && checkBoolean(labelsAreShifted, "data.labelsAreShifted");
+    if (!shifted && areUnshifted(placed))
+      throw expected(
+        `labels shifted by one, labels[b, t] the token after inputIds[b, t] (in Python: ${shiftInPython}), or labelsAreShifted: true,`,
+        "data.labels",
+        "inputIds themselves",
+        "range",
+      );
     return new Batch(
       native().createTokenBatch(placed.inputIds, placed.labels, placed.shape, placed.relativePositions),
     );

@@ -34,24 +34,25 @@ export const shiftInPython =
   "labels = torch.nn.functional.pad(labels, (0, 1), value=-100)[..., 1:].contiguous()";
 
 /**
- * Whether labels are the input ids of their own places, as Hugging Face's collators write them (their models shift them
- * within): all that count are, and one at least cannot be the id that follows.
+ * Whether labels of rows of one sequence each are the input ids of their own places, as Hugging Face's collators write them
+ * (their models shift them within): all that count are, and one at least is not the id that follows.
  */
 export function areUnshifted({ inputIds, labels, shape: [rows, length] }: TokenRows): boolean {
+  let followed = 0;
   let contradictions = 0;
-  let inner = 0;
   let last = 0;
   for (let at = 0; at < rows * length; at++) {
     const label = labels[at];
     if (label === ignored) continue;
     if (label !== inputIds[at]) return false;
-    if ((at + 1) % length !== 0) {
-      inner++;
+    // What follows a label without one after it may be padding.
+    if ((at + 1) % length !== 0 && labels[at + 1] !== ignored) {
+      followed++;
       if (label !== inputIds[at + 1]) contradictions++;
-    } else if (length > 1 && label !== inputIds[at - 1]) last++;
+    } else if (at % length !== 0 && label !== inputIds[at - 1]) last++;
   }
-  // A last token has none that follows. Where only last ones count, two of them that repeat nothing are no accident.
-  return inner > 0 ? contradictions > 0 : last > 1;
+  // Where no two labels are neighbours, two that repeat nothing are no accident.
+  return followed > 0 ? contradictions > 0 : last > 1;
 }
 
 /**

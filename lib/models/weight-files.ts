@@ -37,7 +37,15 @@ export async function readConfiguration(directory: string): Promise<unknown> {
       "a model without an adapter beside it (if it is merged already, remove adapter_config.json)",
       adapter,
     );
-  return readJson(file);
+  const configuration = await readJson(file);
+  const isRun = existsSync(path.join(directory, "metrics.jsonl"));
+  if (isRun && (configuration as { model_type?: unknown } | null)?.model_type === undefined)
+    throw badModelFile(
+      file,
+      "a model's configuration",
+      `a run's: its model is in "${path.join(directory, "checkpoint")}"`,
+    );
+  return configuration;
 }
 
 async function readJson(file: string): Promise<unknown> {

@@ -205,6 +205,10 @@ describe("files", () => {
       [{ "layers.1.bias": bias, "layers.2.bias": bias }, '"layers.2.bias"'],
       [{ "layers.1.bias": float32([3, 1], [1, 2, 3]) }, '"layers.1.bias"'],
       [{ "layers.1.bias": int64([3], [1, 2, 3]) }, '"layers.1.bias"'],
+      [{ "layers.1.bias": raw("I8", [3], Int8Array.of(1, -1, 1)) }, '"layers.1.bias" for'],
+      [{ "layers.1.bias": bias, "layers.0.bias": raw("I8", [6], new Int8Array(6)) }, "int8"],
+      [{ "layers.1.bias": raw("F8_E5M2", [3], new Uint8Array(3)) }, "float8_e5m2"],
+      [{ "base_model.model.layers.1.lora_A.weight": bias }, "merge_and_unload"],
       [{}, "none"],
     ];
     for (const [tensors, part] of cases) {

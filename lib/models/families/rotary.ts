@@ -20,7 +20,7 @@ export interface RotarySource {
   contextLength: number;
   /** Of the head's channels that are rotated, unless the parameters have it; undefined: all, and they cannot say otherwise. */
   fraction?: number;
-  /** An odd number of rotated channels is one more: GPT-NeoX. Other models of transformers cannot compute it. */
+  /** An odd number of rotated channels is one more, as in transformers' GPT-NeoX (its Phi is defined so, but cannot compute it). */
   roundsUp?: boolean;
 }
 

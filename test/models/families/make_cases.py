@@ -3,7 +3,7 @@ Writes a tiny random checkpoint for every family of language models, by Hugging 
 gradient and a Hessian-vector product of a batch in float64 by PyTorch.
 
     python3 -m venv .venv && .venv/bin/pip install -r test/models/families/requirements.txt
-    .venv/bin/python test/models/families/make_cases.py
+    .venv/bin/python test/models/families/make_cases.py [case ...]
 
 PyTorch's CPU build will do; some seconds. For each case a folder cases/<name>/ with
     config.json, model.safetensors   as transformers saves them (or older transformers did); norms and biases drawn too
@@ -18,6 +18,7 @@ and cases.json with the losses, that of θ − 0.01·∇L too.
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -93,8 +94,10 @@ def drawn(name, shape, scales_from_one, generator):
     return float(name.endswith("weight") and not scales_from_one) + 0.2 * values
 
 
-def tokens(generator):
+def tokens(generator, padding):
     ids = torch.randint(23, [3, 12], generator=generator)
+    if padding is not None:
+        ids[:, 4:6] = padding
     labels = ids[:, 1:].clone()
     labels[torch.rand(labels.shape, generator=generator) < 0.2] = -100
     return ids[:, :-1].contiguous(), labels
@@ -111,7 +114,7 @@ def make(name, model_type, settings, seed):
     torch.set_default_dtype(torch.float32)
     for key, parameter in model.named_parameters():
         parameter.data.copy_(drawn(key, parameter.shape, model_type == "gemma2", generator))
-    ids, labels = tokens(generator)
+    ids, labels = tokens(generator, settings.get("pad_token_id"))
     stored = {"lm_head.weight": "embed_out.weight"} if model_type == "gpt_neox" else {}
     parameters = {stored.get(key, key): parameter for key, parameter in model.named_parameters()}
 
@@ -201,8 +204,11 @@ def make_older(folder, keys):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    golden = {"step": STEP, "cases": {}}
+    wanted = sys.argv[1:] or list(CASES)
+    golden = json.loads((HERE / "cases.json").read_text()) if sys.argv[1:] else {"step": STEP, "cases": {}}
     for seed, (name, (model_type, settings)) in enumerate(CASES.items(), start=1):
+        if name not in wanted:
+            continue
         golden["cases"][name] = make(name, model_type, settings, seed)
         print(name, golden["cases"][name], flush=True)
     (HERE / "cases.json").write_text(json.dumps(golden, indent=2) + "\n")
