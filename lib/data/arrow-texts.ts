@@ -33,8 +33,8 @@ export async function* arrowTexts(files: readonly string[], text?: RecordText | 
 }
 
 async function* batches(file: string): AsyncGenerator<RecordBatch> {
-  // Loaded when it is needed: it is large.
-  const { RecordBatchReader } = await import("apache-arrow");
+  library ??= loadArrow();
+  const { RecordBatchReader } = await library;
   let source: ReadStream | undefined;
   try {
     source = createReadStream(file, { start: await streamStart(file) });
@@ -49,6 +49,21 @@ async function* batches(file: string): AsyncGenerator<RecordBatch> {
   } finally {
     source?.destroy();
   }
+}
+
+let library: Promise<typeof import("apache-arrow")> | undefined;
+
+/** Loaded when it is needed: it is large. */
+async function loadArrow(): Promise<typeof import("apache-arrow")> {
+  const { ByteBuffer } = await import("flatbuffers");
+  // A damaged count of some billions would be believed, and as many objects made.
+  const count = ByteBuffer.prototype.__vector_len;
+  ByteBuffer.prototype.__vector_len = function (offset) {
+    const length = count.call(this, offset);
+    if (length >= 0 && length <= this.capacity()) return length;
+    throw new Error(`a vector of ${length} elements in ${this.capacity()} bytes`);
+  };
+  return import("apache-arrow");
 }
 
 /**

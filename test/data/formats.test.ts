@@ -242,6 +242,19 @@ describe("what is broken is one clear error", () => {
     );
   });
 
+  it("a byte of Arrow, wherever it is", async () => {
+    const whole = readFileSync(at(arrow));
+    for (let i = 0; i < whole.length; i += 5) {
+      const bytes = Buffer.from(whole);
+      bytes[i] = 0x7f;
+      const rows = await read(put(folder, "byte.arrow", bytes)).catch((error) => {
+        expect(error).toEqual(failure("ERR_DATA", "Expected"));
+        return [];
+      });
+      expect(rows.length).toBeLessThanOrEqual(4);
+    }
+  });
+
   it("columns that are not there", async () => {
     for (const name of ["one", "ids.parquet", "table.csv"])
       await expect(read(at(name), "body")).rejects.toEqual(failure("ERR_DATA", 'column "body"'));
