@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { createReadStream } from "node:fs";
-import type { Data, RecordBatch, RecordBatchReader } from "apache-arrow";
+import { createReadStream, type ReadStream } from "node:fs";
+import type { Data, RecordBatch } from "apache-arrow";
 import { checkStrings } from "../checks.js";
 import { CriticalSharpnessError } from "../errors.js";
 import { openFile } from "../open-file.js";
@@ -33,27 +33,44 @@ export async function* arrowTexts(files: readonly string[], text?: RecordText | 
 }
 
 async function* batches(file: string): AsyncGenerator<RecordBatch> {
-  // Loaded when it is needed: it is large.
-  const arrow = await import("apache-arrow");
-  let reader: RecordBatchReader | undefined;
+  library ??= loadArrow();
+  const { RecordBatchReader } = await library;
+  let source: ReadStream | undefined;
   try {
-    const isFile = await checkEnds(file);
-    // A file is read where its footer says, a stream from its beginning.
-    const source = isFile ? await openFile(file, "r") : createReadStream(file);
-    reader = await arrow.RecordBatchReader.from(source as Parameters<typeof arrow.RecordBatchReader.from>[0]);
+    source = createReadStream(file, { start: await streamStart(file) });
+    const reader = await RecordBatchReader.from(source);
     await reader.open();
-    for await (const batch of reader) yield batch as RecordBatch;
+    if (!reader.schema) throw new Error("no schema");
+    for await (const batch of reader) yield batch;
   } catch (error) {
     if (error instanceof CriticalSharpnessError) throw error;
     if ((error as NodeJS.ErrnoException).syscall) throw unreadable("a readable file", file, error);
     throw badData("an Arrow file", `"${file}"`, (error as Error).message);
   } finally {
-    await reader?.cancel();
+    source?.destroy();
   }
 }
 
-/** Whether it is a file, not a stream. A stream that was cut short where a batch ends would look like a whole one. */
-async function checkEnds(file: string): Promise<boolean> {
+let library: Promise<typeof import("apache-arrow")> | undefined;
+
+/** Loaded when it is needed: it is large. */
+async function loadArrow(): Promise<typeof import("apache-arrow")> {
+  const { ByteBuffer } = await import("flatbuffers");
+  // A damaged count of some billions would be believed, and as many objects made.
+  const count = ByteBuffer.prototype.__vector_len;
+  ByteBuffer.prototype.__vector_len = function (offset) {
+    const length = count.call(this, offset);
+    if (length >= 0 && length <= this.capacity()) return length;
+    throw new Error(`a vector of ${length} elements in ${this.capacity()} bytes`);
+  };
+  return import("apache-arrow");
+}
+
+/**
+ * Where the stream begins, which in a file follows the magic bytes. A stream that was cut short where a batch ends would look
+ * like a whole one.
+ */
+async function streamStart(file: string): Promise<number> {
   await using handle = await openFile(file, "r");
   const { size } = await handle.stat();
   const start = Buffer.alloc(64);
@@ -62,8 +79,8 @@ async function checkEnds(file: string): Promise<boolean> {
   await handle.read(end, 0, 8, Math.max(0, size - 8));
   refusePointer(start, "an Arrow file", file);
   if (start.toString("latin1", 0, fileMagic.length) === fileMagic) {
-    if (end.toString("latin1", 8 - fileMagic.length) === fileMagic) return true;
-  } else if (size >= 8 && end.readUInt32LE(4) === 0) return false;
+    if (end.toString("latin1", 8 - fileMagic.length) === fileMagic) return 8;
+  } else if (size >= 8 && end.readUInt32LE(4) === 0) return 0;
   throw badData("a whole Arrow file", `"${file}"`, `${size} bytes that do not end as one does`);
 }
 

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
-import { badData, unreadable } from "./errors.js";
+import { badData } from "./errors.js";
+import { readText } from "./text-file.js";
 import { asSplits, mendSteps, type Step } from "./tokenizer-steps.js";
 import type { TokenArray } from "./tokens.js";
 
@@ -139,9 +139,7 @@ function endOfText(files: readonly object[], tokenizer: Tokenizer): number | und
 }
 
 async function readJson(file: string): Promise<object> {
-  const text = await readFile(file, "utf8").catch((error) => {
-    throw unreadable("a readable file", file, error);
-  });
+  const text = await readText(file);
   try {
     const value = JSON.parse(text);
     if (typeof value === "object" && value !== null) return value;
