@@ -5,7 +5,9 @@ export type SearchStatus =
   /** Δ does not descend: s ≤ 0, or the loss rose at every learning rate down to the cap. ηc = 0, λc = Infinity. */
   | "non-descent"
   /** The loss did not rise at any learning rate up to the cap. ηc = Infinity, λc = 0. */
-  | "unbounded";
+  | "unbounded"
+  /** The loss's change is below its noise, or a limit was reached although s > 0. ηc and λc are NaN. */
+  | "unresolved";
 
 /** One forward pass at η > 0. */
 export interface Evaluation {
