@@ -132,7 +132,9 @@ export function ratiosText(chosen: readonly number[], all: readonly number[]): s
     else runs.push([ratio]);
   }
   const parts = runs.map((run) =>
-    run.length > 2 ? `${short(run[0] as number)} to ${short(run.at(-1) as number)}` : run.map(short).join(", "),
+    run.length > 2
+      ? `${short(run[0] as number)} to ${short(run.at(-1) as number)}`
+      : run.map(short).join(", "),
   );
   return parts.join(", ");
 }

@@ -25,7 +25,15 @@ export function summarizeMix(measured: readonly Measured[], seed = 0): MixSummar
   const cells = arrange(measured, { ratios, tasks, repeats });
   const bends = cells.map((row) => row.map((cell) => pooledCurvature(cell.map((m) => m.measurement))));
   const lines = cells.map((row, r) =>
-    row.map((cell, t) => pooledLine(cell.map((m) => m.measurement), nearest(bends.map((b) => b[t] as number), r))),
+    row.map((cell, t) =>
+      pooledLine(
+        cell.map((m) => m.measurement),
+        nearest(
+          bends.map((b) => b[t] as number),
+          r,
+        ),
+      ),
+    ),
   );
   const points = cells.map((row, r) =>
     row.map((cell, t) => mixPoint(cell, lines[r]?.[t] as ReturnType<typeof pooledLine>)),
@@ -35,7 +43,10 @@ export function summarizeMix(measured: readonly Measured[], seed = 0): MixSummar
     points: points.flat(),
     recommendation: recommend(
       { ratios, tasks, table },
-      compareRatios(lines.map((row) => row.map(({ values }) => values)), seed),
+      compareRatios(
+        lines.map((row) => row.map(({ values }) => values)),
+        seed,
+      ),
       {
         repeats: repeats.length,
         measurements: measured.length,
