@@ -108,7 +108,7 @@ function largestByChance(rows: readonly (readonly Column[])[], signs: readonly I
   return signs.map((pattern) => {
     const means = flat.map(({ column: { values } }) => {
       let sum = 0;
-      for (const [i, value] of values.entries()) sum += (pattern[i] as number) * value;
+      for (let i = 0; i < values.length; i++) sum += (pattern[i] as number) * (values[i] as number);
       return sum / values.length;
     });
     let largest = 0;
