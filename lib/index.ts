@@ -18,4 +18,5 @@ export {
   type SearchOptions,
   type SearchResult,
   type SearchStatus,
+  type UnresolvedReason,
 } from "./search/index.js";

@@ -161,6 +161,10 @@ export const searchKeys = {
     .default(1 / 16),
   method: z.enum(["interpolated", "bisection"]).default("interpolated"),
   perturbation: z.enum(["view", "in-place"]).default("view"),
+  /** Learning rates besides at which an earlier crossing is looked for. Default: none. */
+  scan: z.int().min(2).max(10_000).optional(),
+  /** Measure again so where rounding in bfloat16 leaves no answer. Default: no. */
+  resolve: z.enum(["float32"]).optional(),
 };
 
 /** How an eigenvalue is searched. */

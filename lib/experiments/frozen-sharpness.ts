@@ -4,6 +4,7 @@ import {
   hessianEigenvalues,
   type LineToMeasure,
   type MeasuredSharpness,
+  NoiseMemory,
   SharpnessMeter,
 } from "../measures/index.js";
 import type { Batch, Direction, Gradient, ParameterSelection } from "../models/index.js";
@@ -122,7 +123,9 @@ interface FrozenLine extends Disposable {
   loss: number;
   gradientNorm: number;
   /** Of the line along the part of Δ that belongs to some parameters, or along all of it. */
-  known(selection?: ParameterSelection): Pick<LineToMeasure, "slope" | "baseLoss" | "gradient">;
+  known(
+    selection?: ParameterSelection,
+  ): Pick<LineToMeasure, "slope" | "baseLoss" | "gradientNorm" | "gradient">;
 }
 
 /** Everything that one measurement leaves for the next. */
@@ -136,8 +139,10 @@ class FrozenWatch implements Disposable {
   constructor(options: CheckedFrozenOptions, optimizer: Optimizer | undefined) {
     this.#options = options;
     this.#optimizer = optimizer;
-    this.#meter = new SharpnessMeter(options.search);
-    this.#meters = new Map(options.parts.map(([name]) => [name, new SharpnessMeter(options.search)]));
+    const noise = new NoiseMemory();
+    const meter = () => new SharpnessMeter(options.search, noise);
+    this.#meter = meter();
+    this.#meters = new Map(options.parts.map(([name]) => [name, meter()]));
   }
 
   async measure(index: number): Promise<FrozenMeasurement> {
@@ -176,7 +181,7 @@ class FrozenWatch implements Disposable {
       known(selection = () => true) {
         const kept = select(model.parameters, selection, "selection");
         const slope = slopes.reduce((sum, part, i) => (kept[i] ? sum + part : sum), 0);
-        return { slope, baseLoss: loss };
+        return { slope, baseLoss: loss, gradientNorm: norm };
       },
       [Symbol.dispose]: () => direction.dispose(),
     };

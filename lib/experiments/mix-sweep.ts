@@ -1,5 +1,5 @@
 import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
-import { type MeasuredSharpness, SharpnessMeter } from "../measures/index.js";
+import { type MeasuredSharpness, NoiseMemory, SharpnessMeter } from "../measures/index.js";
 import type { Batch, Gradient } from "../models/index.js";
 import { MixGradients } from "./mix-gradients.js";
 import { MixOptimizers } from "./mix-optimizers.js";
@@ -86,12 +86,13 @@ async function measureRepeat(
   }
   const updatePasses = clock.backwardPasses;
   const measurements: MixMeasurement[] = [];
+  const noise = new NoiseMemory();
   for (const [task, batchAt] of tasks) {
     throwIfAborted(signal);
     const batch = await batchAt(repeat);
     const gradient = await clock.backward(() => gradientOf(options, batch, `the task "${task}"`));
     using _ = gradient.gradient;
-    const meter = new SharpnessMeter(search);
+    const meter = new SharpnessMeter(search, noise);
     for (const [place, ratio] of ratios.entries()) {
       using direction = await optimizers.direction(place, { weightDecay });
       const line = { model, batch: gradient.batch, gradient, direction, signal };

@@ -59,9 +59,9 @@ export class RunSession implements AsyncDisposable {
       if (found) await loadCheckpointOptimizer(found.folder, optimizer);
       const curvature = resources.own(new CurvatureWatch(configuration));
       if (found) await curvature.load(found.folder, model);
-      const { tolerance, method, perturbation } = measure ?? {};
+      const { every: _, ...search } = measure ?? { every: 0 };
       const { microBatch } = configuration.batch;
-      const meter = new SharpnessMeter({ tolerance, method, perturbation, microBatch });
+      const meter = new SharpnessMeter({ ...search, microBatch });
       const state = found?.state ?? { step: 0, tokens: 0, meter: null };
       if (state.meter) meter.restore(state.meter);
       const log = resources.own(await MetricsLog.open(path.join(directory, runFiles.metrics), state.step));

@@ -18,6 +18,7 @@ export { type MatrixOptions, type SharpnessMatrix, sharpnessMatrix } from "./mat
 export type { MeasuredSharpness } from "./measure-line.js";
 export { SharpnessMeter } from "./meter.js";
 export type { MeterState } from "./meter-state.js";
+export { type MeasuredNoise, type NoiseCircumstances, NoiseMemory } from "./noise.js";
 export type { MeasureOptions } from "./options.js";
 export { type RelativeOptions, relativeCriticalSharpness } from "./relative.js";
 export { stabilityThreshold, type ThresholdOptions } from "./threshold.js";

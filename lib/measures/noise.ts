@@ -20,15 +20,10 @@ export function slopeNoise(dtype: ComputeDtype, gradientNorm: number, directionN
 }
 
 const points = 9;
-/** Coefficients of a cubic. */
-const coefficients = 4;
-
-/** Forward passes of `scatterOfLosses`. */
-export const scatterPasses = points;
 
 /**
- * σ of one loss by what losses scatter about a cubic through nine of them near a learning rate, close enough together for what the
- * cubic leaves out to stay below the noise that is expected. Known to a third of itself (five degrees of freedom).
+ * σ of one loss by what losses scatter about a polynomial through nine of them near a learning rate, close enough together for what
+ * the polynomial leaves out to stay below the noise that is expected. Known to about a third of itself.
  *
  * @param relativeNoise the noise expected, as a part of what the loss changes by up to `learningRate`
  * @returns NaN where a loss is not finite
@@ -38,16 +33,23 @@ export async function scatterOfLosses(
   learningRate: number,
   relativeNoise: number,
 ): Promise<number> {
-  const reach = Math.min(0.12, 0.6 * relativeNoise ** 0.25);
+  const reach = Math.min(0.1, 0.2 * relativeNoise ** 0.25);
   const places = Array.from({ length: points }, (_, i) => (2 * i) / (points - 1) - 1);
   const losses: number[] = [];
   for (const place of places) losses.push(await lossAt(learningRate * (1 + reach * place)));
   if (!losses.every(Number.isFinite)) return NaN;
   const level = losses[0] as number;
-  const powers = new Matrix(places.map((x) => [1, x, x * x, x ** 3]));
-  const values = Matrix.columnVector(losses.map((loss) => loss - level));
-  const left = Matrix.sub(values, powers.mmul(solve(powers, values)));
-  return left.norm() / Math.sqrt(points - coefficients);
+  const rises = losses.map((loss) => loss - level);
+  // A line that bends faster than usual leaves more beside a cubic than noise does, and less beside the next.
+  return Math.min(...[3, 5].map((degree) => scatter(places, rises, degree)));
+}
+
+/** Standard deviation of values about their least-squares polynomial. */
+function scatter(places: readonly number[], values: readonly number[], degree: number): number {
+  const powers = new Matrix(places.map((x) => Array.from({ length: degree + 1 }, (_, power) => x ** power)));
+  const column = Matrix.columnVector([...values]);
+  const left = Matrix.sub(column, powers.mmul(solve(powers, column)));
+  return left.norm() / Math.sqrt(values.length - degree - 1);
 }
 
 /** What a loss's noise depends on. */

@@ -12,6 +12,7 @@ const columns = [
   "seconds",
   "validationLoss",
   "status",
+  "reason",
   "firstCrossing",
   "criticalLearningRate",
   "criticalSharpness",
@@ -19,6 +20,7 @@ const columns = [
   "upper",
   "slope",
   "baseLoss",
+  "noise",
   "forwardPasses",
   "measurementSeconds",
   "hessianSharpness",
@@ -75,6 +77,7 @@ function measured(measurement: RunStep["measurement"]) {
   const nonDescent = measurement?.status === "non-descent";
   return {
     status: measurement?.status,
+    reason: measurement?.reason,
     firstCrossing: measurement?.firstCrossing,
     criticalLearningRate: unbounded ? Infinity : measurement?.criticalLearningRate,
     criticalSharpness: nonDescent ? Infinity : measurement?.criticalSharpness,
@@ -82,6 +85,7 @@ function measured(measurement: RunStep["measurement"]) {
     upper: measurement?.upper,
     slope: measurement?.slope,
     baseLoss: measurement?.baseLoss,
+    noise: measurement?.noise,
     forwardPasses: measurement?.forwardPasses,
     measurementSeconds: measurement?.seconds,
   };

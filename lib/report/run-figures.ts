@@ -64,11 +64,13 @@ function sharpness(
       x: step,
       y: number(measurement.criticalSharpness),
       low: 2 / number(measurement.upper),
-      high: 2 / number(measurement.lower),
+      // A lower end that is 0 was not looked for: the bar ends at the answer.
+      high: 2 / (measurement.lower || number(measurement.criticalLearningRate)),
     })),
     threshold: thresholds(steps),
     nonDescent: withStatus("non-descent").map(({ step }) => step),
     unbounded: withStatus("unbounded").map(({ step }) => step),
+    unresolved: withStatus("unresolved").map(({ step }) => step),
   });
 }
 

@@ -5,8 +5,10 @@ import type { SearchResult } from "./types.js";
 type Search = (line: Line, options: CheckedOptions) => Promise<void>;
 
 const factors = [4, 16];
-/** Just below the answer nothing was seen: a wider gap than this, as a factor. */
-const wide = 1.5;
+/** Widest gap just below the answer in which nothing was looked at, as a factor: about what bisection leaves. */
+const wide = 1.35;
+/** Widest gap that a search leaves that came up in steps. */
+const stepped = 2.1;
 /** Of a scan: the factor that it covers below the answer. */
 const decades = 1000;
 
@@ -33,22 +35,33 @@ async function probe(line: Line, options: CheckedOptions, search: Search): Promi
     const from = origin(line, options);
     const below = line.points.map((p) => p.learningRate).filter((rate) => rate < from);
     const gap = from / Math.max(from / 4, ...below);
-    const nearby = gap > wide ? [Math.sqrt(gap)] : [];
-    if (
-      !(await risesAt(
-        line,
-        [...nearby, ...factors].map((factor) => from / factor),
-      ))
-    )
-      return true;
+    const rates = [...within(gap), ...factors].map((factor) => from / factor);
+    if (!(await risesAt(line, rates))) return true;
     await search(line, options);
   }
 }
 
-/** Upwards from the smallest: the first rise is the first crossing, to within the points' ratio. */
+/** Factors that cut a gap below the answer into parts: two cuts where the search came up in steps, else one. */
+function within(gap: number): number[] {
+  if (gap <= wide) return [];
+  const parts = gap > stepped ? 2 : Math.ceil(Math.log(gap) / Math.log(wide));
+  return Array.from({ length: parts - 1 }, (_, i) => gap ** ((i + 1) / parts));
+}
+
+/**
+ * Upwards from the smallest: the first rise is the first crossing, to within the distance of two points. Three quarters of them lie
+ * at equal distances, the rest below these at equal ratios: waves along a line are as likely to be even in η as in ln η.
+ */
 async function scan(line: Line, options: CheckedOptions, search: Search): Promise<void> {
   const from = origin(line, options);
-  const rates = Array.from({ length: options.scan }, (_, i) => from * decades ** (i / options.scan - 1));
+  const ratios = Math.ceil(options.scan / 4);
+  const distances = options.scan - ratios;
+  const least = from / (distances + 1);
+  const smallest = from / decades;
+  const rates = [
+    ...Array.from({ length: ratios }, (_, i) => smallest * (least / smallest) ** (i / ratios)),
+    ...Array.from({ length: distances }, (_, i) => least * (i + 1)),
+  ];
   if (await risesAt(line, rates)) await search(line, options);
 }
 

@@ -7,4 +7,5 @@ export type {
   SearchOptions,
   SearchResult,
   SearchStatus,
+  UnresolvedReason,
 } from "./types.js";

@@ -57,7 +57,8 @@ export interface SearchOptions {
    */
   firstCrossing?: boolean | { near: number | readonly number[] };
   /**
-   * N: looks for an earlier crossing at N learning rates besides, at equal ratios over the three decades below the one found.
+   * N: looks for an earlier crossing at N learning rates besides, over the three decades below the one found: three quarters of
+   * them at equal distances, the rest below these at equal ratios.
    */
   scan?: number;
   /** For `interpolated`: standard deviation of ln(ηc/initialLearningRate), what is known of the start. Default 7. */

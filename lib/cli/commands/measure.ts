@@ -2,13 +2,15 @@ import { Command, Option } from "commander";
 import { criticalSharpness, type MeasuredSharpness } from "../../measures/index.js";
 import type { SearchMethod } from "../../search/index.js";
 import { attended, checkLineFlags, type LineFlags, withLine } from "../measured-line.js";
-import { type CommonOptions, jsonOption, lineOptions, positive } from "../options.js";
+import { type CommonOptions, integer, jsonOption, lineOptions, positive } from "../options.js";
 import { print, short, table } from "../output.js";
 
 interface MeasureFlags extends CommonOptions, LineFlags {
   tolerance?: number;
   method?: SearchMethod;
   initialLearningRate?: number;
+  scan?: number;
+  resolve?: "float32";
 }
 
 export function measureCommand(): Command {
@@ -17,6 +19,12 @@ export function measureCommand(): Command {
     .option("--tolerance <x>", "ε of the certificate 1 − lower/upper ≤ ε (default: 0.0625)", positive)
     .addOption(new Option("--method <name>", "how to search").choices(["interpolated", "bisection"]))
     .option("--initial-learning-rate <x>", "where the search starts", positive)
+    .option("--scan <n>", "look for an earlier crossing at n learning rates besides", integer(2))
+    .addOption(
+      new Option("--resolve <dtype>", "measure again so where rounding leaves no answer").choices([
+        "float32",
+      ]),
+    )
     .addOption(jsonOption())
     .addHelpText(
       "after",
@@ -27,7 +35,7 @@ export function measureCommand(): Command {
 
 async function runMeasure(directory: string, flags: MeasureFlags): Promise<void> {
   checkLineFlags(flags);
-  const { microBatch, tolerance, method, initialLearningRate } = flags;
+  const { microBatch, tolerance, method, initialLearningRate, scan, resolve } = flags;
   const result = await attended("evaluation", undefined, ({ signal, display }) =>
     withLine(directory, flags, signal, async (line) => {
       let evaluations = 0;
@@ -36,6 +44,8 @@ async function runMeasure(directory: string, flags: MeasureFlags): Promise<void>
         tolerance,
         method,
         initialLearningRate,
+        scan,
+        resolve,
         microBatch,
         signal,
         onEvaluation: ({ learningRate, loss }) =>
@@ -46,15 +56,23 @@ async function runMeasure(directory: string, flags: MeasureFlags): Promise<void>
   print(result, flags.json, () => describe(result));
 }
 
+const reasons = {
+  noise: " (the loss changes by no more than its rounding noise; try --resolve float32 or a larger batch)",
+  limit: " (the loss rose at every learning rate that was tried; start lower with --initial-learning-rate)",
+} as const;
+
 function describe(result: MeasuredSharpness): string[] {
+  const because = result.reason === null ? "" : reasons[result.reason];
   return table([
     ["λc", `${short(result.criticalSharpness)}   (2/ηc)`],
     ["ηc", `${short(result.criticalLearningRate)}   in [${short(result.lower)}, ${short(result.upper)}]`],
-    ["status", `${result.status}, first crossing ${result.firstCrossing}`],
+    ["status", `${result.status}${because}, first crossing ${result.firstCrossing}`],
     ["loss", `${short(result.baseLoss)}   slope ∇L·Δ ${short(result.slope)}`],
     [
       "noise",
-      result.noise === null ? "–" : `rounding of losses may move ηc by ${short(100 * result.noise)} %`,
+      result.noise === null
+        ? "–"
+        : `rounding of losses makes a standard error of ${short(100 * result.noise)} % in ηc`,
     ],
     ["forward passes", `${result.forwardPasses}`],
   ]);

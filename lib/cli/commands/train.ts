@@ -166,5 +166,6 @@ class TrainDisplay {
 
 function sharpnessText({ status, criticalSharpness }: NonNullable<StepRecord["measurement"]>): string {
   if (status === "converged") return short(criticalSharpness);
+  if (status === "unresolved") return "unresolved";
   return status === "unbounded" ? "0 (unbounded)" : "∞ (non-descent)";
 }

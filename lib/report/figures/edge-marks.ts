@@ -41,6 +41,28 @@ export function notFinite(points: readonly Point[]): number[] {
   return points.filter(({ y }) => !Number.isFinite(y)).map(({ x }) => x);
 }
 
+/** Values that could not be told from noise: rings in the strip at the lower edge, where there is no number. */
+export function unresolvedMarks(
+  xs: readonly number[],
+  { color, title }: Pick<EdgeOptions, "color" | "title">,
+): Mark[] {
+  if (xs.length === 0) return [];
+  return [
+    Plot.dot([...xs], {
+      x: (x: number) => x,
+      frameAnchor: "bottom",
+      dy: -edgeRoom / 2,
+      r: 4,
+      fill: "white",
+      stroke: color,
+      strokeWidth: 1.5,
+      ...(xs.length > crowd ? { strokeOpacity: 0.4 } : {}),
+      title,
+      className: "unresolved",
+    }),
+  ];
+}
+
 /**
  * Values that have no place on a log axis, as triangles on the edge of the frame that they lie beyond, in a strip of their
  * own: none is dropped.

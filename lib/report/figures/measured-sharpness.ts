@@ -31,9 +31,9 @@ export function measuredLegend({ measured: { length } }: SharpnessData): LegendI
 }
 
 function fewMarks(data: SharpnessData): Mark[] {
-  const { measured, nonDescent, unbounded } = data;
-  // The line is broken where λc is infinite or 0.
-  const gaps = [...nonDescent, ...unbounded].map((x) => ({ x, y: NaN }));
+  const { measured, nonDescent, unbounded, unresolved } = data;
+  // The line is broken where λc is infinite, 0 or not known.
+  const gaps = [...nonDescent, ...unbounded, ...unresolved].map((x) => ({ x, y: NaN }));
   const broken = [...measured, ...gaps].sort((a, b) => a.x - b.x);
   return [
     Plot.ruleX(measured, {

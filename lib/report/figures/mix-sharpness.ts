@@ -8,7 +8,7 @@ import { counted, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line } from "../series.js";
 import { colors } from "../style.js";
-import { edgeMarks, edgeRoom } from "./edge-marks.js";
+import { edgeMarks, edgeRoom, unresolvedMarks } from "./edge-marks.js";
 import { errorBars } from "./error-bars.js";
 
 export interface MixSharpnessData {
@@ -87,7 +87,10 @@ export function mixSharpnessFigure({ points, recommendation, vary }: MixSharpnes
         ),
         ...edge(own, "non-descent", { task, color }),
         ...edge(own, "unbounded", { task, color }),
-        ...unresolvedMarks(own, { task, color }),
+        ...unresolvedMarks(
+          own.filter(({ status }) => status === "unresolved").map(({ x }) => x),
+          { color, title: () => `${task}: unresolved` },
+        ),
       ]),
     ],
   };
@@ -115,28 +118,6 @@ function edge(
       className: status,
     },
   );
-}
-
-/** Points of which nothing is known but that the losses do not tell: rings where values below the frame have theirs. */
-function unresolvedMarks(
-  own: readonly (MixPoint & { x: number })[],
-  { task, color }: { task: string; color: string },
-): Mark[] {
-  const unresolved = own.filter(({ status }) => status === "unresolved");
-  if (unresolved.length === 0) return [];
-  return [
-    Plot.dot(unresolved, {
-      x: "x",
-      frameAnchor: "bottom",
-      dy: -edgeRoom / 2,
-      r: 4,
-      fill: "white",
-      stroke: color,
-      strokeWidth: 1.5,
-      title: ({ ratio }: MixPoint) => `${task} at ${prose(ratio)}: unresolved`,
-      className: "unresolved",
-    }),
-  ];
 }
 
 /** A band behind each ratio that may be the best, and a line at the one that is in the mean. */

@@ -6,7 +6,7 @@ import { line, stepAxis } from "../series.js";
 import { median, type Point } from "../statistics.js";
 import { colors } from "../style.js";
 import { mostPoints } from "../thin.js";
-import { edgeMarks, edgeRoom } from "./edge-marks.js";
+import { edgeMarks, edgeRoom, unresolvedMarks } from "./edge-marks.js";
 import { measuredLegend, measuredMarks } from "./measured-sharpness.js";
 
 export interface SharpnessData {
@@ -18,18 +18,20 @@ export interface SharpnessData {
   nonDescent: readonly number[];
   /** Steps along whose Δ no rise of the loss was found: λc = 0. */
   unbounded: readonly number[];
+  /** Steps along whose Δ the loss could not be told from its noise, or whose crossing lies below all that was tried. */
+  unresolved: readonly number[];
 }
 
 /** λc against 2/η over steps. */
 export function sharpnessFigure(data: SharpnessData): Figure {
-  const { measured, threshold, nonDescent, unbounded } = data;
+  const { measured, threshold, nonDescent, unbounded, unresolved } = data;
   const title = "Critical sharpness against the stability threshold";
   const chart = {
     title,
     subtitle: subtitle(data),
     legend: legendItems(data),
     insetTop: nonDescent.length > 0 ? edgeRoom : 0,
-    insetBottom: unbounded.length > 0 ? edgeRoom : 0,
+    insetBottom: unbounded.length + unresolved.length > 0 ? edgeRoom : 0,
     y: {
       ...scale(
         [...measured, ...threshold].map(({ y }) => y),
@@ -43,7 +45,7 @@ export function sharpnessFigure(data: SharpnessData): Figure {
       ...outsideMarks(data),
     ],
   };
-  const steps = [...threshold, ...measured].map(({ x }) => x).concat(nonDescent, unbounded);
+  const steps = [...threshold, ...measured].map(({ x }) => x).concat(nonDescent, unbounded, unresolved);
   return {
     name: "critical-sharpness",
     title,
@@ -52,9 +54,10 @@ export function sharpnessFigure(data: SharpnessData): Figure {
   };
 }
 
-/** λc = ∞ and λc = 0, which have no place on the axis. */
-function outsideMarks({ nonDescent, unbounded }: SharpnessData): Mark[] {
+/** λc = ∞, λc = 0 and λc unknown, which have no place on the axis. */
+function outsideMarks({ nonDescent, unbounded, unresolved }: SharpnessData): Mark[] {
   return [
+    ...unresolvedMarks(unresolved, { color: colors.blue, title: (step) => `step ${step}: unresolved` }),
     ...edgeMarks(nonDescent, {
       edge: "top",
       label: "∞",
@@ -73,7 +76,7 @@ function outsideMarks({ nonDescent, unbounded }: SharpnessData): Mark[] {
 }
 
 function legendItems(data: SharpnessData) {
-  const { threshold, nonDescent, unbounded } = data;
+  const { threshold, nonDescent, unbounded, unresolved } = data;
   const items = measuredLegend(data);
   if (threshold.length > 0) items.push({ glyph: "line", color: colors.vermillion, text: "threshold 2/η" });
   if (nonDescent.length > 0) {
@@ -84,19 +87,22 @@ function legendItems(data: SharpnessData) {
     const text = `λc = 0: unbounded (${integerText(unbounded.length)})`;
     items.push({ glyph: "triangle-down", color: colors.green, text });
   }
+  if (unresolved.length > 0)
+    items.push({ glyph: "ring", color: colors.blue, text: `unresolved (${integerText(unresolved.length)})` });
   return items;
 }
 
-function subtitle({ measured, threshold, nonDescent, unbounded }: SharpnessData): string {
+function subtitle({ measured, threshold, nonDescent, unbounded, unresolved }: SharpnessData): string {
   const thresholds = new Map(threshold.map(({ x, y }) => [x, y]));
   const ratios = measured.map(({ x, y }) => y / (thresholds.get(x) ?? NaN)).filter(Number.isFinite);
   const above = ratios.filter((ratio) => ratio > 1).length + nonDescent.length;
   const all = ratios.length + nonDescent.length + unbounded.length;
-  const told = `above the threshold in ${integerText(above)} of ${counted(all, "measurement")}`;
+  const open = unresolved.length > 0 ? `, ${integerText(unresolved.length)} more unresolved` : "";
+  const told = `above the threshold in ${integerText(above)} of ${counted(all, "measurement")}${open}`;
   return ratios.length > 0 ? `median λc ÷ (2/η) = ${prose(median(ratios))}  ·  ${told}` : told;
 }
 
-function caption({ measured, nonDescent, unbounded }: SharpnessData): string {
+function caption({ measured, nonDescent, unbounded, unresolved }: SharpnessData): string {
   const edges = [
     ...(nonDescent.length > 0 ? ["on the upper edge, updates that do not descend (λc = ∞)"] : []),
     ...(unbounded.length > 0 ? ["on the lower edge, updates along which no rise was found (λc = 0)"] : []),
@@ -106,5 +112,8 @@ function caption({ measured, nonDescent, unbounded }: SharpnessData): string {
     "Where it is below 2/η, the step is shorter than ηc and lowers the loss of its own batch; where it is above, the step overshoots.",
     ...(measured.length > mostPoints ? ["The band holds all measurements."] : []),
     ...(edges.length > 0 ? [`Triangles: ${edges.join("; ")}.`] : []),
+    ...(unresolved.length > 0
+      ? ["Rings: the loss along the update could not be told from its rounding noise."]
+      : []),
   ].join(" ");
 }
