@@ -6,7 +6,7 @@ import { cpuQuota } from "./cpu-quota.js";
  * are milliseconds of a CPU, which beside another busy process are taken from the thread that is waited for. bench/busy-machine.mjs
  * compares them.
  */
-const spinCount = "1000";
+const spinCount = "10000";
 
 const waiting = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"] as const;
 
