@@ -1,5 +1,6 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -90,8 +91,14 @@ function load(variables: Record<string, string>, command = [process.execPath]) {
 }
 
 describe.runIf(process.platform === "linux")("loading libtorch", () => {
-  it("makes libgomp's threads spin briefly, and leaves no variable for child processes", () => {
-    expect(load({})).toMatchObject({ spins: "10000", kept: true });
+  it("makes libgomp's threads spin briefly, less on a busy machine, and leaves no variable for child processes", () => {
+    const loops = os.cpus().map(() => spawn(process.execPath, ["-e", "for (;;);"]));
+    try {
+      expect(load({})).toMatchObject({ spins: "1000", kept: true });
+    } finally {
+      for (const loop of loops) loop.kill();
+    }
+    expect(["1000", "10000"]).toContain(load({}).spins); // this machine may have other work
   });
 
   it("leaves a user's choice alone", () => {
