@@ -73,15 +73,17 @@ const loader = JSON.stringify(
 );
 
 /** What a process of its own that loads libtorch prints, and what libgomp says of its settings. */
-function load(variables: Record<string, string>, command = [process.execPath]) {
+function load(
+  variables: Record<string, string>,
+  [program, ...flags]: [string, ...string[]] = [process.execPath],
+) {
   const { OMP_NUM_THREADS, MKL_NUM_THREADS, GOMP_SPINCOUNT, OMP_WAIT_POLICY, ...rest } = process.env;
   const text = `
     const { native } = await import(${loader});
     const before = JSON.stringify(process.env);
     const { threads } = await native().info();
     console.log(JSON.stringify({ threads, kept: JSON.stringify(process.env) === before }));`;
-  const [program, ...flags] = [...command, "--input-type=module", "-e", text] as [string, ...string[]];
-  const { stdout, stderr, status } = spawnSync(program, flags, {
+  const { stdout, stderr, status } = spawnSync(program, [...flags, "--input-type=module", "-e", text], {
     encoding: "utf8",
     env: { ...rest, OMP_DISPLAY_ENV: "verbose", ...variables },
   });
@@ -111,7 +113,7 @@ describe.runIf(process.platform === "linux")("loading libtorch", () => {
     const allowed = /^Cpus_allowed_list:\s*(\d+)/m.exec(
       readFileSync("/proc/self/status", "utf8"),
     )?.[1] as string;
-    const pinned = ["taskset", "-c", allowed, process.execPath];
+    const pinned: [string, ...string[]] = ["taskset", "-c", allowed, process.execPath];
     if (spawnSync("taskset", ["--version"]).status === 0) expect(load({}, pinned).threads).toBe(1);
   });
 });
