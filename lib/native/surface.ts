@@ -46,6 +46,8 @@ export interface NativeBatch extends NativeDisposable {
   readonly shape: readonly number[];
   /** Rows or tokens that count towards the loss. */
   readonly count: number;
+  /** Rows start … start + length − 1, sharing memory; its count may be 0. */
+  part(start: number, length: number): NativeBatch;
 }
 
 /** θ − η·Δ in place of θ. */
@@ -62,6 +64,8 @@ export type CurvatureOperator = "hessian" | "gauss-newton";
 export interface NativePassOptions {
   /** Rows or sequences per micro-batch; 0 = all at once. */
   microBatch: number;
+  /** Computes in float32 where the model's arithmetic is bfloat16. */
+  float32?: boolean;
   /** Of gradients: each layer keeps its input alone, and its activations are computed again on the way back. */
   recompute?: boolean;
   cancel?: NativeCancelToken;
@@ -217,10 +221,12 @@ export interface NativeAddon {
     parameterDtype?: ParameterDtype,
     device?: string,
   ): NativeModel;
+  /** `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
   createTokenBatch(
     inputIds: BigInt64Array,
     labels: BigInt64Array,
     shape: readonly [number, number],
+    relativePositions: boolean,
   ): NativeBatch;
   createExampleBatch(
     inputs: Float32Array | Float64Array,

@@ -16,6 +16,8 @@ const sharpness = z.object({
   median: known,
   nonDescent: z.number(),
   unbounded: z.number(),
+  // Of records from before there was such a status: none.
+  unresolved: z.number().optional(),
 });
 
 /** What a report reads of a record; a number that was not finite stands as null. */
@@ -59,6 +61,7 @@ const shapes: Record<string, z.ZodType> = {
   }),
   repeat: z.object({
     repeat: z.number(),
+    updateRows: z.number(),
     updatePasses: z.number(),
     evaluatePasses: z.number(),
     backwardSeconds: z.number(),

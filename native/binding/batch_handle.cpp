@@ -22,8 +22,10 @@ Napi::Value shape(const Napi::CallbackInfo& info) {
 
 Napi::Value create_token_batch(const Napi::CallbackInfo& info) {
   const auto shape = read_shape(info[2], "shape", 2, 2);
+  const bool relative = read_boolean(info[3], "relativePositions");
   at::Tensor inputs = read_tensor(info[0], Numbers::integers, shape, "inputIds");
-  return wrap(info.Env(), Batch::tokens(std::move(inputs), read_tensor(info[1], Numbers::integers, shape, "labels")));
+  at::Tensor labels = read_tensor(info[1], Numbers::integers, shape, "labels");
+  return wrap(info.Env(), Batch::tokens(std::move(inputs), std::move(labels), relative));
 }
 
 Napi::Value create_example_batch(const Napi::CallbackInfo& info) {
@@ -31,6 +33,14 @@ Napi::Value create_example_batch(const Napi::CallbackInfo& info) {
   const auto target_shape = read_shape(info[3], "targetShape", 1, 2);
   at::Tensor inputs = read_tensor(info[0], Numbers::floats, input_shape, "inputs");
   return wrap(info.Env(), Batch::examples(std::move(inputs), read_tensor(info[2], Numbers::either, target_shape, "targets")));
+}
+
+/// Shares its memory with the whole, which has been reported.
+Napi::Value part(const Napi::CallbackInfo& info) {
+  const auto batch = BatchHandle::core(info);
+  const int64_t start = read_integer(info[0], "start", 0, batch->rows() - 1);
+  const int64_t length = read_integer(info[1], "length", 1, batch->rows() - start);
+  return BatchHandle::make(info.Env(), batch->part(start, length), 0);
 }
 
 }  // namespace
@@ -44,6 +54,7 @@ void BatchHandle::define(Napi::Env env) {
     getter(prototype, "count", [](const Napi::CallbackInfo& info) -> Napi::Value {
       return Napi::Number::New(info.Env(), static_cast<double>(core(info)->count()));
     });
+    method(prototype, "part", part);
   });
 }
 

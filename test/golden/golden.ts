@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { type Batch, Direction, loadBatches, loadModel, type Model } from "../../lib/models/index.js";
 import {
+  floatingDtype,
   readSafetensorsHeader,
   readStoredTensor,
   type SafetensorsHeader,
@@ -66,8 +67,8 @@ export function lines({ batches, lines }: OpenCase) {
 /** A golden vector, in the model's precision. */
 export async function goldenVector({ model, vectors }: OpenCase, vector: string): Promise<Direction> {
   const places = model.parameters.map(({ name }) => {
-    const { byteOffset, dtype } = stored(vectors, `${vector}/${name}`);
-    return { path: vectors.path, byteOffset, dtype };
+    const tensor = stored(vectors, `${vector}/${name}`);
+    return { path: vectors.path, byteOffset: tensor.byteOffset, dtype: floatingDtype(tensor) ?? "float64" };
   });
   return Direction.of(model, await native().loadVector(model.handle, places));
 }
