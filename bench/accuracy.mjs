@@ -48,12 +48,9 @@ async function directions(open) {
     const optimizer = make(model);
     for (const i of batches.keys()) await optimizer.accumulate(await goldenVector(open, `gradient.${i}`));
     note(`Δ, ${dtype}`, await distance(open, kind, await optimizer.direction()), `${kind}, ${name}`);
-    if (kind === "adamw")
-      note(
-        `preconditioner, ${dtype}`,
-        await distance(open, "preconditioner", await optimizer.preconditioner()),
-        name,
-      );
+    const preconditioner = await optimizer.preconditioner();
+    if (preconditioner)
+      note(`preconditioner, ${dtype}`, await distance(open, "preconditioner", preconditioner), name);
   }
 }
 

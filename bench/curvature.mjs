@@ -6,7 +6,6 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import {
-  AdamW,
   criticalSharpness,
   directionalSharpness,
   hessianEigenvalues,
@@ -71,7 +70,7 @@ async function times(kind, size, folder) {
 }
 
 /** AdamW's P; SGD's is 1. */
-const preconditionerOf = (optimizer) => (optimizer instanceof AdamW ? optimizer.preconditioner() : undefined);
+const preconditionerOf = async (optimizer) => (await optimizer.preconditioner()) ?? undefined;
 
 /** λdir, exactly and by differences, and λmax within 1 % for certain: the residual says so, no reference is needed. */
 const second = {

@@ -20,7 +20,7 @@ const indexes = [
 ];
 
 const succeeds = (command, args) =>
-  spawnSync(command, args, { stdio: ["ignore", "ignore", "inherit"], timeout: 20 * 60_000 }).status === 0;
+  spawnSync(command, args, { stdio: ["ignore", "ignore", "inherit"], timeout: 5 * 60_000 }).status === 0;
 
 function install() {
   if (!works(python) && !succeeds(process.env.PYTHON || "python3", ["-m", "venv", "--clear", venv]))

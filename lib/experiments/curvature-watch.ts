@@ -1,6 +1,6 @@
 import { access } from "node:fs/promises";
 import path from "node:path";
-import { directionalSharpness, hessianEigenvalues, stabilityThreshold } from "../measures/index.js";
+import { directionalSharpness, hessianEigenvalues } from "../measures/index.js";
 import { type Batch, Direction, type Gradient, type Model } from "../models/index.js";
 import type { Optimizer } from "../optimizers/index.js";
 import type { TrainConfiguration } from "./configuration.js";
@@ -41,8 +41,7 @@ export class CurvatureWatch implements Disposable {
   ): Promise<CurvatureRecord> {
     const started = performance.now();
     const hessian = await this.#largest("hessian", model, batch);
-    const adaptive = this.#configuration.optimizer.type === "adamw";
-    using preconditioner = adaptive ? await optimizer.preconditioner() : undefined;
+    using preconditioner = await optimizer.preconditioner();
     const preconditioned = preconditioner
       ? await this.#largest("preconditioned", model, batch, preconditioner)
       : null;
@@ -55,7 +54,7 @@ export class CurvatureWatch implements Disposable {
       hessian,
       preconditioned,
       directionalSharpness: finiteOrNull(along.directionalSharpness),
-      threshold: this.#threshold(learningRate),
+      threshold: optimizer.threshold(learningRate),
       seconds: (performance.now() - started) / 1000,
     };
   }
@@ -105,15 +104,6 @@ export class CurvatureWatch implements Disposable {
   #keep(name: Watched, vector: Direction): void {
     this.#eigenvectors.get(name)?.dispose();
     this.#eigenvectors.set(name, vector);
-  }
-
-  #threshold(learningRate: number): number {
-    const { optimizer } = this.#configuration;
-    const { weightDecay } = optimizer;
-    if (optimizer.type === "adamw")
-      return stabilityThreshold({ optimizer: "adamw", learningRate, weightDecay, beta1: optimizer.betas[0] });
-    const { momentum, nesterov } = optimizer;
-    return stabilityThreshold({ optimizer: "gd", learningRate, weightDecay, momentum, nesterov });
   }
 }
 

@@ -44,7 +44,7 @@ export interface FrozenOptions extends MeasureOptions {
   parts?: Record<string, ParameterSelection>;
   /** Measure λdir too. Default false. */
   directional?: boolean;
-  /** Measure λmax(P⁻¹H) of each batch too, with P of the optimizer (λmax(H) with SGD or a given direction). */
+  /** Measure λmax(P⁻¹H) of each batch too, with P of the optimizer (λmax(H) where P = 1, and with a given direction). */
   hessian?: { tolerance?: number; maximumIterations?: number };
   /** Gradients with activation recomputation, as `model.gradient` has it. */
   recompute?: boolean;

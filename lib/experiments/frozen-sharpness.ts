@@ -215,14 +215,14 @@ class FrozenWatch implements Disposable {
   }
 
   async #preconditioned(batch: Batch): Promise<EigenvalueRecord | null> {
-    const { hessian, model, optimizer, search, signal } = this.#options;
+    const { hessian, model, search, signal } = this.#options;
     if (!hessian) return null;
-    using preconditioner = optimizer?.type === "adamw" ? await this.#optimizer?.preconditioner() : undefined;
+    using preconditioner = (await this.#optimizer?.preconditioner()) ?? null;
     const result = await hessianEigenvalues({
       ...hessian,
       model,
       batch,
-      preconditioner,
+      preconditioner: preconditioner ?? undefined,
       microBatch: search.microBatch,
       signal,
       initial: this.#eigenvector,

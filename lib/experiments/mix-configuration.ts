@@ -4,6 +4,7 @@ import { badConfiguration, explain } from "./configuration-errors.js";
 import { type ConfigurationPlace, readConfigurationFile } from "./configuration-file.js";
 import { batchSchema, dataSchema, section } from "./configuration-schema.js";
 import { frozenKeys } from "./frozen-schema.js";
+import { usualAccumulation } from "./make-optimizer.js";
 import { ownTokenizer, resolveData } from "./resolve-data.js";
 
 const count = z.int().min(1);
@@ -77,7 +78,7 @@ export async function parseMix(
     return found;
   };
   const { optimizer, train } = given;
-  const usual = optimizer.type === "sgd" && optimizer.momentum === 0 ? 1 : 20;
+  const usual = usualAccumulation(optimizer);
   const choices = Object.entries(train.choices).map(([name, one]) => [
     name,
     { ...one, files: one.files.map(absolute) },

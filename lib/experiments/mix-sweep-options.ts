@@ -11,7 +11,7 @@ import {
 } from "../measures/options.js";
 import type { Model } from "../models/index.js";
 import { type BatchSource, checkBatches } from "./frozen-options.js";
-import type { OptimizerChoice } from "./make-optimizer.js";
+import { type OptimizerChoice, usualAccumulation } from "./make-optimizer.js";
 import type { MixSource } from "./mix-gradients.js";
 import type { MixSweepEvent } from "./mix-sweep.js";
 
@@ -67,7 +67,7 @@ export function checkMixSweep(options: unknown) {
   const positive = { minimum: 1, integer: true };
   const model = checkModel(given.model);
   const optimizer = checkOptions(given.optimizer, "options.optimizer") as OptimizerChoice;
-  const needed = optimizer.type === "sgd" && !optimizer.momentum ? 1 : 20;
+  const needed = usualAccumulation(optimizer);
   const accumulate = checkNumber(or(given.accumulate, needed), "options.accumulate", positive);
   const repeats = checkNumber(or(given.repeats, 8), "options.repeats", positive);
   const firstRepeat = checkNumber(or(given.firstRepeat, 0), "options.firstRepeat", {

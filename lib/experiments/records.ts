@@ -75,7 +75,7 @@ export interface CurvatureRecord {
   preconditioned: EigenvalueRecord | null;
   /** ΔᵀHΔ/(∇L·Δ) */
   directionalSharpness: number | null;
-  /** What λmax(P⁻¹H), or λmax(H) where P = 1, is compared with: see `stabilityThreshold`. */
+  /** What λmax(P⁻¹H), or λmax(H) where P = 1, is compared with: see `Optimizer.threshold`. */
   threshold: number;
   seconds: number;
 }

@@ -1,5 +1,6 @@
 import { checkBoolean, checkChoice, checkNumber } from "../checks.js";
 import { expected } from "../errors.js";
+import { AdamW, Sgd } from "../optimizers/index.js";
 import { checkNames } from "./options.js";
 
 export interface ThresholdOptions {
@@ -22,6 +23,7 @@ const names = ["optimizer", "learningRate", "weightDecay", "beta1", "momentum", 
  * The sharpness at which training on a quadratic becomes unstable: for gradient descent the largest λ(H) is 2/η − γ, for
  * AdamW the largest λ(P⁻¹H) is (1+β₁)/(1−β₁)·(2/η − γ) (Cohen et al. 2022, with decay). Momentum μ raises gradient descent's
  * to (1+μ)·(2/η − γ), with Nesterov's form (1+μ)/(1+2μ)·(2/η − γ): where the linear recursion has the eigenvalue −1.
+ * An optimizer with its own settings and groups is asked itself: `optimizer.threshold(learningRate)`.
  * Critical sharpness λc is compared with 2/η instead, whatever β₁, μ and γ are.
  */
 export function stabilityThreshold(options: ThresholdOptions): number {
@@ -36,8 +38,8 @@ export function stabilityThreshold(options: ThresholdOptions): number {
   if (optimizer === "gd") {
     const mu = checkNumber(given.momentum ?? 0, "options.momentum", { minimum: 0, below: 1 });
     const nesterov = checkBoolean(given.nesterov ?? false, "options.nesterov");
-    return ((1 + mu) / (nesterov ? 1 + 2 * mu : 1)) * (2 / eta - decay);
+    return Sgd.rule.stabilityGain({ momentum: mu, nesterov }).value * (2 / eta - decay);
   }
   const beta1 = checkNumber(given.beta1 ?? 0.9, "options.beta1", { minimum: 0, below: 1 });
-  return ((1 + beta1) / (1 - beta1)) * (2 / eta - decay);
+  return AdamW.rule.stabilityGain({ betas: [beta1, 0] }).value * (2 / eta - decay);
 }

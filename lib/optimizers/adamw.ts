@@ -1,9 +1,13 @@
 import { checkInstance, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
+import type { Direction } from "../models/direction.js";
 import { ParameterSet } from "../models/parameters.js";
 import { native } from "../native/load.js";
 import { checkOptimizerOptions, type OptimizerOptions } from "./groups.js";
-import { Optimizer } from "./optimizer.js";
+import { Optimizer, type OptimizerRule } from "./optimizer.js";
+
+const usualBetas = [0.9, 0.999] as const;
+const usualEpsilon = 1e-8;
 
 export interface AdamWOptions extends OptimizerOptions {
   /** β₁, β₂. Default [0.9, 0.999]. */
@@ -18,12 +22,25 @@ export interface AdamWOptions extends OptimizerOptions {
  */
 export class AdamW extends Optimizer {
   readonly kind = "adamw";
+  static readonly rule: OptimizerRule<Partial<AdamWOptions>> = {
+    hasMemory: () => true,
+    hasPreconditioner: () => true,
+    stabilityGain: ({ betas: [beta1] = usualBetas }) => ({
+      value: (1 + beta1) / (1 - beta1),
+      formula: "(1+β₁)/(1−β₁)",
+    }),
+    describe: ({ betas: [beta1, beta2] = usualBetas, epsilon = usualEpsilon }, number) => [
+      "AdamW",
+      `β = (${beta1}, ${beta2})`,
+      `ε = ${number(epsilon)}`,
+    ],
+  };
 
   /** @throws TypeError, RangeError naming the option. */
   constructor(model: ParameterSet, options: AdamWOptions) {
     checkInstance(model, "model", ParameterSet, "a Model");
-    const { betas = [0.9, 0.999], epsilon = 1e-8, ...rest } = checkOptions(options, "options");
-    const { learningRate, groups } = checkOptimizerOptions(model, rest, 0.01);
+    const { betas = usualBetas, epsilon = usualEpsilon, ...rest } = checkOptions(options, "options");
+    const common = checkOptimizerOptions(model, rest, 0.01);
     if (!Array.isArray(betas) || betas.length !== 2) throw expected("two numbers", "options.betas", betas);
     const [beta1, beta2] = betas.map((beta, i) =>
       checkNumber(beta, `options.betas[${i}]`, { minimum: 0, below: 1 }),
@@ -33,6 +50,11 @@ export class AdamW extends Optimizer {
       beta2: beta2 as number,
       epsilon: checkNumber(epsilon, "options.epsilon", { minimum: 0 }),
     };
-    super(native().createAdamW(model.handle, groups, constants), model, learningRate);
+    const gain = AdamW.rule.stabilityGain({ betas: [constants.beta1, constants.beta2] });
+    super(native().createAdamW(model.handle, common.groups, constants), model, common, gain.value);
+  }
+
+  override async preconditioner(): Promise<Direction> {
+    return (await super.preconditioner()) as Direction;
   }
 }

@@ -5,7 +5,7 @@ import { checkGradientPass, type Gradient, type GradientOptions } from "../model
 import type { ParameterSet } from "../models/parameters.js";
 import { withSignal } from "../native/cancel.js";
 import { Owner } from "../native/owner.js";
-import type { NativeOptimizer } from "../native/surface.js";
+import type { NativeOptimizer, NativeOptimizerGroup } from "../native/surface.js";
 import { readState, writeState } from "./state-file.js";
 
 /** What is known of a gradient that went into an optimizer's state and was not kept. */
@@ -23,6 +23,18 @@ export interface AccumulatedGradient {
   readonly version: number;
 }
 
+/** What a kind of optimizer can say by its options alone, without a model. Options that are left out have their defaults. */
+export interface OptimizerRule<Options> {
+  /** Whether Δ is made of more gradients than the last. */
+  hasMemory(options: Options): boolean;
+  /** Whether P ≠ 1. */
+  hasPreconditioner(options: Options): boolean;
+  /** λmax(P⁻¹H) at the edge of stability over 2/η − γ, and how that is written: "(1+μ)", "" for 1. */
+  stabilityGain(options: Options): { value: number; formula: string };
+  /** Its name and its own settings in words, decay and groups aside. */
+  describe(options: Options, number: (value: number) => string): string[];
+}
+
 /**
  * Optimizer state over a model's weights. `accumulate` moves the state, `step` the weights; between the two, `direction`
  * is the Δ that the next step takes.
@@ -34,11 +46,23 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
   /** η of a step that names none. */
   learningRate: number;
 
+  readonly #stabilityGain: number;
+  /** Of each parameter, in units of the optimizer's η: its group's ratio times γ. */
+  readonly #largestDecay: number;
+
   /** @internal */
-  constructor(handle: NativeOptimizer, model: ParameterSet, learningRate: number) {
+  constructor(
+    handle: NativeOptimizer,
+    model: ParameterSet,
+    { learningRate, groups }: { learningRate: number; groups: NativeOptimizerGroup },
+    stabilityGain: number,
+  ) {
     super(handle);
     this.model = model;
     this.learningRate = learningRate;
+    this.#stabilityGain = stabilityGain;
+    const decays = groups.weightDecay.map((decay, i) => decay * (groups.learningRateRatio[i] as number));
+    this.#largestDecay = decays.reduce((a, b) => Math.max(a, b), 0);
   }
 
   /** Gradients accumulated so far: the t of bias corrections. */
@@ -93,9 +117,30 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     return Direction.of(this.model, handle);
   }
 
-  /** The diagonal P, one positive number a weight, with Δ = P⁻¹·momentum where no decay is in Δ. */
-  async preconditioner(): Promise<Direction> {
+  /**
+   * The diagonal P, one positive number a weight, with Δ = P⁻¹·momentum where no decay is in Δ; a group's learning rate over the
+   * optimizer's divides it. Null where P = 1.
+   *
+   * @throws CriticalSharpnessError `ERR_NO_GRADIENT` before the first gradient.
+   */
+  async preconditioner(): Promise<Direction | null> {
     return Direction.of(this.model, await this.handle.preconditioner());
+  }
+
+  /**
+   * What λmax(P⁻¹H), or λmax(H) where P = 1, is compared with: c·(2/η − γ), where c is (1+β₁)/(1−β₁) for AdamW, 1+μ for SGD
+   * with momentum and (1+μ)/(1+2μ) in Nesterov's form.
+   *
+   * With parameter groups, let D be the diagonal of each weight's γ times its learning rate over η. On a quadratic, with P and D
+   * fixed, training is stable just if λmax(P^(−½)HP^(−½)/c + D) < 2/η: an eigenvalue of the linear recursion leaves the unit
+   * circle at −1 and nowhere else. Where D is not γ·1 no one number says that of λmax(P⁻¹H). This one, with the largest entry of D
+   * for γ, is the most that is stable whatever the eigenvectors are; from c·(2/η − the smallest entry) on none is.
+   *
+   * @param learningRate η, > 0; default: the optimizer's
+   */
+  threshold(learningRate: number = this.learningRate): number {
+    const eta = checkNumber(learningRate, "learningRate", { above: 0 });
+    return this.#stabilityGain * (2 / eta - this.#largestDecay);
   }
 
   /** θ ← θ − η·Δ, with the same bits as the direction says. */

@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { TrainConfiguration } from "../experiments/configuration.js";
+import { ruleOf } from "../experiments/make-optimizer.js";
 import { configureModel } from "../models/configuration.js";
 import type { NativeDecoderDescription } from "../native/model-description.js";
 import { counted, integerText, prose } from "./numbers.js";
@@ -73,18 +74,7 @@ export function describeSequences({
 export function describeOptimizer(optimizer: TrainConfiguration["optimizer"]): string {
   const decay = optimizer.weightDecay > 0 ? [`weight decay ${prose(optimizer.weightDecay)}`] : [];
   const groups = optimizer.groups?.length ? [counted(optimizer.groups.length, "parameter group")] : [];
-  if (optimizer.type === "adamw") {
-    const [first, second] = optimizer.betas;
-    return [
-      "AdamW",
-      `β = (${first}, ${second})`,
-      `ε = ${prose(optimizer.epsilon)}`,
-      ...decay,
-      ...groups,
-    ].join(", ");
-  }
-  const momentum = optimizer.momentum > 0 ? [`momentum ${optimizer.momentum}`] : [];
-  return ["SGD", ...momentum, ...(optimizer.nesterov ? ["Nesterov"] : []), ...decay, ...groups].join(", ");
+  return [...ruleOf(optimizer).describe(optimizer, prose), ...decay, ...groups].join(", ");
 }
 
 /** A schedule in words. */

@@ -1,3 +1,4 @@
+import { ruleOf } from "../experiments/make-optimizer.js";
 import type { SearchStatus } from "../search/types.js";
 import type { CurvatureData } from "./edge-of-stability.js";
 import type { Figure } from "./figure.js";
@@ -84,7 +85,7 @@ function curvature(run: RunRecords): Figure[] {
 /** What a run's second derivatives and its λc are, with their thresholds. */
 export function curvatureData({ curvatures, steps, configuration }: RunRecords): CurvatureData {
   return {
-    ...eigenvalueNames(configuration.optimizer),
+    ...eigenvalueNames({ curvatures, configuration }),
     largest: curvatures.map(({ step, hessian, preconditioned }) => {
       const { eigenvalue, residual, converged } = preconditioned ?? hessian;
       const [y, r] = [number(eigenvalue), number(residual)];
@@ -102,12 +103,16 @@ export function curvatureData({ curvatures, steps, configuration }: RunRecords):
   };
 }
 
-function eigenvalueNames(optimizer: RunRecords["configuration"]["optimizer"]) {
-  const decay = optimizer.weightDecay > 0 ? " − γ" : "";
-  const step = decay ? `(2/η${decay})` : "2/η";
-  if (optimizer.type === "adamw") return { name: "λmax(P⁻¹H)", thresholdName: `(1+β₁)/(1−β₁) · ${step}` };
-  if (optimizer.momentum === 0) return { name: "λmax(H)", thresholdName: `2/η${decay}` };
-  return { name: "λmax(H)", thresholdName: `${optimizer.nesterov ? "(1+μ)/(1+2μ)" : "(1+μ)"} · ${step}` };
+function eigenvalueNames({ curvatures, configuration }: Pick<RunRecords, "curvatures" | "configuration">) {
+  const { optimizer } = configuration;
+  const decays = [optimizer, ...(optimizer.groups ?? [])].map(({ weightDecay }) => weightDecay ?? 0);
+  const decay = decays.some((own) => own > 0) ? " − γ" : "";
+  const gain = ruleOf(optimizer).stabilityGain(optimizer).formula;
+  const preconditioned = curvatures.some((record) => record.preconditioned !== null);
+  return {
+    name: preconditioned ? "λmax(P⁻¹H)" : "λmax(H)",
+    thresholdName: gain === "" ? `2/η${decay}` : `${gain} · ${decay ? `(2/η${decay})` : "2/η"}`,
+  };
 }
 
 function thresholds(steps: readonly RunStep[]): Point[] {

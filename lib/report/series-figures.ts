@@ -1,4 +1,5 @@
 import type { Estimate } from "../experiments/index.js";
+import { ruleOf } from "../experiments/make-optimizer.js";
 import type { Figure } from "./figure.js";
 import { heatMapFigure } from "./figures/heat-map.js";
 import { seriesLossFigure } from "./figures/series-loss.js";
@@ -27,7 +28,8 @@ export function seriesFigures({ configuration, measured }: SeriesRecords): Figur
       directional: points(({ directionalSharpness }) => directionalSharpness),
       preconditioned: points(({ preconditioned }) => preconditioned),
       preconditionedName:
-        configuration.optimizer.type === "adamw" && configuration.direction === null
+        ruleOf(configuration.optimizer).hasPreconditioner(configuration.optimizer) &&
+        configuration.direction === null
           ? "λmax(P⁻¹H)"
           : "λmax(H)",
       batches: configuration.measure,

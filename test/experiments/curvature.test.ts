@@ -35,6 +35,20 @@ describe("curvature along a run", () => {
     }
   });
 
+  it("is λmax(P⁻¹H) with SGD whose groups have learning rates of their own, and counts their decays", async () => {
+    const groups = [{ parameters: ["layers.0.weight"], learningRate: 1, weightDecay: 0.02 }];
+    const optimizer = { ...descent, weightDecay: 0.1, groups };
+    await train({ ...runs.perceptron, optimizer }, { directory: place("groups") });
+    for (const { hessian: found, preconditioned, threshold } of curvatures(place("groups"))) {
+      expect(preconditioned?.converged).toBe(true);
+      // P⁻¹ is 1 or 10 on the diagonal.
+      const ratio = (preconditioned?.eigenvalue as number) / (found.eigenvalue as number);
+      expect(ratio).toBeGreaterThan(1);
+      expect(ratio).toBeLessThan(10 * (1 + 1e-3));
+      expect(threshold).toBeCloseTo(2 / 0.1 - 10 * 0.02, 12);
+    }
+  });
+
   it("starts from the eigenvector of the time before", async () => {
     const still = { ...runs.perceptron, batch: { size: 200 }, validation: null } as const;
     const optimizer = { ...descent, learningRate: 1e-4 };

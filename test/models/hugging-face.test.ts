@@ -3,13 +3,9 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { AdamW, Batch, createModel, loadModel, type Model, type ModelConfigInput } from "../../lib/index.js";
 import { temporaryFolder } from "../data/helpers.js";
+import { oraclePython as python } from "../oracle.js";
 import { gpt } from "./files.js";
 
-const python = process.env.CRITICAL_SHARPNESS_PYTHON;
-if (!python)
-  console.log(
-    "skipped: set CRITICAL_SHARPNESS_PYTHON to a python with torch and transformers to compare with them",
-  );
 const root = temporaryFolder();
 
 /** Opens each directory in transformers, prints its loss and saves it again, in three ways. */

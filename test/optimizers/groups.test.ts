@@ -35,8 +35,9 @@ describe.each(Object.entries(kinds))("groups of %s", (_, make) => {
         plain.map((x, i) => x * (ratio[i] as number)),
       ),
     ).toBeLessThan(1e-15);
-    const p = await values(await preconditioner(make(model, { groups })));
-    const plainP = await values(await preconditioner(make(model, {})));
+    const p = await values((await preconditioner(make(model, { groups }))) as Direction);
+    const whole = await preconditioner(make(model, {}));
+    const plainP = whole === null ? p.map(() => 1) : await values(whole);
     expect(
       apart(
         p,
@@ -94,7 +95,7 @@ describe.each(Object.entries(kinds))("groups of %s", (_, make) => {
   });
 });
 
-async function preconditioner(optimizer: Optimizer): Promise<Direction> {
+async function preconditioner(optimizer: Optimizer): Promise<Direction | null> {
   await directionOf(optimizer);
   return optimizer.preconditioner();
 }

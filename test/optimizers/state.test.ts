@@ -58,9 +58,11 @@ describe.each(Object.entries(kinds))("the state of %s", (_, { roles, make }) => 
       await restored.load(file);
       expect(restored.steps).toBe(3);
       expect(await values(await restored.direction())).toEqual(await values(await optimizer.direction()));
-      expect(await values(await restored.preconditioner())).toEqual(
-        await values(await optimizer.preconditioner()),
-      );
+      const preconditionerOf = async (own: Optimizer) => {
+        const diagonal = await own.preconditioner();
+        return diagonal && (await values(diagonal));
+      };
+      expect(await preconditionerOf(restored)).toEqual(await preconditionerOf(optimizer));
       await train(model, optimizer, 3, 6);
       await train(again, restored, 3, 6);
       expect(await again.digest()).toBe(await model.digest());

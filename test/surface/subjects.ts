@@ -165,7 +165,7 @@ const directions: Subject = {
 
 const optimizers = (name: string, create: (model: Model) => Optimizer): Subject => ({
   name,
-  outlasting,
+  outlasting: [...outlasting, "threshold"],
   async make() {
     const { model, batch, direction } = await makeParts();
     const optimizer = create(model);
@@ -179,7 +179,7 @@ const optimizers = (name: string, create: (model: Model) => Optimizer): Subject 
       members: {
         ...disposal(optimizer),
         steps: async () => {
-          await optimizer.preconditioner(); // what was asked for before has been done
+          await optimizer.direction(); // what was asked for before has been done
           return optimizer.steps;
         },
         accumulate: () => optimizer.accumulate(direction),
@@ -189,6 +189,7 @@ const optimizers = (name: string, create: (model: Model) => Optimizer): Subject 
         },
         direction: () => optimizer.direction(),
         preconditioner: () => optimizer.preconditioner(),
+        threshold: () => optimizer.threshold(),
         step: async () => {
           await optimizer.step({ learningRate: 0.01 });
           return model.digest();
