@@ -67,7 +67,7 @@ export class Batch extends Owner<NativeBatch> {
     const shifted = labelsAreShifted !== undefined && checkBoolean(labelsAreShifted, "data.labelsAreShifted");
     if (!shifted && areUnshifted(placed))
       throw expected(
-        `labels shifted by one, labels[b, t] the token after inputIds[b, t] (in Python: ${shiftInPython}), or labelsAreShifted: true,`,
+        `labels shifted by one, labels[b, t] the token after inputIds[b, t] (in Python: ${shiftInPython}), or labelsAreShifted: true (in a file, the metadata {"labels": "shifted"}),`,
         "data.labels",
         "inputIds themselves",
         "range",

@@ -30,8 +30,8 @@ export interface Gpt2Config {
 
 /**
  * A configuration of one of Hugging Face's other decoders, as it was given. Keys that are left out have transformers'
- * values; one that would change a loss and is not understood is an error. Gradients are those of the loss; transformers'
- * own leave out the embedding of `pad_token_id`.
+ * values; one that would change a loss and is not understood is an error. As in transformers, the embedding of `pad_token_id`
+ * gets no gradient (`padding_idx`; a tied head's part stays): to derivatives it is a constant. GPT-NeoX has none such.
  */
 export interface DecoderConfig {
   model_type: Exclude<FamilyName, "gpt2">;

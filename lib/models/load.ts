@@ -18,7 +18,9 @@ import {
 /**
  * Opens a Hugging Face directory: `config.json` and `model.safetensors`, or shards with `model.safetensors.index.json`.
  * The other formats of PyTorch (`pytorch_model.bin`) are refused: they run code. As in transformers 5, a head that the
- * configuration ties to the embedding and whose numbers differ from it stays a parameter of its own. Weights of the model's own precision are memory-mapped, copy-on-write; others are converted. A mapped file must not be cut
+ * configuration ties to the embedding and whose numbers differ from it stays a parameter of its own.
+ *
+ * Weights of the model's own precision are memory-mapped, copy-on-write; others are converted. A mapped file must not be cut
  * short or overwritten while the model lives: the system ends a process that reads a page which is gone. Replacing it by
  * another of its name is safe, and is what `save` does.
  *

@@ -69,7 +69,7 @@ describe("what stands in a model's place is called by its name, with what helps:
 
   test("a run", async () => {
     put(folder, "config.json", '{"model": {"model_type": "mlp"}, "steps": 5}');
-    await rejects("ERR_OUT_OF_RANGE", "config.model_type");
+    await rejects("ERR_INVALID_ARG_TYPE", "config.model_type");
     put(folder, "metrics.jsonl", "");
     await rejects("ERR_MODEL_FILE", config(), "a run's", path.join(folder, "checkpoint"));
   });

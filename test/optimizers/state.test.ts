@@ -11,6 +11,7 @@ import {
   mlp,
   pack,
   type RawTensor,
+  raw,
   safetensors,
   unpack,
 } from "../models/files.js";
@@ -134,6 +135,8 @@ describe("a file that does not fit names what is wrong, and leaves the state as 
     await rejects("ERR_OPTIMIZER_STATE", name, "[1,3]");
     write({ ...tensors, [name]: int64([3], [1, 2, 3]) });
     await rejects("ERR_OPTIMIZER_STATE", name, "int64");
+    write({ ...tensors, [name]: raw("U8", [3], new Uint8Array(3)) });
+    await rejects("ERR_OPTIMIZER_STATE", name, "uint8");
     write(Object.fromEntries(Object.entries(tensors).filter(([key]) => key.startsWith("exp_avg."))));
     await rejects("ERR_OPTIMIZER_STATE", "exp_avg_sq");
     write({});
