@@ -129,7 +129,9 @@ describe("the report of a series", () => {
     const bars = /class="critical-bars"[^>]*>(.*?)<\/g>/s.exec(svg)?.[1] ?? "";
     const ends = [...bars.matchAll(/ y[12]="([\d.]+)"/g)].map(([, end]) => Number(end));
     const [frame] = /<rect[^>]*aria-label="frame"[^>]*>/.exec(svg) ?? [""];
-    const [top, height] = ["y", "height"].map((name) => Number(new RegExp(` ${name}="([\\d.]+)"`).exec(frame)?.[1]));
+    const [top, height] = ["y", "height"].map((name) =>
+      Number(new RegExp(` ${name}="([\\d.]+)"`).exec(frame)?.[1]),
+    );
     expect(ends).toHaveLength(6);
     const [low, high] = [Math.min(...ends), Math.max(...ends)];
     expect(low).toBeGreaterThan(top as number);
