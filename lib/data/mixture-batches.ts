@@ -1,6 +1,6 @@
 import { checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
-import { normalizedShares, type Shares } from "./shares.js";
+import { Apportionment, normalizedShares, type Shares } from "./shares.js";
 import { type TokenBatch, TokenBatches, type TokenBatchOptions } from "./token-batches.js";
 import type { TokenStream } from "./tokens.js";
 
@@ -15,9 +15,9 @@ export class MixtureBatches<Name extends string = string> {
   readonly #sources: { name: Name; share: number; batches: TokenBatches }[];
   readonly #size: number;
   readonly #sequence: number;
-  /** Sequences and tokens taken of each source before step `#step`. */
+  /** Sequences taken of each source before step `#step`, and their tokens. */
   #sequences: number[] = [];
-  #tokens: number[] = [];
+  #apportionment: Apportionment;
   #step = 1;
 
   /** @throws TypeError, RangeError naming the option or source; CriticalSharpnessError `ERR_DATA`. */
@@ -39,7 +39,7 @@ export class MixtureBatches<Name extends string = string> {
       });
     this.#size = size;
     this.#sequence = sequence;
-    this.#restart();
+    this.#apportionment = this.#restart();
   }
 
   /** The training batch of a step, which counts from 1. */
@@ -68,30 +68,26 @@ export class MixtureBatches<Name extends string = string> {
     checkNumber(step, "step", { minimum: 0, integer: true });
     if (step + 1 < this.#step) this.#restart();
     while (this.#step <= step) this.#take();
-    return Object.fromEntries(this.#sources.map(({ name }, i) => [name, this.#tokens[i]])) as Record<
-      Name,
-      number
-    >;
+    return Object.fromEntries(
+      this.#sources.map(({ name }, i) => [name, this.#apportionment.tokens[i]]),
+    ) as Record<Name, number>;
   }
 
-  #restart(): void {
+  #restart(): Apportionment {
     this.#step = 1;
     this.#sequences = this.#sources.map(() => 0);
-    this.#tokens = this.#sources.map(() => 0);
+    const shares = this.#sources.map(({ share }) => share);
+    this.#apportionment = new Apportionment(shares, this.#sequence);
+    return this.#apportionment;
   }
 
   /** The sequences of step `#step`, which is counted. */
   #take(): { source: number; place: number }[] {
     const taken: { source: number; place: number }[] = [];
     for (let row = 0; row < this.#size; row++) {
-      const total = this.#tokens.reduce((a, b) => a + b, 0) + this.#sequence;
-      let [source, most] = [0, -Infinity];
-      for (const [i, { share }] of this.#sources.entries()) {
-        const behind = share * total - (this.#tokens[i] as number);
-        if (behind > most) [source, most] = [i, behind];
-      }
+      const source = this.#apportionment.next();
       const place = (this.#sequences[source] as number)++;
-      this.#tokens[source] = (this.#tokens[source] as number) + this.#tokensOf(source, place);
+      this.#apportionment.take(source, this.#tokensOf(source, place));
       taken.push({ source, place });
     }
     this.#step++;

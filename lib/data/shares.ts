@@ -46,3 +46,40 @@ export function varyShare<Name extends string>(
     names.map((name) => [name, name === source ? ratio : (checked[name] / rest) * (1 - ratio)]),
   ) as Record<Name, number>;
 }
+
+/**
+ * Which source gives the next sequence of a mixture: the one that is furthest behind its share of the tokens, so that at any
+ * moment every share is met to within a sequence.
+ */
+export class Apportionment {
+  /** Tokens that each source has given. */
+  readonly tokens: number[];
+  readonly #shares: readonly number[];
+  readonly #sequence: number;
+
+  /**
+   * @param shares adding up to 1
+   * @param sequence tokens of a whole sequence
+   */
+  constructor(shares: readonly number[], sequence: number) {
+    this.#shares = shares;
+    this.#sequence = sequence;
+    this.tokens = shares.map(() => 0);
+  }
+
+  /** The place of the source whose turn it is, among those that have sequences left; −1 of none. */
+  next(has: (source: number) => boolean = () => true): number {
+    const total = this.tokens.reduce((a, b) => a + b, 0) + this.#sequence;
+    let [source, most] = [-1, -Infinity];
+    for (const [i, share] of this.#shares.entries()) {
+      const behind = share * total - (this.tokens[i] as number);
+      if (behind > most && share > 0 && has(i)) [source, most] = [i, behind];
+    }
+    return source;
+  }
+
+  /** Counts what a source gave. */
+  take(source: number, tokens: number): void {
+    this.tokens[source] = (this.tokens[source] as number) + tokens;
+  }
+}

@@ -1,7 +1,8 @@
+import { statistics, studentQuantile } from "../measures/statistics.js";
 import type { SearchResult } from "../search/index.js";
 import { type Estimate, estimate } from "./estimate.js";
 
-/** What an estimate needs to know of a measurement; null stands for an infinite λc, as in records. */
+/** What an estimate needs to know of a measurement; null stands for what is not finite, as in records. */
 export interface Measured {
   repeat: number;
   ratio: number;
@@ -17,56 +18,105 @@ export interface Measured {
 export interface MixPoint {
   ratio: number;
   task: string;
-  /** `non-descent` if the mean slope is not positive: λc is infinite then, ηc is 0. */
+  /**
+   * `non-descent` if the mean slope is not positive: λc is infinite then, ηc is 0. `unresolved` if the mean slope is
+   * positive, or unknown, and no repeat tells how the loss bends: λc and ηc are NaN.
+   */
   status: SearchResult["status"];
   criticalSharpness: number;
   criticalLearningRate: number;
   /** ∇L·Δ over the repeats: how far from 0 tells how sure the status is. */
   slope: Estimate;
-  /** Of λc, by resampling the repeats; null of one repeat. */
+  /** Of λc, with 95 % confidence; null of fewer than `fewestRepeats`. */
   interval: [low: number, high: number] | null;
-  /** Repeats, and those whose Δ does not descend or found no rise. */
+  /** Repeats, and those whose Δ does not descend, that found no rise, or that could not be told from noise. */
   count: number;
   nonDescent: number;
   unbounded: number;
+  unresolved: number;
 }
+
+/** Repeats below which nothing is said with confidence. */
+export const fewestRepeats = 5;
 
 /**
- * λc of the mean loss over repeats, as if each line were a quadratic −sη + κη²/2: λc = κ/s, so that it is mean(κ)/mean(s)
- * of the mean, with κᵢ = λcᵢ·sᵢ of the repeats that descend. Of one repeat it is that repeat's λc. A mean of λc would
- * have to leave out the repeats where it is infinite, and so call a direction descending that is so half of the time.
+ * The mean loss over repeats along one ratio's Δ, each line taken as a quadratic −sη + κη²/2. A mean of λc would have to leave
+ * out the repeats in which it is infinite, and so call a direction descending that is so half of the time.
  */
-export function pooledSharpness(measurements: readonly Measured["measurement"][]): number {
-  let slopes = 0;
-  let curvatures = 0;
-  let descending = 0;
-  for (const { status, criticalSharpness, slope } of measurements) {
-    slopes += slope ?? 0;
-    if (status === "non-descent") continue;
-    curvatures += (criticalSharpness ?? 0) * (slope ?? 0);
-    descending++;
-  }
-  if (descending === 0 || !(slopes > 0)) return Infinity;
-  return curvatures / descending / (slopes / measurements.length);
+export interface PooledLine {
+  /** mean(s); NaN where no repeat has one. */
+  slope: number;
+  /**
+   * 2·mean(s)/mean(κ): ηc, and below 0 by how much Δ fails to descend. Infinite where no line bends. NaN where the slope is
+   * positive, or unknown, and no repeat tells κ.
+   */
+  signedRate: number;
+  /**
+   * The same to first order, repeat by repeat: `signedRate` is their mean, and its error is theirs. A repeat that tells no κ
+   * has the mean's.
+   */
+  values: number[];
 }
 
-/** One point, without its interval. */
-export function mixPoint(measured: readonly Measured[]): MixPoint {
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** κ = λc·s of a line that tells it. */
+function curvature({ status, criticalSharpness, slope }: Measured["measurement"]): number | null {
+  const tells = status === "converged" || status === "unbounded";
+  return tells && criticalSharpness !== null && slope !== null ? criticalSharpness * slope : null;
+}
+
+/** mean(κ) over the repeats that tell it; NaN of none. */
+export function pooledCurvature(measurements: readonly Measured["measurement"][]): number {
+  return mean(measurements.map(curvature).filter((value) => value !== null));
+}
+
+/** @param typical mean(κ) where none of the repeats descends: of the nearest ratio that has one */
+export function pooledLine(measurements: readonly Measured["measurement"][], typical = NaN): PooledLine {
+  const slopes = measurements.map(({ slope }) => slope ?? NaN);
+  const slope = mean(slopes.filter(Number.isFinite));
+  const own = pooledCurvature(measurements);
+  const bend = Number.isNaN(own) && slope <= 0 ? typical : own;
+  const signedRate = slope === 0 ? 0 : (2 * slope) / bend;
+  const values = measurements.map((measurement, i) => {
+    const s = slopes[i] as number;
+    if (Number.isNaN(s) || bend === 0) return signedRate;
+    return (2 * s) / bend - signedRate * ((curvature(measurement) ?? bend) / bend - 1);
+  });
+  return { slope, signedRate, values };
+}
+
+export function mixPoint(measured: readonly Measured[], { slope, signedRate, values }: PooledLine): MixPoint {
   const { ratio, task } = measured[0] as Measured;
-  const measurements = measured.map(({ measurement }) => measurement);
-  const criticalSharpness = pooledSharpness(measurements);
-  const counted = (status: SearchResult["status"]) => measurements.filter((m) => m.status === status).length;
+  const criticalLearningRate = slope <= 0 ? 0 : signedRate;
+  const counted = (status: SearchResult["status"]) =>
+    measured.filter(({ measurement }) => measurement.status === status).length;
   return {
     ratio,
     task,
-    status:
-      criticalSharpness === Infinity ? "non-descent" : criticalSharpness === 0 ? "unbounded" : "converged",
-    criticalSharpness,
-    criticalLearningRate: 2 / criticalSharpness,
-    slope: estimate(measurements.map(({ slope }) => slope ?? NaN)),
-    interval: null,
-    count: measurements.length,
+    status: statusOf(criticalLearningRate),
+    criticalSharpness: 2 / criticalLearningRate,
+    criticalLearningRate,
+    slope: estimate(measured.flatMap(({ measurement }) => measurement.slope ?? [])),
+    interval: interval(values),
+    count: measured.length,
     nonDescent: counted("non-descent"),
     unbounded: counted("unbounded"),
+    unresolved: counted("unresolved"),
   };
+}
+
+function statusOf(criticalLearningRate: number): SearchResult["status"] {
+  if (Number.isNaN(criticalLearningRate)) return "unresolved";
+  if (criticalLearningRate === 0) return "non-descent";
+  return criticalLearningRate === Infinity ? "unbounded" : "converged";
+}
+
+/** Student's, of the signed ηc, on whose scale the noise of slopes is added: as λc. */
+function interval(values: readonly number[]): [low: number, high: number] | null {
+  if (values.length < fewestRepeats || !values.every(Number.isFinite)) return null;
+  const { mean, standardError } = statistics(values);
+  const reach = studentQuantile(values.length - 1) * standardError;
+  const sharpness = (rate: number) => (rate > 0 ? 2 / rate : Infinity);
+  return [sharpness(mean + reach), sharpness(mean - reach)];
 }

@@ -1,4 +1,7 @@
-/** λc of each task, by ratio and task. */
+import type { MixComparison } from "./mix-comparison.js";
+import { fewestRepeats } from "./mix-estimate.js";
+
+/** λc of each task, by ratio and task; NaN where it is unknown. */
 export interface SharpnessTable {
   /** Ascending. */
   ratios: readonly number[];
@@ -25,33 +28,40 @@ export interface SweetSpot {
 }
 
 export interface MixRecommendation {
-  /** Null where at each ratio some task's loss rises at once. */
+  /** The best in the mean of the repeats; null where at each ratio some task's loss rises at once. */
   ratio: number | null;
-  /** Of the ratio, with 95 % confidence; null of one repeat. */
-  interval: [low: number, high: number] | null;
-  /** The task that allows least there, its λc and ηc: the largest learning rate in the basin that all tasks share. */
+  /**
+   * The answer: the ratios whose worst λc is not significantly above another's, ascending. The best ratio is among them with 95 %
+   * confidence. All of them where the repeats are too few to tell.
+   */
+  ratios: number[];
+  /** Whether `ratios` are not all: it happens in at most 5 % of sweeps of ratios that are all as good. */
+  decided: boolean;
+  /** Whether some ratio's update lowers the loss of every task; null where the data leave it open. */
+  descends: boolean | null;
+  /** The task that allows least at `ratio`, its λc and ηc: the largest learning rate in the basin that all tasks share. */
   task: string | null;
   criticalSharpness: number | null;
   criticalLearningRate: number | null;
   crossing: MixCrossing | null;
-  /** For each ratio the part of the resamples in which it is the best. */
-  support: { ratio: number; part: number }[];
-  /** Whether the data tell one part of the ratios from another. */
-  decided: boolean;
+  /** For each ratio how probable it is, were all as good, that one looks so much worse than another; null where that is not known. */
+  pValues: { ratio: number; pValue: number | null }[];
+  repeats: number;
+  /** Measurements that were made, and those that could not be told from noise. */
+  measurements: number;
+  unresolved: number;
   /** All of it in plain words. */
   sentence: string;
 }
 
-/** Whether a ratio may be there although none was found: so it is in some of the resamples. */
-export function mayHaveRatio({ support }: Pick<MixRecommendation, "support">): boolean {
-  return support.reduce((sum, { part }) => sum + part, 0) > 0.05;
-}
-
-/** Undefined where at each ratio some task's λc is infinite. */
+/** Undefined where at each ratio some task's λc is infinite, or unknown. */
 export function sweetSpot({ ratios, tasks, table }: SharpnessTable): SweetSpot | undefined {
-  const largest = table.map((row) =>
-    row.reduce((most, value, t) => (value > (row[most] as number) ? t : most), 0),
-  );
+  const largest = table.map((row) => {
+    const unknown = row.findIndex(Number.isNaN);
+    return unknown >= 0
+      ? unknown
+      : row.reduce((most, value, t) => (value > (row[most] as number) ? t : most), 0);
+  });
   let place = -1;
   let least = Infinity;
   for (const [r, t] of largest.entries()) {
@@ -88,83 +98,106 @@ function crossing(
   return found.sort((a, b) => distance(a) - distance(b))[0] ?? null;
 }
 
-/**
- * @param drawn the sweet spot of each resample
- * @param repeats that were measured
- */
+/** @param counts what was measured */
 export function recommend(
   table: SharpnessTable,
-  drawn: readonly (SweetSpot | undefined)[],
-  repeats: number,
+  { pValues, candidates, descends }: MixComparison,
+  counts: Pick<MixRecommendation, "repeats" | "measurements" | "unresolved">,
 ): MixRecommendation {
   const { ratios } = table;
   const best = sweetSpot(table);
-  const places = drawn.flatMap((spot) => (spot ? [spot.place] : [])).sort((a, b) => a - b);
-  // Resamples without an answer count as far off on either side, half and half.
-  const outside = drawn.length * 0.025 - (drawn.length - places.length) / 2;
-  const skipped = Math.max(0, Math.floor(outside));
-  const interval: [number, number] | null =
-    best && places.length > 0
-      ? [
-          ratios[Math.min(best.place, places[skipped] as number)] as number,
-          ratios[Math.max(best.place, places[places.length - 1 - skipped] as number)] as number,
-        ]
-      : null;
-  const unanswered = drawn.length > 0 ? 1 - places.length / drawn.length : 0;
-  const whole = interval !== null && interval[0] === ratios[0] && interval[1] === ratios.at(-1);
-  const decided =
-    best !== undefined && interval !== null && !whole && unanswered <= 0.05 && ratios.length > 1;
-  return {
+  const recommendation = {
     ratio: best?.ratio ?? null,
-    interval,
+    ratios: candidates.map((place) => ratios[place] as number),
+    decided: best !== undefined && candidates.length < ratios.length,
+    descends,
     task: best?.task ?? null,
     criticalSharpness: best?.criticalSharpness ?? null,
     criticalLearningRate: best ? 2 / best.criticalSharpness : null,
     crossing: best?.crossing ?? null,
-    support: ratios.map((ratio, r) => ({
-      ratio,
-      part: drawn.length > 0 ? places.filter((place) => place === r).length / drawn.length : 0,
-    })),
-    decided,
-    sentence: sentence(table, best, { interval, whole, unanswered, repeats, decided }),
+    pValues: ratios.map((ratio, r) => ({ ratio, pValue: pValues[r] ?? null })),
+    ...counts,
   };
+  return { ...recommendation, sentence: sentence(table, best, recommendation) };
 }
 
 const short = (value: number) => Number(value.toPrecision(3)).toString();
 
-function sentence(
-  { ratios, tasks, table }: SharpnessTable,
-  best: SweetSpot | undefined,
-  given: {
-    interval: [number, number] | null;
-    whole: boolean;
-    unanswered: number;
-    repeats: number;
-    decided: boolean;
-  },
-): string {
-  const { interval, whole, unanswered, repeats } = given;
-  if (!best) {
-    const never = tasks.filter((_, t) => table.every((row) => row[t] === Infinity));
-    const named = never.map((task) => `"${task}"`).join(" and ");
-    const none = "no ratio lowers the loss of every task";
-    if (unanswered < 0.95 && repeats > 1)
-      return `The data do not decide: in their mean ${named ? `no ratio's update lowers ${named}` : none}, but in ${Math.round(100 * (1 - unanswered))} % of the resamples some ratio lowers every task. There is nothing to recommend: measure more repeats or larger batches.`;
-    const which = named ? `: no ratio's update lowers ${named}` : "";
-    return `N${none.slice(1)}${which}. There is nothing to recommend.`;
+/** Ratios in words; neighbours among those measured as a range. */
+export function ratiosText(chosen: readonly number[], all: readonly number[]): string {
+  const runs: number[][] = [];
+  for (const ratio of chosen) {
+    const last = runs.at(-1);
+    if (last && all.indexOf(ratio) === all.indexOf(last.at(-1) as number) + 1) last.push(ratio);
+    else runs.push([ratio]);
   }
+  const parts = runs.map((run) =>
+    run.length > 2
+      ? `${short(run[0] as number)} to ${short(run.at(-1) as number)}`
+      : run.map(short).join(", "),
+  );
+  return parts.join(", ");
+}
+
+function sentence(
+  table: SharpnessTable,
+  best: SweetSpot | undefined,
+  recommendation: Omit<MixRecommendation, "sentence">,
+): string {
+  const { measurements, unresolved } = recommendation;
+  const counted =
+    unresolved > 0
+      ? ` ${unresolved} of ${measurements} measurements ${unresolved === 1 ? "is" : "are"} below the rounding of the losses or ran into a limit: unresolved, and left open.`
+      : "";
+  return `${best ? found(table, best, recommendation) : nothing(table, recommendation)}${counted}`;
+}
+
+const few = (repeats: number) =>
+  `${repeats === 1 ? "One repeat says" : `${repeats} repeats say`} nothing with confidence: measure at least ${fewestRepeats}, better eight.`;
+
+function nothing(
+  { tasks, table }: SharpnessTable,
+  { repeats, descends }: Omit<MixRecommendation, "sentence">,
+): string {
+  if (table.some((row) => row.some(Number.isNaN) && !row.includes(Infinity)))
+    return "Some task's λc is unresolved at every ratio that may be good. There is nothing to recommend.";
+  const never = tasks.filter((_, t) => table.every((row) => row[t] === Infinity));
+  const named = never.map((task) => `"${task}"`).join(" and ");
+  const none = "no ratio lowers the loss of every task";
+  if (repeats < fewestRepeats) {
+    const which = named ? `no ratio's update lowers ${named}` : none;
+    return `In their mean ${which}. ${few(repeats)}`;
+  }
+  if (descends !== false)
+    return `The data do not decide: in their mean ${named ? `no ratio's update lowers ${named}` : none}, but that some ratio lowers every task cannot be excluded. There is nothing to recommend: measure more repeats or larger batches.`;
+  const which = named ? `: no ratio's update lowers ${named}` : "";
+  return `N${none.slice(1)}${which} (95 % confidence). There is nothing to recommend.`;
+}
+
+function found(
+  { ratios }: SharpnessTable,
+  best: SweetSpot,
+  { ratios: chosen, decided, descends, repeats }: Omit<MixRecommendation, "sentence">,
+): string {
   const rate = short(2 / best.criticalSharpness);
   const basin = `up to a learning rate of ${rate} no task's loss rises along the update, and "${best.task}" is the first that does`;
   const edge =
     ratios.length > 1 && (best.place === 0 || best.place === ratios.length - 1)
       ? " It lies at the end of the ratios that were measured."
       : "";
-  const at = `The largest common learning rate is at the ratio ${short(best.ratio)}`;
-  if (repeats < 2 || !interval) return `${at}: ${basin}. One repeat has no interval: measure more.`;
-  const range = `between ${short(interval[0])} and ${short(interval[1])} with 95 % confidence`;
-  if (whole)
-    return `The data do not decide: ${at.charAt(0).toLowerCase()}${at.slice(1)}, but it may lie anywhere ${range}. Measure more repeats or larger batches.`;
-  if (unanswered > 0.05)
-    return `The data do not decide: in ${Math.round(100 * unanswered)} % of the resamples no ratio lowers the loss of every task. Else ${at.charAt(0).toLowerCase()}${at.slice(1)}: ${basin}.`;
-  return `${at} (${range}): ${basin}.${edge}`;
+  const at = `he largest common learning rate is at the ratio ${short(best.ratio)}`;
+  if (repeats < fewestRepeats) return `T${at}: ${basin}. ${few(repeats)}`;
+  const open =
+    descends === true
+      ? ""
+      : ` That no ratio lowers the loss of every task ${descends === false ? "is what the repeats say" : "cannot be excluded"}.`;
+  const others = ratiosText(chosen, ratios);
+  if (ratios.length === 1) return `T${at}, the only one that was measured: ${basin}.${open}`;
+  if (!decided)
+    return `The data do not decide: in the mean t${at}, but no ratio is significantly worse than another. There ${basin}.${open} Measure more repeats or larger batches.`;
+  const only = chosen.length === 1;
+  const set = only
+    ? "every other one is significantly worse, with 95 % confidence"
+    : `the best is one of ${others} with 95 % confidence`;
+  return `T${at} (${set}): ${basin}.${open}${edge}`;
 }

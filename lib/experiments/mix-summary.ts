@@ -1,6 +1,7 @@
-import { random } from "../data/random.js";
-import { type Measured, type MixPoint, mixPoint, pooledSharpness } from "./mix-estimate.js";
-import { type MixCrossing, type MixRecommendation, recommend, sweetSpot } from "./mix-recommendation.js";
+import { expected } from "../errors.js";
+import { compareRatios } from "./mix-comparison.js";
+import { type Measured, type MixPoint, mixPoint, pooledCurvature, pooledLine } from "./mix-estimate.js";
+import { type MixCrossing, type MixRecommendation, recommend } from "./mix-recommendation.js";
 
 export interface MixSummary {
   /** By ratio and task. */
@@ -10,56 +11,76 @@ export interface MixSummary {
 
 export type { MixCrossing, MixPoint, MixRecommendation };
 
-const resamples = 2000;
-
 /**
- * λc of every task at every ratio, and the ratio that they recommend. The intervals (95 %) come from resampling whole
- * repeats, since all that is measured in one shares its batches: differences between ratios and tasks are paired. One
- * repeat fewer is drawn than there are, which makes up for what resampling few makes too narrow (Hesterberg 2015).
+ * λc of every task at every ratio, and the ratios that they recommend. Whole repeats count as independent: all that is
+ * measured in one shares its batches, so that differences between ratios and tasks are paired.
+ *
+ * @param seed of random signs, where there are too many repeats to take all
+ * @throws RangeError unless each repeat has one measurement of every ratio and task.
  */
 export function summarizeMix(measured: readonly Measured[], seed = 0): MixSummary {
   const ratios = [...new Set(measured.map(({ ratio }) => ratio))].sort((a, b) => a - b);
   const tasks = [...new Set(measured.map(({ task }) => task))];
   const repeats = [...new Set(measured.map(({ repeat }) => repeat))];
-  const places = new Map(repeats.map((repeat, place) => [repeat, place]));
-  // By ratio, task and repeat.
-  const cells = ratios.map((ratio) =>
-    tasks.map((task) => {
-      const cell: Measured[] = [];
-      for (const m of measured)
-        if (m.ratio === ratio && m.task === task) cell[places.get(m.repeat) as number] = m;
-      return cell;
-    }),
+  const cells = arrange(measured, { ratios, tasks, repeats });
+  const bends = cells.map((row) => row.map((cell) => pooledCurvature(cell.map((m) => m.measurement))));
+  const lines = cells.map((row, r) =>
+    row.map((cell, t) =>
+      pooledLine(
+        cell.map((m) => m.measurement),
+        nearest(
+          bends.map((b) => b[t] as number),
+          r,
+        ),
+      ),
+    ),
   );
-  const points = cells.map((row) => row.map(mixPoint));
-  const table = (of: (cell: Measured[]) => number) => cells.map((row) => row.map(of));
-  const drawn: number[][][] = [];
-  if (repeats.length > 1) {
-    const generator = random("mix resamples", seed);
-    for (let i = 0; i < resamples; i++) {
-      const chosen = Array.from({ length: repeats.length - 1 }, () => generator.below(repeats.length));
-      drawn.push(
-        table((cell) => pooledSharpness(chosen.map((place) => (cell[place] as Measured).measurement))),
-      );
-    }
-    for (const [r, row] of points.entries())
-      for (const [t, point] of row.entries())
-        point.interval = quantiles(drawn.map((sample) => sample[r]?.[t] as number));
-  }
-  const given = { ratios, tasks };
+  const points = cells.map((row, r) =>
+    row.map((cell, t) => mixPoint(cell, lines[r]?.[t] as ReturnType<typeof pooledLine>)),
+  );
+  const table = points.map((row) => row.map((point) => point.criticalSharpness));
   return {
     points: points.flat(),
     recommendation: recommend(
-      { ...given, table: points.map((row) => row.map((point) => point.criticalSharpness)) },
-      drawn.map((sample) => sweetSpot({ ...given, table: sample })),
-      repeats.length,
+      { ratios, tasks, table },
+      compareRatios(
+        lines.map((row) => row.map(({ values }) => values)),
+        seed,
+      ),
+      {
+        repeats: repeats.length,
+        measurements: measured.length,
+        unresolved: measured.filter(({ measurement }) => measurement.status === "unresolved").length,
+      },
     ),
   };
 }
 
-/** The middle 95 %. */
-export function quantiles(values: readonly number[]): [number, number] {
-  const sorted = [...values].sort((a, b) => a - b);
-  const outside = Math.floor(sorted.length * 0.025);
-  return [sorted[outside] as number, sorted[sorted.length - 1 - outside] as number];
+/** By ratio, task and repeat. */
+function arrange(
+  measured: readonly Measured[],
+  { ratios, tasks, repeats }: { ratios: number[]; tasks: string[]; repeats: number[] },
+): Measured[][][] {
+  const found = new Map(measured.map((m) => [JSON.stringify([m.ratio, m.task, m.repeat]), m]));
+  const needed = ratios.length * tasks.length * repeats.length;
+  if (found.size !== needed || measured.length !== needed)
+    throw expected(
+      `one measurement of each of ${ratios.length} ratios, ${tasks.length} tasks and ${repeats.length} repeats`,
+      "measured",
+      measured.length,
+      "range",
+    );
+  return ratios.map((ratio) =>
+    tasks.map((task) =>
+      repeats.map((repeat) => found.get(JSON.stringify([ratio, task, repeat])) as Measured),
+    ),
+  );
+}
+
+/** The number at a place, or at the place nearest to it that has one; 1 where none has. */
+function nearest(values: readonly number[], place: number): number {
+  const distance = (i: number) => Math.abs(i - place);
+  const there = values.map((_, i) => i).filter((i) => (values[i] as number) > 0);
+  const [closest] = there.sort((a, b) => distance(a) - distance(b));
+  return closest === undefined ? 1 : (values[closest] as number);
 }

@@ -12,12 +12,20 @@ import {
 import type { Model } from "../models/index.js";
 import { type BatchSource, checkBatches } from "./frozen-options.js";
 import type { OptimizerChoice } from "./make-optimizer.js";
+import type { MixSource } from "./mix-gradients.js";
 import type { MixSweepEvent } from "./mix-sweep.js";
 
 export interface MixSweepOptions extends MeasureOptions {
   model: Model;
-  /** The mixture's two parts: batches of the source whose ratio is swept, and of all else in its own proportions. */
-  update: { varied: BatchSource; rest: BatchSource };
+  /**
+   * What mixtures are made of: the source whose ratio is swept, and the rest, one source or several by name with their shares of
+   * it. A mixture's batch has as many rows as the varied source's batch of that place, and takes the first ones of each source's:
+   * their order should be random. A source of the rest needs no more rows than it gives at the smallest ratio.
+   */
+  update: {
+    varied: BatchSource;
+    rest: BatchSource | Record<string, { share: number; batches: BatchSource }>;
+  };
   /** Batches of each task, by name: one for each repeat. They should be data that no update batch holds. */
   evaluate: Record<string, BatchSource>;
   /** From 0 to 1, ascending: what the varied source makes up of the mixture. */
@@ -67,17 +75,17 @@ export function checkMixSweep(options: unknown) {
     integer: true,
   });
   const last = firstRepeat + repeats;
+  const ratios = checkRatios(given.ratios, "options.ratios");
   const update = checkNames(given.update, "options.update", ["varied", "rest"]);
   const tasks = Object.entries(checkOptions(given.evaluate, "options.evaluate"));
   if (tasks.length === 0) throw expected("at least one task", "options.evaluate", "none", "range");
   return {
     model,
-    varied: checkBatches(update.varied, "options.update.varied", last * accumulate),
-    rest: checkBatches(update.rest, "options.update.rest", last * accumulate),
+    sources: checkSources(update, ratios, last * accumulate),
     tasks: tasks.map(
       ([name, source]) => [name, checkBatches(source, `options.evaluate.${name}`, last)] as const,
     ),
-    ratios: checkRatios(given.ratios, "options.ratios"),
+    ratios,
     accumulate,
     repeats,
     firstRepeat,
@@ -89,6 +97,42 @@ export function checkMixSweep(options: unknown) {
       event: MixSweepEvent,
     ) => void,
   };
+}
+
+/** The varied source and the rest, with their shares at each ratio. */
+function checkSources(
+  { varied, rest }: Record<string, unknown>,
+  ratios: readonly number[],
+  needed: number,
+): MixSource[] {
+  const first = {
+    name: "the varied source",
+    batchAt: checkBatches(varied, "options.update.varied", needed),
+    shares: ratios,
+  };
+  const subject = "options.update.rest";
+  if (typeof rest !== "object" || rest === null || Array.isArray(rest)) {
+    const batchAt = checkBatches(rest, subject, needed);
+    return [first, { name: "the rest of the mixture", batchAt, shares: ratios.map((ratio) => 1 - ratio) }];
+  }
+  const parts = Object.entries(rest).map(([name, part]) => {
+    const { share, batches } = checkNames(part, `${subject}.${name}`, ["share", "batches"]);
+    return {
+      name,
+      share: checkNumber(share, `${subject}.${name}.share`, { above: 0 }),
+      batchAt: checkBatches(batches, `${subject}.${name}.batches`, needed),
+    };
+  });
+  if (parts.length === 0) throw expected("at least one source", subject, "none", "range");
+  const total = parts.reduce((sum, { share }) => sum + share, 0);
+  return [
+    first,
+    ...parts.map(({ name, share, batchAt }) => ({
+      name: `the source "${name}"`,
+      batchAt,
+      shares: ratios.map((ratio) => (share / total) * (1 - ratio)),
+    })),
+  ];
 }
 
 /** Ratios from 0 to 1, ascending and each once. */

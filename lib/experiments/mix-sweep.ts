@@ -1,6 +1,7 @@
 import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import { type MeasuredSharpness, SharpnessMeter } from "../measures/index.js";
-import type { Batch, Gradient, Model } from "../models/index.js";
+import type { Batch, Gradient } from "../models/index.js";
+import { MixGradients } from "./mix-gradients.js";
 import { MixOptimizers } from "./mix-optimizers.js";
 import { type CheckedMixSweep, checkMixSweep, type MixSweepOptions } from "./mix-sweep-options.js";
 
@@ -16,7 +17,9 @@ export interface MixMeasurement {
 /** What a repeat took. */
 export interface MixCost {
   repeat: number;
-  /** Backward passes over update batches: two for each gradient in the moments, whatever the number of ratios. */
+  /** Rows that went through backward passes for the updates: at most those of two batches for each gradient, for any ratios. */
+  updateRows: number;
+  /** The passes that they took: a batch is cut where a ratio's part of it ends. */
   updatePasses: number;
   /** Backward passes over the tasks' batches, for their slopes: one a task. */
   evaluatePasses: number;
@@ -27,8 +30,8 @@ export interface MixCost {
 }
 
 export type MixSweepEvent =
-  /** A gradient of each part of the mixture went into the moments. */
-  | { type: "accumulated"; repeat: number; index: number; variedLoss: number; restLoss: number }
+  /** A gradient went into each ratio's moments. `losses`: mean of each source's rows, the varied one first; NaN of none. */
+  | { type: "accumulated"; repeat: number; index: number; losses: number[] }
   | ({ type: "measured" } & MixMeasurement)
   | ({ type: "cost" } & MixCost);
 
@@ -40,9 +43,9 @@ export interface MixSweepResult {
 
 /**
  * Relative critical sharpness of several tasks over the ratio of a data mixture (Kalra et al. 2026, section 5): in each
- * repeat the gradients of N batches of the varied source and of the rest go into an optimizer for each ratio, the weights
- * staying as they are, and λc of every task is measured along every ratio's Δ. One backward pass for each part and batch
- * serves all ratios. Memory: see `MixOptimizers`, and three vectors.
+ * repeat the gradients of N batches of each ratio's mixture go into its optimizer, the weights staying as they are, and λc of every
+ * task is measured along every ratio's Δ. One pass over the rows of each source serves all ratios (`MixGradients`). Memory in
+ * vectors of the model's size: those of `MixOptimizers`, one a ratio and source of the rest, and four.
  *
  * @throws CriticalSharpnessError `ERR_NON_FINITE_LOSS`, and those of `criticalSharpness`.
  * @throws AbortError; TypeError, RangeError naming the option.
@@ -62,26 +65,31 @@ async function measureRepeat(
   options: CheckedMixSweep,
   repeat: number,
 ): Promise<{ measurements: MixMeasurement[]; cost: MixCost }> {
-  const { model, ratios, tasks, accumulate, optimizer, weightDecay, search, signal, onProgress } = options;
+  const { model, sources, ratios, tasks, accumulate, optimizer, weightDecay, search, signal, onProgress } =
+    options;
   const clock = new Clock();
-  using optimizers = new MixOptimizers(model, optimizer, ratios);
+  using optimizers = new MixOptimizers(model, optimizer, ratios.length);
+  let updateRows = 0;
+  const gradients = new MixGradients({
+    sources,
+    before: repeat * accumulate,
+    gradientOf(batch) {
+      updateRows += batch.shape[0] as number;
+      return clock.backward(() => gradientOf(options, batch, "the mixture's batches"));
+    },
+    signal,
+  });
   for (let i = 0; i < accumulate; i++) {
     const index = repeat * accumulate + i;
-    const varied = await clock.backward(() =>
-      gradientOf(options, options.varied, index, "the varied source"),
-    );
-    using _ = varied.gradient;
-    const rest = await clock.backward(() =>
-      gradientOf(options, options.rest, index, "the rest of the mixture"),
-    );
-    using __ = rest.gradient;
-    await optimizers.accumulate(varied, rest);
-    onProgress({ type: "accumulated", repeat, index, variedLoss: varied.loss, restLoss: rest.loss });
+    const losses = await gradients.each(index, (place, gradient) => optimizers.accumulate(place, gradient));
+    onProgress({ type: "accumulated", repeat, index, losses });
   }
   const updatePasses = clock.backwardPasses;
   const measurements: MixMeasurement[] = [];
   for (const [task, batchAt] of tasks) {
-    const gradient = await clock.backward(() => gradientOf(options, batchAt, repeat, `the task "${task}"`));
+    throwIfAborted(signal);
+    const batch = await batchAt(repeat);
+    const gradient = await clock.backward(() => gradientOf(options, batch, `the task "${task}"`));
     using _ = gradient.gradient;
     const meter = new SharpnessMeter(search);
     for (const [place, ratio] of ratios.entries()) {
@@ -95,24 +103,30 @@ async function measureRepeat(
   }
   const evaluatePasses = clock.backwardPasses - updatePasses;
   const { backwardSeconds, forwardPasses, forwardSeconds } = clock;
-  const cost = { repeat, updatePasses, evaluatePasses, backwardSeconds, forwardPasses, forwardSeconds };
+  const cost = {
+    repeat,
+    updateRows,
+    updatePasses,
+    evaluatePasses,
+    backwardSeconds,
+    forwardPasses,
+    forwardSeconds,
+  };
   onProgress({ type: "cost", ...cost });
   return { measurements, cost };
 }
 
 async function gradientOf(
-  { model, search, signal }: { model: Model; search: CheckedMixSweep["search"]; signal?: AbortSignal },
-  batchAt: (index: number) => Batch | Promise<Batch>,
-  index: number,
+  { model, search, signal }: Pick<CheckedMixSweep, "model" | "search" | "signal">,
+  batch: Batch,
   subject: string,
 ): Promise<Gradient> {
-  throwIfAborted(signal);
-  const gradient = await model.gradient(await batchAt(index), { microBatch: search.microBatch, signal });
+  const gradient = await model.gradient(batch, { microBatch: search.microBatch, signal });
   if (Number.isFinite(gradient.loss)) return gradient;
   gradient.gradient.dispose();
   throw new CriticalSharpnessError(
     "ERR_NON_FINITE_LOSS",
-    `Expected a finite loss for batch ${index} of ${subject} but received ${gradient.loss}`,
+    `Expected a finite loss for ${subject} but received ${gradient.loss}`,
   );
 }
 

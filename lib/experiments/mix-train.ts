@@ -10,7 +10,7 @@ import type { MixEvent } from "./mix.js";
 import { choiceTokenizer, type MixConfiguration } from "./mix-configuration.js";
 import type { MixData } from "./mix-data.js";
 import type { MixPoint } from "./mix-estimate.js";
-import type { MixCellRecord, MixRecord } from "./mix-records.js";
+import { type MixCellRecord, type MixRecord, sameSetup } from "./mix-records.js";
 import { finiteOrNull } from "./records.js";
 import { defaultSequence } from "./training-data.js";
 
@@ -27,7 +27,7 @@ interface MixTraining {
 
 /**
  * Trains from the checkpoint at each ratio and learning rate, the moments first accumulated with the weights frozen, and
- * tells how each task's held-out loss, and the accuracy on multiple-choice questions, changed. Cells that are there are
+ * tells how the loss of each task's held-out batches that no sweep saw, and the accuracy on multiple-choice questions, changed. Cells that are there are
  * not trained again.
  */
 export async function trainMixture(training: MixTraining): Promise<MixCellRecord[]> {
@@ -37,7 +37,7 @@ export async function trainMixture(training: MixTraining): Promise<MixCellRecord
   using first = await loadModel(configuration.model, { dtype, device });
   const questions = await openQuestions(configuration, first);
   const setup = setupOf(training, questions);
-  const known = training.cells.filter((cell) => JSON.stringify(cell.setup) === JSON.stringify(setup));
+  const known = training.cells.filter((cell) => sameSetup(cell.setup, setup));
   const find = (ratio: number, learningRate: number) =>
     known.find((cell) => cell.ratio === ratio && cell.learningRate === learningRate);
   const result: MixCellRecord[] = [];
@@ -89,7 +89,7 @@ interface Judgement {
 
 function setupOf({ configuration, data }: MixTraining, questions: Questions): MixCellRecord["setup"] {
   const { steps, batches } = configuration.train;
-  const available = Math.min(batches, ...data.tasks.map((name) => Math.max(1, data.taskBatches(name))));
+  const available = Math.min(batches, ...data.tasks.map((name) => Math.max(1, data.judgeBatches(name))));
   const choices = Object.entries(questions).map(([name, all]) => [name, all.length]);
   return { steps, batches: available, choices: Object.fromEntries(choices) };
 }
@@ -168,7 +168,7 @@ async function judge(training: MixTraining, model: Model, questions: Questions):
   for (const name of data.tasks) {
     let [sum, count] = [0, 0];
     for (let i = 0; i < batches; i++) {
-      const batch = await data.task(name, i);
+      const batch = await data.judge(name, i);
       const options = { microBatch: configuration.batch.microBatch, signal };
       sum += batch.count * (await model.loss(batch, options));
       count += batch.count;

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { checkBoolean, checkOptions, checkSignal, checkString } from "../checks.js";
 import { throwIfAborted } from "../errors.js";
@@ -8,11 +9,15 @@ import { AppendLog } from "./append-log.js";
 import { type MixConfiguration, type MixConfigurationInput, parseMix } from "./mix-configuration.js";
 import { MixData } from "./mix-data.js";
 import {
+  isOldMix,
   type MixCellRecord,
   type MixLineRecord,
   type MixRecord,
+  mixEstimator,
   mixLineRecord,
   mixPairRecord,
+  oldMix,
+  oneTraining,
 } from "./mix-records.js";
 import { type MixSummary, summarizeMix } from "./mix-summary.js";
 import { sweepMix } from "./mix-sweep.js";
@@ -67,7 +72,12 @@ export async function measureMix(
   const { repeats, train: training, ...fixed } = checked;
   throwIfAborted(signal);
   const listed = { repeats, train: training };
-  await prepareRun(directory, fixed, { fresh, versions: await versions(), listed });
+  if (!fresh) await checkEstimator(directory);
+  await prepareRun(
+    directory,
+    { ...fixed, estimator: mixEstimator },
+    { fresh, versions: await versions(), listed },
+  );
   const { log, kept } = await AppendLog.open<MixRecord>(path.join(directory, runFiles.metrics), whole);
   await using owned = log;
   const lines = kept.filter((record) => record.type === "mix").filter((line) => line.repeat < repeats);
@@ -102,9 +112,16 @@ export async function measureMix(
         onProgress,
         append,
       })
-    : cells;
+    : oneTraining(cells, training);
   const verdict = mixVerdict(trained, summary.recommendation);
   return { directory, ...summary, warnings, verdict, cells: trained };
+}
+
+/** @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` where an older version measured a mix. */
+async function checkEstimator(directory: string): Promise<void> {
+  const read = (name: string) => readFile(path.join(directory, name), "utf8").catch(() => "");
+  if ((await read(runFiles.metrics)) === "") return;
+  if (isOldMix(await read(runFiles.configuration))) throw oldMix(directory);
 }
 
 /** The matrix of tasks, along each one's plain gradient, on the batches of the first repeat. */
@@ -142,7 +159,7 @@ async function measureRepeat(task: RepeatTask): Promise<MixLineRecord[]> {
   let [moments, measured] = [0, 0];
   const { measurements, costs } = await sweepMix({
     model,
-    update: { varied: (i) => data.varied(i), rest: (i) => data.rest(i) },
+    update: data.update,
     evaluate: Object.fromEntries(data.tasks.map((name) => [name, (i: number) => data.task(name, i)])),
     ratios,
     accumulate,
@@ -178,7 +195,7 @@ function whole(records: MixRecord[]): MixRecord[] {
 }
 
 /** Repeats count as independent: they are not where they share sequences. */
-function warningsOf({ repeats, accumulate }: MixConfiguration, data: MixData): string[] {
+function warningsOf({ sources, repeats, accumulate }: MixConfiguration, data: MixData): string[] {
   const needed = repeats * accumulate;
   const warnings: string[] = [];
   const short = (what: string, wanted: number, there: number) => {
@@ -187,7 +204,7 @@ function warningsOf({ repeats, accumulate }: MixConfiguration, data: MixData): s
         `${what} has ${there} batches that differ, ${wanted} are taken: repeats share sequences, and the intervals are too narrow`,
       );
   };
-  short("the varied source", needed, data.variedBatches);
+  for (const name of Object.keys(sources)) short(`the source "${name}"`, needed, data.sourceBatches(name));
   for (const name of data.tasks) short(`the held-out part of "${name}"`, repeats, data.taskBatches(name));
   return warnings;
 }

@@ -17,7 +17,7 @@ export const runFiles = {
 type RunConfiguration =
   | TrainConfiguration
   | SeriesConfiguration
-  | Omit<MixConfiguration, "repeats" | "train">;
+  | (Omit<MixConfiguration, "repeats" | "train"> & { estimator: string });
 
 /** Keys that only one kind of run has in its config.json. */
 export const runKinds = {

@@ -1,4 +1,4 @@
-import { checkBoolean, checkOptions } from "../checks.js";
+import { checkBoolean, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
 import { native } from "../native/load.js";
 import { Owner } from "../native/owner.js";
@@ -99,6 +99,18 @@ export class Batch extends Owner<NativeBatch> {
         n,
       ]),
     );
+  }
+
+  /**
+   * The rows from `start` up to `end` as a batch of their own, without copying. No label of theirs needs to count.
+   *
+   * @throws RangeError unless 0 ≤ start < end ≤ rows.
+   */
+  rows(start: number, end: number): Batch {
+    const last = this.shape[0] as number;
+    const from = checkNumber(start, "start", { minimum: 0, maximum: last - 1, integer: true });
+    const to = checkNumber(end, "end", { minimum: from + 1, maximum: last, integer: true });
+    return new Batch(this.handle.part(from, to - from));
   }
 
   get kind(): "tokens" | "examples" {

@@ -46,6 +46,8 @@ export interface NativeBatch extends NativeDisposable {
   readonly shape: readonly number[];
   /** Rows or tokens that count towards the loss. */
   readonly count: number;
+  /** Rows start … start + length − 1, sharing memory; its count may be 0. */
+  part(start: number, length: number): NativeBatch;
 }
 
 /** θ − η·Δ in place of θ. */

@@ -14,12 +14,13 @@ const columns = [
   "slopeStandardError",
   "nonDescent",
   "unbounded",
+  "unresolved",
   "forwardPasses",
 ] as const;
 
 /**
  * A mix as comma-separated values: a line for each repeat, ratio and task, and one, its repeat "all", for what they say
- * together, with the interval of λc. Infinite ones are written as Infinity.
+ * together, with the interval of λc. Infinite ones are written as Infinity, unresolved ones are empty.
  */
 export function mixCsv({ lines, points }: Pick<MixRecords, "lines" | "points">): string {
   const empty = Object.fromEntries(columns.map((name) => [name, null])) as Record<

@@ -1,3 +1,4 @@
+import { ratiosText } from "../experiments/mix-recommendation.js";
 import { runFiles } from "../experiments/run-directory.js";
 import { describeData, describeOptimizer, describeSequences } from "./describe.js";
 import { mixCsv } from "./mix-csv.js";
@@ -43,10 +44,19 @@ function sharpnessTable({ points }: MixRecords): Pick<PageTable, "columns" | "ro
   const cell = (ratio: number, task: string) => {
     const point = points.find((p) => p.ratio === ratio && p.task === task);
     if (!point) return "–";
-    const { status, criticalSharpness, interval, nonDescent, count } = point;
+    const { status, criticalSharpness, interval, count } = point;
     const range = interval ? ` (${prose(interval[0])} to ${prose(interval[1])})` : "";
-    const some = nonDescent > 0 ? `, ${nonDescent} of ${count} non-descent` : "";
-    const value = status === "non-descent" ? "∞, non-descent" : `λc ${prose(criticalSharpness)}`;
+    const names = { nonDescent: "non-descent", unbounded: "unbounded", unresolved: "unresolved" } as const;
+    const some = Object.entries(names)
+      .filter(([key]) => point[key as keyof typeof names] > 0)
+      .map(([key, name]) => `, ${point[key as keyof typeof names]} of ${count} ${name}`)
+      .join("");
+    const value =
+      status === "non-descent"
+        ? "∞, non-descent"
+        : status === "unresolved"
+          ? "unresolved"
+          : `λc ${prose(criticalSharpness)}`;
     return `${value}${range}${some}`;
   };
   return {
@@ -56,11 +66,16 @@ function sharpnessTable({ points }: MixRecords): Pick<PageTable, "columns" | "ro
 }
 
 function recommendationRows({ recommendation, verdict }: MixRecords): string[][] {
-  const { ratio, interval, task, criticalSharpness, criticalLearningRate, crossing, support } =
+  const { ratio, ratios, decided, task, criticalSharpness, criticalLearningRate, crossing, pValues } =
     recommendation;
+  const all = pValues.map((p) => p.ratio);
+  const known = pValues.filter(({ pValue }) => pValue !== null);
   return [
-    ["Ratio", ratio === null ? "none" : prose(ratio)],
-    ...(interval ? [["95 % interval", `${prose(interval[0])} to ${prose(interval[1])}`]] : []),
+    ["Ratio, in the mean", ratio === null ? "none" : prose(ratio)],
+    [
+      "The best is among",
+      decided ? `${ratiosText(ratios, all)} (95 % confidence)` : `${ratiosText(ratios, all)}: not decided`,
+    ],
     ...(ratio === null
       ? []
       : [
@@ -71,17 +86,14 @@ function recommendationRows({ recommendation, verdict }: MixRecords): string[][]
         ]),
     ...(crossing ? [["Crossing", `${crossing.tasks.join(" and ")} at ${prose(crossing.ratio)}`]] : []),
     [
-      "Best in resamples",
-      support
-        .filter(({ part }) => part > 0)
-        .map(({ ratio, part }) => `${prose(ratio)}: ${Math.round(100 * part)} %`)
-        .join(", ") || "–",
+      "Probability of looking so much worse by chance",
+      known.map(({ ratio, pValue }) => `${prose(ratio)}: ${prose(pValue)}`).join(", ") || "–",
     ],
     ...(verdict
       ? [
           ["Training", verdict.held === null ? "does not tell" : verdict.held ? "agrees" : "does not agree"],
           [
-            "Largest safe learning rate",
+            "Largest learning rate without a rise",
             verdict.safe
               .map(({ ratio, learningRate }) => `${prose(ratio)}: ${prose(learningRate)}`)
               .join(", "),
@@ -113,7 +125,7 @@ function measurementRows(mix: MixRecords): string[][] {
         sum((c) => c.updatePasses),
         "backward pass",
         "backward passes",
-      )} for the mixtures, ` +
+      )} over ${integerText(sum((c) => c.updateRows))} sequences for the mixtures, ` +
         `${integerText(sum((c) => c.evaluatePasses))} for the tasks' slopes (${prose(sum((c) => c.backwardSeconds))} s); ` +
         `${counted(
           sum((c) => c.forwardPasses),

@@ -61,6 +61,7 @@ const shapes: Record<string, z.ZodType> = {
   }),
   repeat: z.object({
     repeat: z.number(),
+    updateRows: z.number(),
     updatePasses: z.number(),
     evaluatePasses: z.number(),
     backwardSeconds: z.number(),

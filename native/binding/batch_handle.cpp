@@ -35,6 +35,14 @@ Napi::Value create_example_batch(const Napi::CallbackInfo& info) {
   return wrap(info.Env(), Batch::examples(std::move(inputs), read_tensor(info[2], Numbers::either, target_shape, "targets")));
 }
 
+/// Shares its memory with the whole, which has been reported.
+Napi::Value part(const Napi::CallbackInfo& info) {
+  const auto batch = BatchHandle::core(info);
+  const int64_t start = read_integer(info[0], "start", 0, batch->rows() - 1);
+  const int64_t length = read_integer(info[1], "length", 1, batch->rows() - start);
+  return BatchHandle::make(info.Env(), batch->part(start, length), 0);
+}
+
 }  // namespace
 
 void BatchHandle::define(Napi::Env env) {
@@ -46,6 +54,7 @@ void BatchHandle::define(Napi::Env env) {
     getter(prototype, "count", [](const Napi::CallbackInfo& info) -> Napi::Value {
       return Napi::Number::New(info.Env(), static_cast<double>(core(info)->count()));
     });
+    method(prototype, "part", part);
   });
 }
 

@@ -83,6 +83,13 @@ Batch Batch::slice(int64_t start, int64_t length) const {
   return part;
 }
 
+std::shared_ptr<const Batch> Batch::part(int64_t start, int64_t length) const {
+  auto batch = std::shared_ptr<Batch>(new Batch(slice(start, length)));
+  batch->elsewhere_.reset();
+  batch->count_ = kind_ == Kind::tokens ? batch->targets_.ne(ignored).sum().item<int64_t>() : length;
+  return batch;
+}
+
 int64_t Batch::byte_length() const { return static_cast<int64_t>(inputs_.nbytes() + targets_.nbytes()); }
 
 }  // namespace critical_sharpness

@@ -32,6 +32,8 @@ class Batch {
   const Batch* on(at::Device device) const;
   /// Rows [start, start + length) without copying. Its count is not computed (0).
   Batch slice(int64_t start, int64_t length) const;
+  /// The same as a batch of its own, with its count: 0 if none of its labels counts.
+  std::shared_ptr<const Batch> part(int64_t start, int64_t length) const;
   int64_t byte_length() const;
 
  private:

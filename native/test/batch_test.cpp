@@ -68,3 +68,11 @@ TEST("batch: a slice shares memory, and keeps what is known of the whole") {
   CHECK(part.largest_input() == 9);
   CHECK(batch->rows() == 3);
 }
+
+TEST("batch: a part is a batch of its own, with its count") {
+  const auto batch = Batch::tokens(integers({3, 1, 4, 1, 5, 9}, {3, 2}), integers({1, 4, -100, -100, -100, 2}, {3, 2}));
+  CHECK(batch->part(0, 1)->count() == 2 && batch->part(1, 1)->count() == 0 && batch->part(1, 2)->count() == 1);
+  CHECK(batch->part(1, 2)->inputs().const_data_ptr<int64_t>() == batch->inputs().const_data_ptr<int64_t>() + 2);
+  const auto examples = Batch::examples(random_tensor({3, 2}, at::kFloat, 1), integers({0, 1, 2}, {3}));
+  CHECK(examples->part(1, 2)->count() == 2 && examples->part(1, 2)->rows() == 2);
+}

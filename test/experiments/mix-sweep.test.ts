@@ -11,7 +11,8 @@ import { AdamW, Sgd } from "../../lib/optimizers/index.js";
 import { linearProblem } from "./linear-problem.js";
 
 const features = 3;
-const problem = linearProblem({ features, rows: 6, batches: 24 });
+const rows = 10;
+const problem = linearProblem({ features, rows, batches: 24 });
 const batches = problem.data.map(({ inputs, targets }) =>
   Batch.examples({ inputs, targets, shape: [targets.length] }),
 );
@@ -53,11 +54,37 @@ const run = (options: Partial<MixSweepOptions> = {}) =>
     ...options,
   });
 
-/** λc of a task's batch along the mixture's gradient, both quadratics. */
-function closedForm(ratio: number, [varied, rest, task]: readonly [number, number, number]) {
-  const [a, b, own] = [varied, rest, task].map((i) => problem.lossAndGradient(i, weights).gradient);
-  const delta = (a as number[]).map((g, k) => ratio * g + (1 - ratio) * ((b as number[])[k] as number));
-  const slope = problem.dot(own as number[], delta);
+/** The first rows of the varied batch, and of the rest as many as are left, as one batch. */
+function mixedRows(varied: number, rest: number, count: number) {
+  const parts = [
+    [problem.data[varied], count],
+    [problem.data[rest], rows - count],
+  ] as [(typeof problem.data)[number], number][];
+  const join = (pick: (part: (typeof problem.data)[number], n: number) => Float64Array) =>
+    Float64Array.from(parts.flatMap(([part, n]) => [...pick(part, n)]));
+  return {
+    inputs: join(({ inputs }, n) => inputs.subarray(0, n * features)),
+    targets: join(({ targets }, n) => targets.subarray(0, n)),
+  };
+}
+
+/** Rows of the varied source in the batch of a place: with each row its share is met to within one. */
+function variedRows(ratio: number, place: number): number {
+  const [before, after] = [place * rows, (place + 1) * rows].map((row) => Math.ceil(ratio * row - 0.5 - 1e-9));
+  return (after as number) - (before as number);
+}
+
+/** λc of a task's batch along the gradient of the mixture's batch, both quadratics. */
+function closedForm(ratio: number, [varied, rest, task]: readonly [number, number, number], place = 0) {
+  const { inputs, targets } = mixedRows(varied, rest, variedRows(ratio, place));
+  const delta = Array(features + 1).fill(0) as number[];
+  for (const [i, target] of targets.entries()) {
+    const x = [...inputs.subarray(i * features, (i + 1) * features), 1];
+    const residual = problem.dot(weights, x) - target;
+    for (const [k, value] of x.entries()) delta[k] = (delta[k] as number) + (2 / rows) * residual * value;
+  }
+  const own = problem.lossAndGradient(task, weights).gradient;
+  const slope = problem.dot(own, delta);
   return { slope, sharpness: slope > 0 ? problem.curvature(task, delta) / slope : Infinity };
 }
 
@@ -68,7 +95,7 @@ describe("two quadratics, where λc has a closed form", () => {
     expect(measurements).toHaveLength(2 * 2 * 11);
     for (const { repeat, ratio, task, measurement } of measurements) {
       const batch = (task === "near" ? 16 : 20) + repeat;
-      const { slope, sharpness } = closedForm(ratio, [repeat, 8 + repeat, batch]);
+      const { slope, sharpness } = closedForm(ratio, [repeat, 8 + repeat, batch], repeat);
       expect(measurement.slope).toEqual(near(slope, 1e-9));
       expect(measurement.criticalSharpness).toEqual(near(sharpness));
       expect(measurement.status).toBe(sharpness === Infinity ? "non-descent" : "converged");
@@ -77,17 +104,24 @@ describe("two quadratics, where λc has a closed form", () => {
   });
 
   it("the sweet spot and the crossing of both tasks, when each task is one of the sources", async () => {
-    const fine = Array.from({ length: 101 }, (_, i) => i / 100);
+    const fine = ratios;
     let met = 0;
     const both = (ratio: number, [a, b]: readonly [number, number]) =>
       [a, b].map((task) => closedForm(ratio, [a, b, task]).sharpness) as [number, number];
-    const ahead = (ratio: number, pair: readonly [number, number]) => {
-      const [first, second] = both(ratio, pair);
-      return first < second;
+    const worstOf = (pair: readonly [number, number]) => fine.map((ratio) => Math.max(...both(ratio, pair)));
+    /** Whether the largest curve changes beside its lowest point. */
+    const changes = (pair: readonly [number, number]) => {
+      const worst = worstOf(pair);
+      const best = worst.indexOf(Math.min(...worst));
+      const largest = [best - 1, best, best + 1].flatMap((r) => {
+        const values = fine[r] === undefined ? [] : both(fine[r], pair);
+        return values.every(Number.isFinite) && values.length > 0 ? [values.indexOf(Math.max(...values))] : [];
+      });
+      return new Set(largest).size > 1;
     };
-    const all = fine.slice(0, 8).flatMap((_, a) => fine.slice(0, 8).map((_, b) => [a, 8 + b] as const));
-    const crossing = all.filter((pair) => ahead(0.05, pair) !== ahead(0.95, pair)).slice(0, 4);
-    expect(crossing.length).toBeGreaterThan(1);
+    const all = batches.flatMap((_, a) => batches.slice(a + 1).map((_, b) => [a, a + 1 + b] as const));
+    const crossing = [...all.filter(changes).slice(0, 4), ...all.slice(0, 1)];
+    expect(crossing.length).toBeGreaterThan(2);
     for (const [a, b] of crossing) {
       const pair = { a: [batches[a] as Batch], b: [batches[b] as Batch] };
       const { measurements } = await run({
@@ -97,47 +131,37 @@ describe("two quadratics, where λc has a closed form", () => {
         repeats: 1,
       });
       const { recommendation } = summarizeMix(measurements);
-      const worst = fine.map((ratio) => Math.max(...both(ratio, [a, b])));
+      const worst = worstOf([a, b]);
       const least = Math.min(...worst);
       expect(recommendation.criticalSharpness).toEqual(least === Infinity ? null : near(least));
       expect(recommendation.ratio).toBe(least === Infinity ? null : fine[worst.indexOf(least)]);
-      // The crossing by bisection on the closed form.
-      let [low, high] = [0.05, 0.95];
-      while (high - low > 1e-9) {
-        const middle = (low + high) / 2;
-        if (ahead(middle, [a, b]) === ahead(low, [a, b])) low = middle;
-        else high = middle;
-      }
+      // The crossing is where the closed form's ηc, linear between ratios, is the same.
+      const rate = (r: number, task: 0 | 1) => 2 / (both(fine[r] as number, [a, b])[task] as number);
+      const gaps = fine.map((_, r) => rate(r, 0) - rate(r, 1));
+      const crossings = gaps.slice(1).flatMap((gap, r) => {
+        const before = gaps[r] as number;
+        return before * gap < 0 ? [((fine[r] as number) + (0.1 * before) / (before - gap)) as number] : [];
+      });
       // It is told where it is beside the sweet spot: the largest curve may have its minimum elsewhere.
       if (!recommendation.crossing) continue;
       met++;
-      expect(Math.abs(recommendation.crossing.ratio - low)).toBeLessThan(1e-3);
+      const found = recommendation.crossing.ratio;
+      expect(Math.min(...crossings.map((ratio) => Math.abs(ratio - found)))).toBeLessThan(1e-6);
     }
     expect(met).toBeGreaterThan(1);
   });
 });
 
-/** A batch in which the rows of one stand `copies` times, and those of another 10 − `copies` times. */
-function mixedBatch(a: number, b: number, copies: number): Batch {
-  const parts = [...Array(copies).fill(a), ...Array(10 - copies).fill(b)].map(
-    (i) => problem.data[i],
-  ) as typeof problem.data;
-  const join = (arrays: Float64Array[]) => Float64Array.from(arrays.flatMap((array) => [...array]));
-  const targets = join(parts.map((p) => p.targets));
-  return Batch.examples({ inputs: join(parts.map((p) => p.inputs)), targets, shape: [targets.length] });
-}
-
-describe("one backward pass for each source serves every ratio", () => {
+describe("one pass over the rows of each source serves every ratio", () => {
   it.each([
     ["AdamW", { type: "adamw", betas: [0.8, 0.9], epsilon: 1e-4, weightDecay: 0.1 }],
     ["SGD with momentum", { type: "sgd", momentum: 0.6, nesterov: true }],
   ] as const)("as an optimizer that is given the mixture's own batches: %s", async (_, optimizer) => {
     const accumulate = 4;
     const { measurements, costs } = await run({ model: curved, optimizer, accumulate, repeats: 2 });
-    expect(costs.map((c) => [c.updatePasses, c.evaluatePasses])).toEqual([
-      [8, 2],
-      [8, 2],
-    ]);
+    // Ratios in tenths cut ten rows into ten.
+    for (const cost of costs)
+      expect(cost).toMatchObject({ updateRows: 2 * 4 * rows, updatePasses: 2 * 4 * 10, evaluatePasses: 2 });
     for (const ratio of ratios)
       for (const repeat of [0, 1]) {
         const { type, ...rest } = optimizer;
@@ -147,7 +171,8 @@ describe("one backward pass for each source serves every ratio", () => {
             : new Sgd(curved, { learningRate: 1, ...rest } as never);
         for (let i = 0; i < accumulate; i++) {
           const at = repeat * accumulate + i;
-          using batch = mixedBatch(at, 8 + at, Math.round(10 * ratio));
+          const mixed = mixedRows(at, 8 + at, variedRows(ratio, at));
+          using batch = Batch.examples({ ...mixed, shape: [rows] });
           const { gradient } = await curved.gradient(batch);
           using own: Direction = gradient;
           await direct.accumulate(own);

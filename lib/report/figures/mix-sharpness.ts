@@ -1,6 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import type { MixPoint, MixRecommendation } from "../../experiments/index.js";
-import { mayHaveRatio } from "../../experiments/mix-recommendation.js";
+import { ratiosText } from "../../experiments/mix-recommendation.js";
 import { drawChart, type Mark } from "../chart.js";
 import type { Figure } from "../figure.js";
 import type { LegendItem } from "../legend.js";
@@ -53,15 +53,19 @@ export function mixSharpnessFigure({ points, recommendation, vary }: MixSharpnes
         : [],
     ),
   );
-  const infinite = points.filter(({ status }) => status === "non-descent").length;
-  const unbounded = points.filter(({ status }) => status === "unbounded").length;
+  const counted = (status: MixPoint["status"]) => points.filter((point) => point.status === status).length;
+  const edges = {
+    infinite: counted("non-descent"),
+    unbounded: counted("unbounded"),
+    unresolved: counted("unresolved"),
+  };
   const title = "Relative critical sharpness over the mix";
   const chart = {
     title,
     subtitle: subtitle(recommendation),
-    legend: legendItems(tasks, { infinite, unbounded, recommendation }),
-    insetTop: infinite > 0 ? edgeRoom : 0,
-    insetBottom: unbounded > 0 ? edgeRoom : 0,
+    legend: legendItems(tasks, { ...edges, recommendation }),
+    insetTop: edges.infinite > 0 ? edgeRoom : 0,
+    insetBottom: edges.unbounded + edges.unresolved > 0 ? edgeRoom : 0,
     x: { ...scale(ratios, { log: false, count: 10 }), label: `ratio of ${vary} in the mixture` },
     y: {
       ...scale([...finite, ...bars.flat().flatMap(({ low, high }) => [low, high])], { log: true }),
@@ -91,13 +95,14 @@ export function mixSharpnessFigure({ points, recommendation, vary }: MixSharpnes
         ),
         ...edge(own, "non-descent", { task, color }),
         ...edge(own, "unbounded", { task, color }),
+        ...unresolvedMarks(own, { task, color }),
       ]),
     ],
   };
   return {
     name: "mix-sharpness",
     title,
-    caption: caption(points, vary, infinite),
+    caption: caption(points, vary, edges.infinite),
     draw: (size) => drawChart(chart, size),
   };
 }
@@ -120,18 +125,53 @@ function edge(
   );
 }
 
-function sweetSpotMarks({ ratio, interval }: MixRecommendation, range: number): Mark[] {
-  if (ratio === null) return [];
-  const [low, high] = interval ?? [ratio, ratio];
-  const half = 0.012 * range;
+/** Points of which nothing is known but that the losses do not tell: rings where values below the frame have theirs. */
+function unresolvedMarks(
+  own: readonly (MixPoint & { x: number })[],
+  { task, color }: { task: string; color: string },
+): Mark[] {
+  const unresolved = own.filter(({ status }) => status === "unresolved");
+  if (unresolved.length === 0) return [];
   return [
-    Plot.rect([{ low: low - half, high: high + half }], {
-      x1: "low",
-      x2: "high",
-      fill: colors.frame,
-      fillOpacity: 0.18,
-      className: "interval",
+    Plot.dot(unresolved, {
+      x: "x",
+      frameAnchor: "bottom",
+      dy: -edgeRoom / 2,
+      r: 4,
+      fill: "white",
+      stroke: color,
+      strokeWidth: 1.5,
+      title: ({ ratio }: MixPoint) => `${task} at ${prose(ratio)}: unresolved`,
+      className: "unresolved",
     }),
+  ];
+}
+
+/** A band behind each ratio that may be the best, and a line at the one that is in the mean. */
+function sweetSpotMarks({ ratio, ratios, decided, pValues }: MixRecommendation, range: number): Mark[] {
+  if (ratio === null) return [];
+  const all = pValues.map((p) => p.ratio);
+  const bands = ratios.map((chosen) => {
+    const place = all.indexOf(chosen);
+    const middle = (next: number | undefined) => (next === undefined ? 0.024 * range : (next - chosen) / 2);
+    const [left, right] = [all[place - 1], all[place + 1]];
+    return {
+      low: chosen - Math.abs(middle(left)),
+      high: chosen + Math.abs(middle(right)),
+    };
+  });
+  return [
+    ...(decided
+      ? [
+          Plot.rect(bands, {
+            x1: "low",
+            x2: "high",
+            fill: colors.frame,
+            fillOpacity: 0.18,
+            className: "candidates",
+          }),
+        ]
+      : []),
     Plot.ruleX([ratio], {
       stroke: colors.ink,
       strokeWidth: 1.5,
@@ -146,49 +186,70 @@ function legendItems(
   {
     infinite,
     unbounded,
+    unresolved,
     recommendation,
-  }: { infinite: number; unbounded: number; recommendation: MixRecommendation },
+  }: Record<"infinite" | "unbounded" | "unresolved", number> & { recommendation: MixRecommendation },
 ): LegendItem[] {
   const items: LegendItem[] = tasks.map((task, n) => ({
     glyph: "line-dots",
     color: taskColor(n),
     text: task,
   }));
-  if (recommendation.ratio !== null) items.push({ glyph: "dashed", color: colors.ink, text: "sweet spot" });
-  if (recommendation.interval)
-    items.push({ glyph: "area", color: colors.frame, opacity: 0.3, text: "its 95 % interval" });
+  if (recommendation.ratio !== null)
+    items.push({ glyph: "dashed", color: colors.ink, text: "best in the mean" });
+  if (recommendation.decided)
+    items.push({ glyph: "area", color: colors.frame, opacity: 0.3, text: "may be the best (95 %)" });
   if (infinite > 0)
     items.push({ glyph: "triangle-up", color: colors.muted, text: `λc = ∞: non-descent (${infinite})` });
   if (unbounded > 0)
     items.push({ glyph: "triangle-down", color: colors.muted, text: `λc = 0: unbounded (${unbounded})` });
+  if (unresolved > 0) items.push({ glyph: "ring", color: colors.muted, text: `unresolved (${unresolved})` });
   return items;
 }
 
-function subtitle(recommendation: MixRecommendation): string {
-  const { ratio, interval, decided, criticalLearningRate } = recommendation;
+function subtitle({
+  ratio,
+  ratios,
+  decided,
+  descends,
+  criticalLearningRate,
+  pValues,
+}: MixRecommendation): string {
+  const open = "  ·  not decided by the data";
   if (ratio === null)
-    return `at every ratio the loss of some task rises at once${mayHaveRatio(recommendation) ? "  ·  not decided by the data" : ""}`;
-  const range = interval ? ` (${prose(interval[0])} to ${prose(interval[1])})` : "";
-  const spot = `sweet spot ${prose(ratio)}${range}  ·  common ηc ${prose(criticalLearningRate)}`;
-  return decided ? spot : `${spot}  ·  not decided by the data`;
+    return `at every ratio the loss of some task rises at once${descends === false ? "" : open}`;
+  const all = pValues.map((p) => p.ratio);
+  const set = decided ? ` (the best is among ${ratiosText(ratios, all)})` : "";
+  return `sweet spot ${prose(ratio)}${set}  ·  common ηc ${prose(criticalLearningRate)}${decided ? "" : open}`;
 }
 
-function pointTitle({ task, ratio, criticalSharpness, interval, count, nonDescent }: MixPoint): string {
+function pointTitle(point: MixPoint): string {
+  const { task, ratio, criticalSharpness, interval, count, nonDescent, unresolved } = point;
   const range = interval ? ` (${prose(interval[0])} to ${prose(interval[1])})` : "";
   const some = nonDescent > 0 ? `, ${nonDescent} of ${counted(count, "repeat")} non-descent` : "";
-  return `${task} at ${prose(ratio)}: λc ${prose(criticalSharpness)}${range}${some}`;
+  const open = unresolved > 0 ? `, ${unresolved} of ${counted(count, "repeat")} unresolved` : "";
+  return `${task} at ${prose(ratio)}: λc ${prose(criticalSharpness)}${range}${some}${open}`;
 }
 
 function caption(points: readonly MixPoint[], vary: string, infinite: number): string {
   return [
     `λc of each task along the update of the mixture in which ${vary} has the ratio: the smaller, the larger the learning`,
     "rate that leaves the task's loss where it is.",
-    points.some(({ interval }) => interval) ? "Bars: 95 % of resampled repeats." : "",
+    points.some(({ interval }) => interval) ? "Bars: 95 % confidence over repeats." : "",
     infinite > 0
       ? "Triangles on the upper edge: the update raises that task's loss at once, however small the step."
       : "",
+    ...unresolvedText(points),
     "The sweet spot is where the largest curve is lowest.",
   ]
     .filter(Boolean)
     .join(" ");
+}
+
+function unresolvedText(points: readonly MixPoint[]): string[] {
+  const unresolved = points.reduce((sum, point) => sum + point.unresolved, 0);
+  const all = points.reduce((sum, point) => sum + point.count, 0);
+  return unresolved > 0
+    ? [`${unresolved} of ${counted(all, "measurement")} could not be told from the rounding of the losses.`]
+    : [];
 }
