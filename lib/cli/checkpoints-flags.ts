@@ -62,7 +62,7 @@ export function checkpointsOptions(command: Command): Command {
   command
     .requiredOption(
       "--data <files...>",
-      `text: .jsonl, .parquet, .txt, or "${addresses}"; or token ids: .npy, .bin`,
+      `text: .jsonl, .json, .csv, .parquet, .arrow, .txt (.gz, .zst), or "${addresses}"; or token ids: .npy, .bin; folders, patterns`,
     )
     .option("--list <file>", "a file with a checkpoint in each line, in their order")
     .option("--out <dir>", "directory of the series; one that is there goes on", "series")
@@ -106,12 +106,15 @@ export function checkpointsOptions(command: Command): Command {
 function textOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("--token-type <type>", "of token ids without a header, as OLMo's .npy are").choices([
-        "uint16",
-        "uint32",
-      ]),
+      new Option(
+        "--token-type <type>",
+        "of token ids without a header, as in OLMo's .npy (default of .bin: uint16)",
+      ).choices(["uint16", "uint32"]),
     )
-    .option("--field <name>", 'of JSON Lines and Parquet: where the text is (default: "text")')
+    .option(
+      "--field <name>",
+      'of records: where the text, or its token ids, are (default: "text", else "input_ids")',
+    )
     .option("--template <text>", 'in place of a field: "{question}\\n{answer}"')
     .option("--tokenizer <file>", 'a tokenizer.json, or "bytes" (default: that of the checkpoints)')
     .option("--separator <text>", "follows each document, in place of the tokenizer's own tokens")

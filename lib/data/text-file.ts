@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { pipeline, Transform } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { Decompress } from "fzstd";
+import { checkString } from "../checks.js";
 import { CriticalSharpnessError } from "../errors.js";
 import { foreign, refusePointer, startBytes } from "./contents.js";
 import { badData, unreadable } from "./errors.js";
@@ -76,6 +77,7 @@ async function* textBytes(file: string): AsyncGenerator<Buffer> {
 }
 
 async function* unpacked(file: string): AsyncGenerator<Buffer> {
+  checkString(file, "file");
   const input = createReadStream(file);
   const ending = file.slice(unpackedName(file).length).toLowerCase();
   const checked = ending === "" ? input : pipeline(input, pointerCheck(file), unpacking(ending), () => {});

@@ -10,14 +10,14 @@ export interface ListedCheckpoint {
   name: string;
   /** A Hugging Face directory, absolute. */
   directory: string;
-  /** Training steps made, and tokens seen, where the name says so. */
+  /** Training steps (or epochs) made, and tokens seen, where the name says so; null of others, such as "final". */
   step: number | null;
   tokens: number | null;
 }
 
 const units = { "": 1, K: 1e3, M: 1e6, B: 1e9, T: 1e12 };
 
-/** Steps and tokens as names have them: step1000, step-1000, checkpoint_1000, global_step10, 1000-tokens8B, 00100. */
+/** Steps and tokens as names have them: step1000, checkpoint_1000, global_step10, epoch-2, 1000-tokens8B, 00100. */
 export function parseCheckpointName(name: string): {
   stage: number;
   step: number | null;
@@ -26,7 +26,8 @@ export function parseCheckpointName(name: string): {
   const tokens = /tokens[-_]?(\d+(?:\.\d+)?)([KMBT]?)(?![a-z\d])/i.exec(name);
   const stage = /stage[-_]?(\d+)/i.exec(name)?.[1];
   const rest = name.replace(/tokens[-_]?\d+(\.\d+)?[KMBT]?/i, "").replace(/stage[-_]?\d+/i, "");
-  const named = /(?:step|checkpoint|ckpt|iter(?:ation)?)s?[-_]?(\d+)/i.exec(rest)?.[1];
+  const numbered = /(?:step|checkpoint|ckpt|iter(?:ation)?)s?[-_=]?(\d+)/i.exec(rest)?.[1];
+  const named = numbered ?? /epochs?[-_=]?(\d+)/i.exec(rest)?.[1];
   // Without such a word a number counts where it stands alone: not that of "pythia-70m" or "v2".
   const alone = /(?:^|[-_.])(\d+)(?=$|[-_.])/.exec(rest)?.[1];
   const step = named ?? alone;
@@ -39,8 +40,8 @@ export function parseCheckpointName(name: string): {
 }
 
 /**
- * The checkpoints that patterns name (`runs/olmo/step*`; quote them, or let the shell fill them in), ordered by stage and
- * step where all names have a step, else as they were given.
+ * The checkpoints that patterns name (`runs/olmo/step*`; quote them, or let the shell fill them in): those whose name has a
+ * step by stage and step, then the others (final, best) as they were given.
  *
  * @throws CriticalSharpnessError `ERR_CHECKPOINTS` if there is none.
  */
@@ -62,9 +63,10 @@ export async function findCheckpoints(patterns: readonly string[]): Promise<List
     found.push(...matches.sort());
   }
   const listed = listCheckpoints(found);
-  if (listed.some(({ step }) => step === null)) return listed;
   const stage = ({ name }: ListedCheckpoint) => parseCheckpointName(name).stage;
-  return listed.sort((a, b) => stage(a) - stage(b) || (a.step as number) - (b.step as number));
+  const numbered = listed.filter(({ step }) => step !== null);
+  numbered.sort((a, b) => stage(a) - stage(b) || (a.step as number) - (b.step as number));
+  return [...numbered, ...listed.filter(({ step }) => step === null)];
 }
 
 /** Checkpoints in the order given, each once. */

@@ -9,7 +9,7 @@ import type { SeriesRecords } from "./series-records.js";
 
 /** The figures of a series of checkpoints: those for which it has data. */
 export function seriesFigures({ configuration, measured }: SeriesRecords): Figure[] {
-  const { xs, axis } = seriesAxis(measured);
+  const { xs, axis, border } = seriesAxis(measured);
   const points = (
     estimateOf: (checkpoint: SeriesRecords["measured"][number]) => Estimate | null,
   ): ErrorPoint[] =>
@@ -34,8 +34,9 @@ export function seriesFigures({ configuration, measured }: SeriesRecords): Figur
           : "λmax(H)",
       batches: configuration.measure,
       axis,
+      border,
     }),
-    seriesLossFigure({ loss: points(({ loss }) => loss), axis }),
+    seriesLossFigure({ loss: points(({ loss }) => loss), axis, border }),
     ...configuration.parts.map((by) => heatMap(measured, by)),
   ];
 }

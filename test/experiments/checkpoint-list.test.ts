@@ -23,7 +23,13 @@ describe("the step in a checkpoint's name", () => {
     ["00100", 100, null],
     ["pythia-70m-step512", 512, null],
     ["olmo-2-7b", 2, null],
+    ["step_0100", 100, null],
+    ["epoch-2", 2, null],
+    ["epoch_3", 3, null],
+    ["epoch=4", 4, null],
+    ["epoch-2-step-400", 400, null],
     ["final", null, null],
+    ["best", null, null],
     ["v2", null, null],
   ])("%s", (name, step, tokens) => {
     expect(parseCheckpointName(name)).toMatchObject({ step, tokens });
@@ -64,6 +70,22 @@ describe("checkpoints of a pattern", () => {
       ["step1/hf", 1],
       ["step2/hf", 2],
     ]);
+  });
+
+  it("without a step stand behind those that have one, as they were given", async () => {
+    make("f/checkpoint-100", "f/checkpoint-20", "f/checkpoint-160", "f/final", "f/best");
+    const all = await findCheckpoints([path.join(folder, "f/*")]);
+    expect(all.map(({ name, step }) => [name, step])).toEqual([
+      ["checkpoint-20", 20],
+      ["checkpoint-100", 100],
+      ["checkpoint-160", 160],
+      ["best", null],
+      ["final", null],
+    ]);
+    const given = await findCheckpoints(
+      ["final", "checkpoint-1*", "best"].map((n) => path.join(folder, "f", n)),
+    );
+    expect(given.map(({ name }) => name)).toEqual(["checkpoint-100", "checkpoint-160", "final", "best"]);
   });
 
   it("stand as they were given where a name has no step, each once", async () => {

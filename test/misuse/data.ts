@@ -56,7 +56,7 @@ export const tokenFileRows: Row[] = [
   ["an .npy header that is none", open(npy("nothing of the kind"))],
   ["an .npy file of floats", open(npy(dict("'<f4'")))],
   ["an .npy file of signed numbers", open(npy(dict("'<i4'")))],
-  ["an .npy file of big-endian numbers", open(npy(dict("'>u2'")))],
+  ["an .npy file of fractions", open(npy(dict("'<f4'")))],
   ["an .npy file of records", open(npy(dict("[('a', '<u2')]")))],
   ["an .npy file in Fortran order", open(npy(dict("'<u2'", "True", "(2, 2)")))],
   ["an .npy file without a shape", open(npy("{'descr': '<u2', 'fortran_order': False}"))],

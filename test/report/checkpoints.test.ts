@@ -20,6 +20,10 @@ const estimate = (mean: number) => ({ mean, standardError: 0.1, count: 4 });
 interface Checkpoint {
   name: string;
   mean: number | null;
+  /** Of the mean; default: a tenth of it. */
+  error?: number;
+  /** Default: 10, 20, … */
+  step?: number | null;
   nonDescent?: number;
   parts?: Record<string, number | null>;
 }
@@ -28,8 +32,9 @@ interface Checkpoint {
 function write(name: string, checkpoints: Checkpoint[], change: object = {}, more: object[] = []): string {
   const directory = path.join(folder, name);
   mkdirSync(directory);
-  const listed = checkpoints.map(({ name }, i) => {
-    return { name, directory: `/models/${name}`, step: 10 * (i + 1), tokens: null };
+  const listed = checkpoints.map(({ name, step = undefined }, i) => {
+    const known = step === undefined ? 10 * (i + 1) : step;
+    return { name, directory: `/models/${name}`, step: known, tokens: null };
   });
   const failed = { name: "broken", directory: "/models/broken", step: 99, tokens: null };
   const config = { data: "text.jsonl", batch: { size: 2 }, accumulate: 3, measure: 4, ...change };
@@ -40,13 +45,16 @@ function write(name: string, checkpoints: Checkpoint[], change: object = {}, mor
     versions: {},
   };
   writeFileSync(path.join(directory, "config.json"), JSON.stringify(stored));
-  const records = checkpoints.map(({ name, mean, nonDescent, parts = {} }) => ({
+  const records = checkpoints.map(({ name, mean, error, nonDescent, parts = {} }) => ({
     type: "checkpoint",
     checkpoint: `/models/${name}`,
     parameterCount: 1234,
     direction: "accumulated",
     accumulated: 3,
-    criticalSharpness: sharpness(mean, nonDescent ?? (mean === null ? 4 : 0)),
+    criticalSharpness: {
+      ...sharpness(mean, nonDescent ?? (mean === null ? 4 : 0)),
+      ...(error === undefined ? {} : { standardError: error }),
+    },
     loss: estimate(2),
     parts: Object.fromEntries(Object.entries(parts).map(([part, value]) => [part, sharpness(value)])),
     directionalSharpness: null,
@@ -88,6 +96,47 @@ describe("the report of a series", () => {
     expect(html).toContain("Critical sharpness over checkpoints");
     expect(html).toContain("2 of 4 non-descent");
     expect(html).toContain("4 of 5");
+  });
+
+  it("has checkpoints without a step behind the others, by name, on no line with them", async () => {
+    const others = ["final", "best"].map((name) => ({ name, mean: 120, step: null }));
+    const directory = write("aside", [...checkpoints.slice(0, 2), ...others]);
+    await writeReport(directory);
+    for (const figure of ["critical-sharpness", "loss"]) {
+      const svg = read(directory, `figures/${figure}.svg`);
+      expect(elements(svg, "border", "line")).toBe(1);
+      for (const name of ["10", "20", "final", "best"]) expect(svg).toContain(`>${name}</text>`);
+      const className = figure === "loss" ? "loss-line" : "critical-line";
+      const line = new RegExp(`class="${className}"[^>]*>\\s*<path d="([^"]*)"`).exec(svg)?.[1];
+      // From the first to the second; the others are points of their own.
+      expect(line?.match(/L/g)).toHaveLength(1);
+    }
+    expect(elements(read(directory, "figures/critical-sharpness.svg"), "critical", "circle")).toBe(4);
+    expect(read(directory, "report.html")).toContain("names have no step");
+  });
+
+  it("has an arrow at the frame where a bar reaches below a logarithmic axis", async () => {
+    const directory = write("arrow", [
+      { name: "step10", mean: 10, error: 12 },
+      { name: "step20", mean: 100, error: 95 },
+      { name: "step30", mean: 2000, error: 100 },
+    ]);
+    await writeReport(directory);
+    const svg = read(directory, "figures/critical-sharpness.svg");
+    expect(elements(svg, "critical-arrows", "path")).toBe(2);
+    // The low ends: those of the high ones are a group of their own.
+    expect(elements(svg, "critical-caps", "path")).toBe(1);
+    const bars = /class="critical-bars"[^>]*>(.*?)<\/g>/s.exec(svg)?.[1] ?? "";
+    const ends = [...bars.matchAll(/ y[12]="([\d.]+)"/g)].map(([, end]) => Number(end));
+    const [frame] = /<rect[^>]*aria-label="frame"[^>]*>/.exec(svg) ?? [""];
+    const [top, height] = ["y", "height"].map((name) =>
+      Number(new RegExp(` ${name}="([\\d.]+)"`).exec(frame)?.[1]),
+    );
+    expect(ends).toHaveLength(6);
+    const [low, high] = [Math.min(...ends), Math.max(...ends)];
+    expect(low).toBeGreaterThan(top as number);
+    expect(high).toBeCloseTo((top as number) + (height as number), 0);
+    expect(read(directory, "report.html")).toContain("An arrow is a bar");
   });
 
   it("has a line of its table for each checkpoint and each part", async () => {

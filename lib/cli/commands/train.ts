@@ -24,6 +24,7 @@ interface TrainFlags extends CommonOptions {
   learningRate?: number;
   batchSize?: number;
   files?: string[];
+  data?: string[];
   seed?: number;
   dtype?: string;
   device?: Device;
@@ -40,7 +41,11 @@ export function trainCommand(): Command {
     .option("--hessian-every <n>", "measure Hessian eigenvalues at every n-th step; 0 = never", integer(0))
     .option("--learning-rate <x>", "the schedule's highest learning rate", positive)
     .option("--batch-size <n>", "sequences or examples of a step", integer(1))
-    .option("--files <path...>", "the data's files or folders, in place of those in the configuration")
+    .option(
+      "--files <path...>",
+      "the data's files, folders or patterns, in place of those in the configuration",
+    )
+    .option("--data <path...>", "the data, of any format, in place of those in the configuration")
     .option("--seed <n>", "of initial weights and data order", integer(0))
     .addOption(dtypeOption())
     .addOption(deviceOption())
@@ -84,7 +89,7 @@ async function runTrain(file: string, flags: TrainFlags): Promise<void> {
 /** Flags take the place of what stands in the file; what is no object there is complained about later. */
 function override(
   input: unknown,
-  { steps, every, hessianEvery, learningRate, batchSize, files, seed, dtype, device }: TrainFlags,
+  { steps, every, hessianEvery, learningRate, batchSize, files, data, seed, dtype, device }: TrainFlags,
 ): unknown {
   if (typeof input !== "object" || input === null) return input;
   const section = (name: string) => (input as Record<string, unknown>)[name];
@@ -99,6 +104,7 @@ function override(
     ...(batchSize === undefined ? {} : within("batch", { size: batchSize })),
     // What stands in the file is relative to it, a flag to where the command runs.
     ...(files === undefined ? {} : within("data", { files: files.map((file) => path.resolve(file)) })),
+    ...(data === undefined ? {} : { data: { files: data.map((file) => path.resolve(file)) } }),
     ...(every === undefined
       ? {}
       : every === 0

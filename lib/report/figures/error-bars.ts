@@ -1,12 +1,35 @@
 import * as Plot from "@observablehq/plot";
 import type { Mark } from "../chart.js";
 
-/** Vertical bars with caps, from `low` to `high`. */
-export function errorBars(
-  bars: readonly { x: number; low: number; high: number }[],
-  color: string,
-  className: string,
-): Mark[] {
+/** From `low` to `high`; an end that lies beyond what the axis shows has an arrow there. */
+export interface ErrorBar {
+  x: number;
+  low: number;
+  high: number;
+  isLowBeyond?: boolean;
+  isHighBeyond?: boolean;
+}
+
+/** Vertical bars with caps, or arrows at ends that are beyond. */
+export function errorBars(bars: readonly ErrorBar[], color: string, className: string): Mark[] {
+  const ends = (end: "low" | "high", isBeyond: boolean) => {
+    const shown = bars.filter(({ isLowBeyond = false, isHighBeyond = false }) =>
+      end === "low" ? isLowBeyond === isBeyond : isHighBeyond === isBeyond,
+    );
+    const draw = isBeyond ? (end === "low" ? drawDown : drawUp) : drawCap;
+    return (
+      shown.length > 0 &&
+      Plot.dot(shown, {
+        x: "x",
+        y: end,
+        stroke: color,
+        strokeWidth: 1.5,
+        r: 4,
+        symbol: { draw: draw as Plot.SymbolImplementation["draw"] },
+        className: `${className}-${isBeyond ? "arrows" : "caps"}`,
+      })
+    );
+  };
   return [
     Plot.ruleX(bars, {
       x: "x",
@@ -16,22 +39,32 @@ export function errorBars(
       strokeWidth: 1.5,
       className: `${className}-bars`,
     }),
-    ...["low", "high"].map((end) =>
-      Plot.dot(bars, {
-        x: "x",
-        y: end,
-        stroke: color,
-        strokeWidth: 1.5,
-        r: 4,
-        symbol: { draw: drawCap as Plot.SymbolImplementation["draw"] },
-        className: `${className}-caps`,
-      }),
-    ),
+    ends("low", false),
+    ends("high", false),
+    ends("low", true),
+    ends("high", true),
   ];
 }
 
+type Path = Record<"moveTo" | "lineTo", (x: number, y: number) => void>;
+
 /** A short horizontal line. */
-function drawCap(context: Record<"moveTo" | "lineTo", (x: number, y: number) => void>): void {
+function drawCap(context: Path): void {
   context.moveTo(-4, 0);
   context.lineTo(4, 0);
+}
+
+/** Heads of arrows whose points are where the bar ends. */
+function drawDown(context: Path): void {
+  drawHead(context, -6);
+}
+
+function drawUp(context: Path): void {
+  drawHead(context, 6);
+}
+
+function drawHead(context: Path, height: number): void {
+  context.moveTo(-4, height);
+  context.lineTo(0, 0);
+  context.lineTo(4, height);
 }

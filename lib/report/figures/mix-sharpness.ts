@@ -37,11 +37,19 @@ export function mixSharpnessFigure({ points, recommendation, vary }: MixSharpnes
   });
   const finite = points.map((p) => p.criticalSharpness).filter((y) => y > 0 && Number.isFinite(y));
   const [least, most] = [Math.min(...finite) / 10, Math.max(...finite) * 10];
-  // An end that is infinite, or far off, would flatten all else: its bar runs to the edge.
+  // An end that is infinite, or far off, would flatten all else: its bar ends in an arrow.
   const bars = series.map(({ own }) =>
     own.flatMap(({ x, interval, status }) =>
       interval && status !== "unbounded" && interval[0] < most
-        ? [{ x, low: Math.max(interval[0], least), high: Math.min(interval[1], most) }]
+        ? [
+            {
+              x,
+              low: Math.max(interval[0], least),
+              high: Math.min(interval[1], most),
+              isLowBeyond: interval[0] < least,
+              isHighBeyond: interval[1] > most,
+            },
+          ]
         : [],
     ),
   );

@@ -4,17 +4,19 @@ import type { Figure } from "../figure.js";
 import { prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line } from "../series.js";
-import type { SeriesAxis } from "../series-axis.js";
+import { connected, type SeriesAxis } from "../series-axis.js";
 import { colors } from "../style.js";
-import type { ErrorPoint } from "./series-sharpness.js";
+import { borderMark, type ErrorPoint } from "./series-sharpness.js";
 
 /** The loss of the measured batches over checkpoints. */
 export function seriesLossFigure({
   loss,
   axis,
+  border,
 }: {
   loss: readonly ErrorPoint[];
   axis: SeriesAxis["axis"];
+  border?: SeriesAxis["border"];
 }): Figure {
   const title = "Loss of the measured batches";
   const color = colors.blue;
@@ -24,7 +26,8 @@ export function seriesLossFigure({
     legend: [{ glyph: "line-dots" as const, color, text: "L(θ), mean ± one standard error" }],
     y: { ...scale(loss.flatMap(({ y, error }) => [y - (error || 0), y + (error || 0)])), label: "loss" },
     marks: [
-      ...line(loss, { color, width: 1.5, opacity: 0.6, className: "loss-line" }),
+      ...borderMark(border),
+      ...line(connected(loss, border), { color, width: 1.5, opacity: 0.6, className: "loss-line" }),
       Plot.ruleX(
         loss.filter(({ error }) => error > 0),
         {

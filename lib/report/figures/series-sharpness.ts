@@ -5,7 +5,7 @@ import type { LegendItem } from "../legend.js";
 import { counted, prose } from "../numbers.js";
 import { scale, spansDecades } from "../scales.js";
 import { line } from "../series.js";
-import type { SeriesAxis } from "../series-axis.js";
+import { connected, type SeriesAxis } from "../series-axis.js";
 import type { Point } from "../statistics.js";
 import { colors } from "../style.js";
 import { edgeMarks, edgeRoom } from "./edge-marks.js";
@@ -27,16 +27,19 @@ export interface SeriesSharpnessData {
   /** Batches of each checkpoint. */
   batches: number;
   axis: SeriesAxis["axis"];
+  border?: SeriesAxis["border"];
 }
 
 /** λc over checkpoints, with error bars. */
 export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
-  const { critical, directional, preconditioned, batches } = data;
+  const { critical, directional, preconditioned, batches, border } = data;
   const others = directional.length + preconditioned.length > 0;
   const infinite = critical.filter(({ y }) => !Number.isFinite(y)).map(({ x }) => x);
   const shown = [...critical, ...directional, ...preconditioned];
   const log = spansDecades(shown.map(({ y }) => y).filter(Number.isFinite));
-  const values = shown.flatMap(({ y, error }) => [log ? y : y - (error || 0), y + (error || 0)]);
+  const values = shown.flatMap(({ y, error }) => [lowEnd({ y, error }, log) ?? y, y + (error || 0)]);
+  const yScale = scale(values.filter(Number.isFinite), { log, zero: !log });
+  const frame = { log, bottom: yScale.domain[0], border };
   const title = "Critical sharpness over training";
   const chart = {
     title,
@@ -44,13 +47,14 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
     legend: legendItems(data),
     insetTop: infinite.length > 0 ? edgeRoom : 0,
     y: {
-      ...scale(values.filter(Number.isFinite), { log, zero: !log }),
+      ...yScale,
       label: others ? "sharpness (units of 1/η)" : "λc (units of 1/η)",
     },
     marks: [
-      ...series(preconditioned, colors.green, "preconditioned", log),
-      ...series(directional, colors.vermillion, "directional", log),
-      ...series(critical, colors.blue, "critical", log),
+      ...borderMark(border),
+      ...series(preconditioned, colors.green, "preconditioned", frame),
+      ...series(directional, colors.vermillion, "directional", frame),
+      ...series(critical, colors.blue, "critical", frame),
       Plot.dot(
         critical.filter(({ nonDescent }) => nonDescent > 0),
         { x: "x", y: "y", r: 6.5, stroke: colors.purple, strokeWidth: 1.5, className: "some-non-descent" },
@@ -73,20 +77,40 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
       (critical.some(({ nonDescent }) => nonDescent > 0)
         ? "Rings mark checkpoints where some batches' Δ does not descend: the mean leaves those out. "
         : "") +
-      (infinite.length > 0 ? "Triangles on the upper edge: no batch's Δ descends. " : ""),
+      (infinite.length > 0 ? "Triangles on the upper edge: no batch's Δ descends. " : "") +
+      (shown.some((point) => lowEnd(point, log) === undefined)
+        ? "An arrow is a bar that goes on below what a logarithmic axis shows. "
+        : "") +
+      (border === undefined ? "" : "Behind the dashed line: checkpoints whose names have no step. "),
     draw: (size) => drawChart({ ...chart, x: data.axis(size) }, size),
   };
 }
 
-function series(points: readonly ErrorPoint[], color: string, className: string, log: boolean): Mark[] {
-  // A bar that would reach below 0 has no end on a log axis: it goes as far as a tenth of its mean.
-  const bars = points.map(({ x, y, error }) => ({
-    x,
-    low: log ? Math.max(y - error, y / 10) : y - error,
-    high: y + error,
-  }));
+/** Where a bar ends below; undefined where a log axis has no place for it, or would have little else. */
+function lowEnd({ y, error }: Pick<ErrorPoint, "y" | "error">, log: boolean): number | undefined {
+  const low = y - (error || 0);
+  return log && low < y / 10 ? undefined : low;
+}
+
+interface Frame {
+  log: boolean;
+  /** Where the vertical axis ends below. */
+  bottom: number;
+  border: number | undefined;
+}
+
+function series(
+  points: readonly ErrorPoint[],
+  color: string,
+  className: string,
+  { log, bottom, border }: Frame,
+): Mark[] {
+  const bars = points.map(({ x, y, error }) => {
+    const low = lowEnd({ y, error }, log);
+    return { x, low: low ?? bottom, high: y + error, isLowBeyond: low === undefined };
+  });
   return [
-    ...line(points, { color, width: 1.5, opacity: 0.6, className: `${className}-line` }),
+    ...line(connected(points, border), { color, width: 1.5, opacity: 0.6, className: `${className}-line` }),
     ...errorBars(
       bars.filter(({ low, high }) => low < high),
       color,
@@ -101,6 +125,12 @@ function series(points: readonly ErrorPoint[], color: string, className: string,
       className,
     }),
   ];
+}
+
+/** Where the scale ends, see `SeriesAxis`. */
+export function borderMark(border: number | undefined): Mark[] {
+  if (border === undefined) return [];
+  return [Plot.ruleX([border], { stroke: colors.frame, strokeDasharray: "2 3", className: "border" })];
 }
 
 function legendItems({ directional, preconditioned, preconditionedName, critical }: SeriesSharpnessData) {
