@@ -115,11 +115,9 @@ describe("two quadratics, where λc has a closed form", () => {
     const changes = (pair: readonly [number, number]) => {
       const worst = worstOf(pair);
       const best = worst.indexOf(Math.min(...worst));
-      const largest = [best - 1, best, best + 1].flatMap((r) => {
-        const values = fine[r] === undefined ? [] : both(fine[r], pair);
-        return values.every(Number.isFinite) && values.length > 0
-          ? [values.indexOf(Math.max(...values))]
-          : [];
+      const largest = fine.slice(Math.max(0, best - 1), best + 2).flatMap((ratio) => {
+        const values = both(ratio, pair);
+        return values.every(Number.isFinite) ? [values.indexOf(Math.max(...values))] : [];
       });
       return new Set(largest).size > 1;
     };
