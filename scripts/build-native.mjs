@@ -4,7 +4,7 @@
 import { copyFileSync, existsSync, mkdirSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { cmakeTools } from "./cmake-tools.mjs";
+import { cmakeTools, forgetMovedBuild } from "./cmake-tools.mjs";
 import { cudaVariant } from "./cuda-tools.mjs";
 import { libtorchForBuild } from "./libtorch.mjs";
 import { root, run, stop } from "./run.mjs";
@@ -21,6 +21,7 @@ console.log(`libtorch ${libtorch.version} from ${libtorch.source}${nvcc ? `, wit
 if (note) console.log(note);
 
 const out = path.join(root, "build/cmake");
+forgetMovedBuild(out);
 const settings = {
   LIBTORCH_ROOT: libtorch.root,
   CRITICAL_SHARPNESS_CUDA: nvcc ? "ON" : "OFF",

@@ -1,4 +1,5 @@
 // What a native build needs beside libtorch: a compiler, cmake and ninja.
+import { existsSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import path from "node:path";
 import { root, run, stop, works } from "./run.mjs";
 
@@ -26,4 +27,21 @@ export function cmakeTools() {
   if (!works(pip)) run(python, ["-m", "venv", "--clear", venv]);
   run(pip, ["install", "--quiet", "cmake>=3.22,<4", "ninja"]);
   return environment;
+}
+
+/**
+ * Removes a build folder whose CMake cache was made in another place: CMake refuses it in a checkout that was moved or copied.
+ *
+ * @param source the folder of CMakeLists.txt
+ */
+export function forgetMovedBuild(folder, source = root) {
+  const cache = path.join(folder, "CMakeCache.txt");
+  if (!existsSync(cache)) return;
+  const text = readFileSync(cache, "utf8");
+  const made = (name) => new RegExp(`^${name}:INTERNAL=(.*)$`, "m").exec(text)?.[1];
+  const same = (recorded, now) =>
+    recorded !== undefined && existsSync(recorded) && realpathSync(recorded) === realpathSync(now);
+  if (same(made("CMAKE_HOME_DIRECTORY"), source) && same(made("CMAKE_CACHEFILE_DIR"), folder)) return;
+  console.log(`Building anew: ${folder} was made in ${made("CMAKE_HOME_DIRECTORY") ?? "another place"}`);
+  rmSync(folder, { recursive: true, force: true });
 }

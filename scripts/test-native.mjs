@@ -1,13 +1,14 @@
 // Builds the C++ tests of native/core with AddressSanitizer and UndefinedBehaviorSanitizer and runs them.
 // Arguments: parts of the names of the tests to run; without any, all run.
 import path from "node:path";
-import { cmakeTools } from "./cmake-tools.mjs";
+import { cmakeTools, forgetMovedBuild } from "./cmake-tools.mjs";
 import { libtorchForBuild } from "./libtorch.mjs";
 import { root, run } from "./run.mjs";
 
 const tools = cmakeTools();
 const libtorch = await libtorchForBuild();
 const out = path.join(root, "build/sanitize");
+forgetMovedBuild(out);
 const settings = [
   `-DLIBTORCH_ROOT=${libtorch.root}`,
   "-DCRITICAL_SHARPNESS_TESTS=ON",

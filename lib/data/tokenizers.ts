@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
-import { badData, unreadable } from "./errors.js";
+import { badData } from "./errors.js";
+import { readText } from "./text-file.js";
+import { asSplits, mendSteps, type Step } from "./tokenizer-steps.js";
 import type { TokenArray } from "./tokens.js";
 
 export interface DocumentOptions {
@@ -45,16 +46,25 @@ export async function loadTokenizer(file: string): Promise<TextTokenizer> {
   const others = [config, await beside("generation_config.json"), await beside("config.json")];
   let tokenizer: Tokenizer;
   let vocabularySize: number;
+  checkFeatures(json, file);
   try {
-    tokenizer = new Tokenizer(json, config);
+    tokenizer = makeTokenizer(json, config);
     const ids = [...tokenizer.get_vocab(true).values()];
     vocabularySize = ids.reduce((most, id) => Math.max(most, id + 1), 0);
   } catch (error) {
     throw badData("a Hugging Face tokenizer", `"${file}"`, (error as Error).message);
   }
   const end = endOfText(others, tokenizer);
-  const encode = (text: string, special: boolean) =>
-    tokenizer.encode(text, { add_special_tokens: special }).ids;
+  const encode = (text: string, special: boolean) => {
+    const { ids, tokens } = tokenizer.encode(text, { add_special_tokens: special });
+    const missing = ids.indexOf(undefined as unknown as number);
+    if (missing < 0) return ids;
+    throw badData(
+      "a token for every text",
+      `"${file}"`,
+      `${JSON.stringify(tokens[missing])}, which has none`,
+    );
+  };
   return {
     vocabularySize,
     encode: (text) => Uint32Array.from(encode(text, false)),
@@ -70,6 +80,52 @@ export async function loadTokenizer(file: string): Promise<TextTokenizer> {
   };
 }
 
+/**
+ * What would be computed otherwise than by Hugging Face's own code is refused by name.
+ *
+ * @throws CriticalSharpnessError `ERR_DATA`.
+ */
+function checkFeatures(json: TokenizerFile, file: string): void {
+  const { model = {}, added_tokens: added = [] } = json;
+  const word = added.find((token) => token.single_word);
+  const features = [
+    word && `the added token ${JSON.stringify(word.content)} with "single_word": true`,
+    model.type === "BPE" &&
+      model.continuing_subword_prefix &&
+      `BPE with "continuing_subword_prefix": ${JSON.stringify(model.continuing_subword_prefix)}`,
+    model.dropout && `BPE with "dropout": ${model.dropout}, which draws anew each time`,
+  ];
+  const found = features.find((feature) => feature);
+  if (found)
+    throw badData(
+      "a tokenizer whose ids can be computed here",
+      `"${file}"`,
+      `${found}: tokenize in Python, and give the data as columns of input_ids`,
+    );
+}
+
+/** The parts of tokenizer.json that are looked at here. */
+interface TokenizerFile {
+  model?: Record<string, unknown>;
+  added_tokens?: { content: string; single_word?: boolean }[];
+  pre_tokenizer?: Step | null;
+  normalizer?: Step | null;
+}
+
+function makeTokenizer(json: TokenizerFile, config: object): Tokenizer {
+  // Keys of slow tokenizers, which the library goes by and Hugging Face's fast ones do not.
+  const { remove_space: _, do_lowercase_and_remove_accent: __, ...known } = config as Record<string, unknown>;
+  const tokenizer = new Tokenizer(
+    { ...json, pre_tokenizer: json.pre_tokenizer && asSplits(json.pre_tokenizer) },
+    known,
+  );
+  mendSteps(tokenizer);
+  const { model } = tokenizer;
+  if (json.model?.type === "WordLevel" && model)
+    model.unk_token_id = model.tokens_to_ids.get(json.model.unk_token as string);
+  return tokenizer;
+}
+
 /** The id of the end-of-text token, as the first of the files that names it has it. */
 function endOfText(files: readonly object[], tokenizer: Tokenizer): number | undefined {
   for (const file of files) {
@@ -83,9 +139,7 @@ function endOfText(files: readonly object[], tokenizer: Tokenizer): number | und
 }
 
 async function readJson(file: string): Promise<object> {
-  const text = await readFile(file, "utf8").catch((error) => {
-    throw unreadable("a readable file", file, error);
-  });
+  const text = await readText(file);
   try {
     const value = JSON.parse(text);
     if (typeof value === "object" && value !== null) return value;

@@ -5,6 +5,17 @@ import { badData } from "./errors.js";
 /** Token ids as they are stored. */
 export type TokenArray = Uint8Array | Uint16Array | Uint32Array;
 
+/** What is known of a token file before it is read, see `checkVocabulary`. */
+export interface StoredTokens {
+  file: string;
+  dtype: string;
+  /** Whether nothing but the name of the file spoke for the type. */
+  isAssumed: boolean;
+  /** The largest token of those that were looked at, and its place. */
+  largest: number;
+  at: number;
+}
+
 /** A long row of tokens, in memory or in a file. */
 export interface TokenStream extends AsyncDisposable {
   /** For messages. */
@@ -15,6 +26,8 @@ export interface TokenStream extends AsyncDisposable {
   readonly vocabularySize: number | undefined;
   /** Where each document ends, ascending, the last one at `length`; undefined where nobody knows. */
   readonly documents?: readonly number[] | undefined;
+  /** The files that it is read from. */
+  readonly stored?: readonly StoredTokens[] | undefined;
   /** `count` tokens from `start`; the caller keeps within the stream. */
   read(start: number, count: number): Promise<TokenArray>;
 }
@@ -71,6 +84,7 @@ function part(stream: TokenStream, from: number, to: number): TokenStream {
     name: stream.name,
     length: to - from,
     vocabularySize: stream.vocabularySize,
+    stored: stream.stored,
     documents: stream.documents?.flatMap((end) => (end > from && end <= to ? [end - from] : [])),
     read: (start, count) => stream.read(from + start, count),
     [Symbol.asyncDispose]: async () => {},
@@ -89,6 +103,7 @@ export function concatenated(streams: readonly TokenStream[]): TokenStream {
     name: streams.map((s) => s.name).join(", "),
     length: streams.reduce((n, s) => n + s.length, 0),
     vocabularySize: sizes.includes(undefined) ? undefined : Math.max(...(sizes as number[])),
+    stored: streams.flatMap((s) => s.stored ?? []),
     async read(start, count) {
       const out = new Uint32Array(count);
       let done = 0;

@@ -1,6 +1,5 @@
-import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { CriticalSharpnessError } from "../errors.js";
+import { readText } from "../data/text-file.js";
 import { badConfiguration } from "./configuration-errors.js";
 
 export interface ConfigurationPlace {
@@ -10,14 +9,11 @@ export interface ConfigurationPlace {
   base?: string;
 }
 
-/** What stands in a configuration file, not checked yet. @throws CriticalSharpnessError `ERR_FILE`, `ERR_CONFIGURATION`. */
+/** What stands in a configuration file, not checked yet. @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA`, `ERR_CONFIGURATION`. */
 export async function readConfigurationFile(
   file: string,
 ): Promise<{ input: unknown; place: Required<ConfigurationPlace> }> {
-  const text = await readFile(file, "utf8").catch((error) => {
-    const message = `Expected a readable file for "${file}" but received: ${error.message}`;
-    throw new CriticalSharpnessError("ERR_FILE", message, { cause: error });
-  });
+  const text = await readText(file);
   try {
     const place = { file: path.basename(file), base: path.dirname(file) };
     return { input: JSON.parse(text), place };

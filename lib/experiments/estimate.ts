@@ -17,13 +17,15 @@ export interface Estimate {
 /**
  * λc over batches. The mean is that of λc itself (not of ηc) over the batches along which Δ descends: `non-descent` ones,
  * whose λc is infinite, are left out and counted in `nonDescent`; `unbounded` ones count as λc = 0, which is what they
- * are to within the search's range, and are counted in `unbounded` too.
+ * are to within the search's range, and are counted in `unbounded` too. `unresolved` ones are in neither mean nor median, and are
+ * counted.
  */
 export interface SharpnessEstimate extends Estimate {
-  /** Middle value over all batches, `non-descent` ones as infinite: not moved by what the mean leaves out. */
+  /** Middle value over all batches that are resolved, `non-descent` ones as infinite; NaN of none. */
   median: number;
   nonDescent: number;
   unbounded: number;
+  unresolved: number;
 }
 
 export function estimate(values: readonly number[]): Estimate {
@@ -35,9 +37,12 @@ export function estimate(values: readonly number[]): Estimate {
 export function estimateSharpness(
   results: readonly Pick<SearchResult, "status" | "criticalSharpness">[],
 ): SharpnessEstimate {
-  const values = results.map(({ criticalSharpness }) => criticalSharpness).sort((a, b) => a - b);
+  const values = results
+    .map(({ criticalSharpness }) => criticalSharpness)
+    .filter((value) => !Number.isNaN(value))
+    .sort((a, b) => a - b);
   const middle = values.length >> 1;
-  const upper = values[middle] as number;
+  const upper = values[middle] ?? NaN;
   const counted = (status: SearchResult["status"]) =>
     results.filter((result) => result.status === status).length;
   return {
@@ -45,5 +50,6 @@ export function estimateSharpness(
     median: values.length % 2 === 1 ? upper : ((values[middle - 1] as number) + upper) / 2,
     nonDescent: counted("non-descent"),
     unbounded: counted("unbounded"),
+    unresolved: counted("unresolved"),
   };
 }

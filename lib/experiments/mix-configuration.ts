@@ -70,14 +70,10 @@ export async function parseMix(
   const absolute = (name: string) => path.resolve(base, name);
   const model = absolute(given.model);
   const place = { directories: [model], absolute };
-  const resolve = async <T extends { data: Parsed["sources"][string]["data"] }>(
-    all: Record<string, T>,
-    key: "sources" | "tasks",
-  ) => {
-    const before = ((input as Record<string, unknown>)[key] ?? {}) as Record<string, { data: unknown }>;
+  const resolve = <T extends { data: Parsed["sources"][string]["data"] }>(all: Record<string, T>) => {
     const found: Record<string, T> = {};
     for (const [name, one] of Object.entries(all))
-      found[name] = { ...one, data: await resolveData(one.data, before[name]?.data, place) };
+      found[name] = { ...one, data: resolveData(one.data, place) };
     return found;
   };
   const { optimizer, train } = given;
@@ -89,8 +85,8 @@ export async function parseMix(
   return {
     ...given,
     model,
-    sources: await resolve(given.sources, "sources"),
-    tasks: await resolve(given.tasks, "tasks"),
+    sources: resolve(given.sources),
+    tasks: resolve(given.tasks),
     accumulate: given.accumulate ?? usual,
     train: { ...train, choices: Object.fromEntries(choices) },
   };

@@ -111,7 +111,7 @@ async function openQuestions(configuration: MixConfiguration, model: Model): Pro
   const { choices } = configuration.train;
   const questions: Questions = {};
   if (Object.keys(choices).length === 0) return questions;
-  const file = await choiceTokenizer(configuration);
+  const file = choiceTokenizer(configuration);
   const tokenizer = file === "bytes" ? byteTokenizer : await loadTokenizer(file);
   for (const [name, { files, limit }] of Object.entries(choices))
     questions[name] = tokenizeQuestions(

@@ -1,12 +1,14 @@
 import { rows } from "../data/examples.js";
-import { extensions } from "../data/format.js";
+import { findDataFiles } from "../data/find-files.js";
 import {
+  arrowTexts,
   byteTokenizer,
   concatenated,
+  csvTexts,
   ExampleBatches,
   type ExampleSet,
   jsonLinesTexts,
-  listFiles,
+  jsonTexts,
   loadCifar10,
   loadMnist,
   loadTokenizer,
@@ -21,16 +23,17 @@ import {
   templateText,
   tokenizeCorpus,
 } from "../data/index.js";
-import { fieldText } from "../data/template.js";
 import type { TrainConfiguration } from "./configuration.js";
 import { badConfiguration } from "./configuration-errors.js";
+import type { DataSection } from "./configuration-schema.js";
+import { withFormat } from "./resolve-data.js";
 
-type DataSection = TrainConfiguration["data"];
+type Tokens = Exclude<DataSection, Examples | { type: "files" }>;
 type Examples = Extract<DataSection, { type: "cifar10" | "mnist" | "synthetic" }>;
 
 /** Opens what the section `data` of a configuration names: a stream of tokens, or a set of examples. */
 export async function openData(data: DataSection, seed: number): Promise<TokenStream | ExampleSet> {
-  return isExampleData(data) ? openExamples(data, seed) : openTokens(data);
+  return isExampleData(data) ? openExamples(data, seed) : openTokens(withFormat(data) as Tokens);
 }
 
 /** Whether the data are examples with targets; else they are tokens. */
@@ -58,33 +61,42 @@ function first(set: ExampleSet, count: number | undefined): ExampleSet {
   );
 }
 
-async function openTokens(data: Exclude<DataSection, Examples>): Promise<TokenStream> {
+async function openTokens(data: Tokens): Promise<TokenStream> {
   if (data.type === "tokens") {
     const streams: TokenStream[] = [];
     try {
-      for (const file of data.files) streams.push(await openTokenFile(file, { dtype: data.dtype }));
+      for (const file of findDataFiles(data.files, "tokens").files)
+        streams.push(await openTokenFile(file, { dtype: data.dtype }));
     } catch (error) {
       for (const stream of streams) await stream[Symbol.asyncDispose]();
       throw error;
     }
     return concatenated(streams);
   }
-  const tokenizer = data.tokenizer === "bytes" ? byteTokenizer : await loadTokenizer(data.tokenizer);
-  const { separator = data.tokenizer === "bytes" ? "\n\n" : undefined, endOfText, limit } = data;
-  const corpus = { separator, endOfText, limit };
+  const { tokenizer: name, endOfText, limit } = data;
+  const tokenizer =
+    name === undefined ? undefined : name === "bytes" ? byteTokenizer : await loadTokenizer(name);
+  const corpus = { separator: data.separator ?? (name === "bytes" ? "\n\n" : undefined), endOfText, limit };
   if (data.type === "state-of-the-union")
     return tokenizeCorpus("the State of the Union addresses", stateOfTheUnionTexts(), tokenizer, corpus);
-  const files = await listFiles(data.files, extensions[data.type][0]);
+  const { files } = findDataFiles(data.files, data.type);
   return tokenizeCorpus(files.map((f) => `"${f}"`).join(", "), texts(data, files), tokenizer, corpus);
 }
 
-function texts(data: Extract<DataSection, { type: "text" | "jsonl" | "parquet" }>, files: string[]): Texts {
+const readers = {
+  jsonl: jsonLinesTexts,
+  json: jsonTexts,
+  csv: csvTexts,
+  parquet: parquetTexts,
+  arrow: arrowTexts,
+} as const;
+
+function texts(data: Exclude<Tokens, { type: "tokens" | "state-of-the-union" }>, files: string[]): Texts {
   if (data.type === "text") return plainTexts(files);
   const { field, template } = data;
   if (field !== undefined && template !== undefined)
     throw badConfiguration("Expected a field or a template, not both, for data but received both", undefined);
-  const text = template === undefined ? fieldText(field ?? "text") : templateText(template);
-  return data.type === "jsonl" ? jsonLinesTexts(files, text) : parquetTexts(files, text);
+  return readers[data.type](files, template === undefined ? field : templateText(template));
 }
 
 /** Batches of what was opened. */

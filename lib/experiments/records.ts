@@ -1,22 +1,25 @@
 import type { HessianResult, MeasuredSharpness } from "../measures/index.js";
 
-/** Lines of a run's metrics.jsonl. Infinity and NaN are written as null; what an infinite ηc means is in `status`. */
+/** Lines of a run's metrics.jsonl. Infinity and NaN are written as null; what null stands for is in `status`. */
 export type MetricsRecord = StepRecord | LandscapeRecord | CurvatureRecord | ValidationRecord;
 
 export interface MeasurementRecord {
-  /** ηc: null for `unbounded`, 0 for `non-descent`. */
+  /** ηc: null for `unbounded` and `unresolved`, 0 for `non-descent`. */
   criticalLearningRate: number | null;
-  /** λc = 2/ηc: null for `non-descent`, 0 for `unbounded`. */
+  /** λc = 2/ηc: null for `non-descent` and `unresolved`, 0 for `unbounded`. */
   criticalSharpness: number | null;
   lower: number | null;
   upper: number | null;
   status: MeasuredSharpness["status"];
+  reason: MeasuredSharpness["reason"];
   firstCrossing: MeasuredSharpness["firstCrossing"];
   /** s = ∇L·Δ */
   slope: number | null;
   baseLoss: number | null;
-  /** How far the rounding of losses may move ηc, relative to it. */
+  /** Standard error of ηc that the rounding of losses makes, relative to it. */
   noise: number | null;
+  /** Arithmetic of the losses. */
+  dtype: MeasuredSharpness["dtype"];
   evaluations: { learningRate: number; loss: number | null }[];
   forwardPasses: number;
   seconds: number;
@@ -95,10 +98,12 @@ export function measurementRecord(result: MeasuredSharpness, seconds: number): M
     lower: finiteOrNull(result.lower),
     upper: finiteOrNull(result.upper),
     status: result.status,
+    reason: result.reason,
     firstCrossing: result.firstCrossing,
     slope: finiteOrNull(result.slope),
     baseLoss: finiteOrNull(result.baseLoss),
     noise: finiteOrNull(result.noise),
+    dtype: result.dtype,
     evaluations: result.evaluations.map(({ learningRate, loss }) => ({
       learningRate,
       loss: finiteOrNull(loss),

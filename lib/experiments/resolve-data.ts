@@ -1,53 +1,72 @@
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import type { TrainConfiguration } from "./configuration.js";
-import { badConfiguration } from "./configuration-errors.js";
+import { findDataFiles } from "../data/find-files.js";
+import { badConfiguration, explain } from "./configuration-errors.js";
+import { type DataSection, dataSchema } from "./configuration-schema.js";
 
-type DataSection = TrainConfiguration["data"];
+export interface DataPlace {
+  /** Of the models that there are already; none of a model that is made here. */
+  directories: readonly string[];
+  absolute: (file: string) => string;
+}
 
 /**
- * A description of data with absolute paths. Text whose tokenizer was not given gets that of the first model that has one.
+ * A description of data with absolute paths and a format. Text whose tokenizer was not given gets that of the first model that
+ * has one.
  *
- * @param given the description before defaults were put in
- * @param directories of the models
+ * @throws CriticalSharpnessError `ERR_CONFIGURATION`, `ERR_DATA`, `ERR_FILE`.
  */
-export async function resolveData(
-  parsed: DataSection,
-  given: unknown,
-  { directories, absolute }: { directories: readonly string[]; absolute: (file: string) => string },
-): Promise<DataSection> {
-  const data = { ...parsed };
-  if ("files" in data) data.files = data.files.map(absolute);
-  if ("tokenizer" in data) {
-    if (!hasTokenizer(given)) data.tokenizer = await ownTokenizer(directories);
-    if (data.tokenizer !== "bytes") data.tokenizer = absolute(data.tokenizer);
-  }
-  return data;
+export function resolveData(parsed: DataSection, { directories, absolute }: DataPlace): DataSection {
+  const data = withFormat(
+    "files" in parsed ? { ...parsed, files: parsed.files.map(absolute) } : { ...parsed },
+  );
+  if ("field" in data && data.field !== undefined && idFields.includes(data.field)) return data;
+  if (!takesTokenizer(data)) return data;
+  const tokenizer = data.tokenizer ?? ownTokenizer(directories);
+  return { ...data, tokenizer: tokenizer === "bytes" ? tokenizer : absolute(tokenizer) };
 }
 
-function hasTokenizer(data: unknown): boolean {
-  return typeof data === "object" && data !== null && "tokenizer" in data && data.tokenizer !== undefined;
+/** Fields that have token ids, by the names that datasets give them: no tokenizer is looked for then. */
+const idFields: readonly string[] = ["input_ids", "ids", "tokens", "token_ids"];
+
+type Textual = Extract<DataSection, { tokenizer?: string | undefined }>;
+
+function takesTokenizer(data: DataSection): data is Textual {
+  return !["tokens", "cifar10", "mnist", "synthetic"].includes(data.type);
 }
 
-/** The tokenizer of the first model that has one. Bytes stand in only where the model's vocabulary is that of bytes. */
-export async function ownTokenizer(directories: readonly string[]): Promise<string> {
+/** Folders and patterns as data of the format that is found there. */
+export function withFormat(data: DataSection): DataSection {
+  if (data.type !== "files") return data;
+  const described = { ...data, type: findDataFiles(data.files).format };
+  const parsed = dataSchema.safeParse(described);
+  if (!parsed.success) throw badConfiguration(explain(parsed.error, described), undefined);
+  return parsed.data;
+}
+
+/**
+ * The tokenizer of the first model that has one. Bytes stand in only where the model's vocabulary is that of bytes, and where
+ * the model is made here.
+ */
+export function ownTokenizer(directories: readonly string[]): string {
   const files = directories.map((directory) => path.join(directory, "tokenizer.json"));
   const found = files.find((file) => existsSync(file));
   if (found !== undefined) return found;
-  const sizes = await Promise.all(directories.map(vocabularySize));
-  if (sizes.find((size) => size !== undefined) === 256) return "bytes";
+  const sizes = directories.map(vocabularySize);
+  if (directories.length === 0 || sizes.find((size) => size !== undefined) === 256) return "bytes";
   throw badConfiguration(
-    'Expected a file or "bytes" for data.tokenizer, as no model has a tokenizer.json, but received nothing',
+    'Expected a file or "bytes" for data.tokenizer (--tokenizer), as no model has a tokenizer.json, but received nothing: ' +
+      `save it beside the model, AutoTokenizer.from_pretrained(…).save_pretrained("${directories[0]}")`,
     undefined,
   );
 }
 
-async function vocabularySize(directory: string): Promise<number | undefined> {
+function vocabularySize(directory: string): number | undefined {
   try {
-    return JSON.parse(await readFile(path.join(directory, "config.json"), "utf8")).vocab_size;
+    return JSON.parse(readFileSync(path.join(directory, "config.json"), "utf8").replace(/^\ufeff/, ""))
+      .vocab_size;
   } catch {
-    // Said when the checkpoint is measured.
+    // Said when the model is loaded.
     return undefined;
   }
 }

@@ -59,7 +59,7 @@ export async function parseSeries(
       );
   const absolute = (file: string) => path.resolve(base, file);
   const directories = checkpoints.map(({ directory }) => directory);
-  const data = await resolveData(given, (input as { data: unknown }).data, { directories, absolute });
+  const data = resolveData(given, { directories, absolute });
   return {
     ...rest,
     data,

@@ -2,7 +2,7 @@ import type { Estimate, SharpnessEstimate } from "./estimate.js";
 import type { FrozenMeasurement, FrozenResult } from "./frozen-sharpness.js";
 import { type EigenvalueRecord, finiteOrNull, type MeasurementRecord, measurementRecord } from "./records.js";
 
-/** Lines of a series' metrics.jsonl. Infinity and NaN are written as null; what an infinite ηc means is in `status`. */
+/** Lines of a series' metrics.jsonl. Infinity and NaN are written as null; what null stands for is in `status`. */
 export type SeriesRecord = BatchRecord | CheckpointRecord | FailureRecord;
 
 /** One measured batch of a checkpoint. The lines of a checkpoint stand before its own. */
@@ -21,7 +21,7 @@ export interface BatchRecord {
   preconditioned: EigenvalueRecord | null;
 }
 
-/** `SharpnessEstimate` in JSON: an infinite median is null. */
+/** `SharpnessEstimate` in JSON: a median that is infinite, or of no batches, is null. */
 export type SharpnessEstimateRecord = Omit<SharpnessEstimate, "median"> & { median: number | null };
 
 /** What was found of a checkpoint over its batches. */

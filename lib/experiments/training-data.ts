@@ -6,6 +6,7 @@ import {
   type TokenBatches,
   type TokenStream,
 } from "../data/index.js";
+import { checkVocabulary } from "../data/token-file.js";
 import { configureModel } from "../models/configuration.js";
 import { Batch, type ModelConfig } from "../models/index.js";
 import type { TrainConfiguration } from "./configuration.js";
@@ -102,7 +103,7 @@ function languageSizes(
   return language && { ...language, key };
 }
 
-/** @throws CriticalSharpnessError `ERR_CONFIGURATION` if the data do not fit the model. */
+/** @throws CriticalSharpnessError `ERR_CONFIGURATION`, `ERR_DATA` if the data do not fit the model. */
 export function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, { batch }: DataUse): void {
   const bad = (what: string, subject: string, received: string) =>
     badConfiguration(`Expected ${what} for ${subject} but received ${received}`, undefined);
@@ -114,6 +115,7 @@ export function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, {
     const { vocabularySize, contextLength, key } = language;
     if (needed > vocabularySize)
       throw bad(`at least ${needed}, the vocabulary of the data,`, "model.vocab_size", `${vocabularySize}`);
+    checkVocabulary(opened.stored, vocabularySize);
     if ((batch.sequence ?? 1) > contextLength)
       throw bad(`at most ${contextLength}, the model's ${key},`, "batch.sequence", `${batch.sequence}`);
     return;

@@ -1,8 +1,8 @@
 import { checkSignal } from "../checks.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
-import { openLine } from "./line.js";
-import { type MeasuredSharpness, withNoise } from "./noise.js";
+import { type MeasuredSharpness, measureLine } from "./measure-line.js";
+import { noiseOf } from "./noise.js";
 import {
   checkBatch,
   checkCallback,
@@ -12,6 +12,7 @@ import {
   checkNames,
   type MeasureOptions,
   measureOptionNames,
+  searchOptions,
 } from "./options.js";
 
 /** One line to measure: a model, the batch that judges, the direction. */
@@ -25,6 +26,8 @@ export interface LineToMeasure {
   slope?: number;
   /** L(θ) of the batch, where it is known beside a slope: one forward pass less. */
   baseLoss?: number;
+  /** ‖∇L‖ of the batch, beside a slope: it tells whether the slope is above its rounding noise. */
+  gradientNorm?: number;
   /** The batch's gradient. The result of `model.gradient(batch)` brings L(θ) along and so saves a forward pass. */
   gradient?: Gradient | Direction;
   signal?: AbortSignal;
@@ -38,6 +41,7 @@ export const lineNames = [
   "direction",
   "slope",
   "baseLoss",
+  "gradientNorm",
   "gradient",
   "signal",
   "onEvaluation",
@@ -45,35 +49,34 @@ export const lineNames = [
 
 /**
  * Critical sharpness λc = 2/ηc of a model along Δ, where ηc is the smallest η > 0 with L(θ − η·Δ) > L(θ) (Kalra et al.
- * 2026). The weights keep every bit. The first crossing is looked for also below the one found.
+ * 2026). The weights keep every bit. The first crossing is looked for also below the one found. Rises that the rounding of losses
+ * may make count for nothing; how large it is is measured of the model once, in nine forward passes near a crossing.
  *
  * @throws CriticalSharpnessError `ERR_GRADIENT_BATCH`, `ERR_GRADIENT_VERSION` if the gradient is not that of the batch at
- *   today's weights; `ERR_WEIGHTS_CHANGED` if they change meanwhile; `ERR_NON_FINITE_SLOPE`, `ERR_NON_FINITE_LOSS`.
+ *   today's weights; `ERR_WEIGHTS_CHANGED` if they change meanwhile; `ERR_NON_FINITE_DIRECTION`, `ERR_NON_FINITE_SLOPE`,
+ *   `ERR_NON_FINITE_LOSS`.
  * @throws AbortError; TypeError, RangeError naming the option.
  */
 export async function criticalSharpness(options: LineToMeasure & MeasureOptions): Promise<MeasuredSharpness> {
   const given = checkNames(options, "options", [...lineNames, ...measureOptionNames]);
   const line = checkLine(given);
-  const { perturbation, microBatch, ...search } = checkMeasureOptions(given);
-  const { lossAt, start } = await openLine(line.model, line.batch, line.direction, line, {
-    perturbation,
-    microBatch,
-    signal: line.signal,
-  });
-  const found = await findCriticalLearningRate(lossAt, {
-    ...search,
-    ...start,
-    signal: line.signal,
-    onEvaluation: line.onEvaluation,
-  });
-  return withNoise(found, line.model);
+  const measure = checkMeasureOptions(given);
+  const { signal, onEvaluation } = line;
+  return measureLine(
+    line,
+    measure,
+    (lossAt, known) =>
+      findCriticalLearningRate(lossAt, { ...searchOptions(measure), ...known, signal, onEvaluation }),
+    noiseOf(line.model),
+  );
 }
 
 /** The parts of a line, checked as far as can be done without the model. */
-export interface CheckedLine
-  extends Pick<LineToMeasure, "model" | "batch" | "direction" | "signal" | "onEvaluation"> {
+export interface CheckedLine extends Pick<LineToMeasure, "model" | "batch" | "direction" | "onEvaluation"> {
+  signal: AbortSignal | undefined;
   slope: unknown;
   baseLoss: unknown;
+  gradientNorm: unknown;
   gradient: unknown;
   subject: string;
 }
@@ -85,6 +88,7 @@ export function checkLine(given: Record<string, unknown>): CheckedLine {
     direction: checkDirection(given.direction, "direction"),
     slope: given.slope,
     baseLoss: given.baseLoss,
+    gradientNorm: given.gradientNorm,
     gradient: given.gradient,
     subject: "the measured line",
     signal: checkSignal(given.signal, "options.signal"),

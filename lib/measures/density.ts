@@ -20,7 +20,7 @@ export interface SpectralDensity {
   nodes: { eigenvalue: number; weight: number }[];
   /** Evenly spaced eigenvalues, three σ beyond the nodes on either side. */
   grid: number[];
-  /** Of eigenvalues at the grid's points, per unit; its integral is 1. */
+  /** Of eigenvalues at the grid's points, per unit; its integral by the trapezoidal rule is 1. */
   density: number[];
   /** Products with the curvature. */
   products: number;
@@ -55,20 +55,31 @@ export async function spectralDensity(options: DensityOptions): Promise<Spectral
       nodes.push({ eigenvalue: value, weight: (vector[0] as number) ** 2 / probes });
   }
   nodes.sort((a, b) => a.eigenvalue - b.eigenvalue);
-  return { nodes, ...smooth(nodes, points, bandwidth), products: space.products };
+  const rounding = roundingOf[curvature.model.dtype === "float64" ? "float64" : "float32"];
+  return { nodes, ...smooth(nodes, { points, bandwidth, rounding }), products: space.products };
 }
 
-function smooth(nodes: SpectralDensity["nodes"], points: number, bandwidth: number) {
+/** How far apart rounding may put equal eigenvalues, relative to the largest: some units of the products' last place. */
+const roundingOf = { float32: 1e-6, float64: 1e-13 };
+
+function smooth(
+  nodes: SpectralDensity["nodes"],
+  { points, bandwidth, rounding }: { points: number; bandwidth: number; rounding: number },
+) {
   const lowest = (nodes[0] as { eigenvalue: number }).eigenvalue;
   const highest = (nodes.at(-1) as { eigenvalue: number }).eigenvalue;
-  // A matrix with one eigenvalue has no range.
-  const sigma = bandwidth * (highest - lowest || Math.abs(highest) || 1);
+  const size = Math.max(Math.abs(lowest), Math.abs(highest));
+  // A matrix whose eigenvalues are all equal has no range, whatever rounding says.
+  const range = highest - lowest > rounding * size ? highest - lowest : size || 1;
+  const sigma = bandwidth * range;
   const start = lowest - 3 * sigma;
   const step = (highest - lowest + 6 * sigma) / (points - 1);
   const grid = Array.from({ length: points }, (_, i) => start + i * step);
-  const height = 1 / (sigma * Math.sqrt(2 * Math.PI));
-  const density = grid.map((x) =>
-    nodes.reduce((sum, n) => sum + n.weight * height * Math.exp(-(((x - n.eigenvalue) / sigma) ** 2) / 2), 0),
+  const heights = grid.map((x) =>
+    nodes.reduce((sum, n) => sum + n.weight * Math.exp(-(((x - n.eigenvalue) / sigma) ** 2) / 2), 0),
   );
-  return { grid, density };
+  // By the trapezoidal rule the integral is 1, on a coarse grid too.
+  const ends = ((heights[0] as number) + (heights.at(-1) as number)) / 2;
+  const integral = step * (heights.reduce((sum, height) => sum + height, 0) - ends);
+  return { grid, density: heights.map((height) => height / integral) };
 }

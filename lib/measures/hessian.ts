@@ -22,7 +22,11 @@ export interface HessianOptions extends CurvatureOptions {
   which?: Ends;
   /** Default `lanczos`. The power method finds one eigenvalue, in more products but in two vectors of memory. */
   method?: "lanczos" | "power";
-  /** Converged when every residual ‖Au − λu‖ ≤ tolerance·|λ|. The error of λ is at most its residual. Default 1e-3. */
+  /**
+   * Converged when every residual ‖Au − λu‖ ≤ tolerance·‖A‖, with the largest |eigenvalue| seen for ‖A‖: eigenvalues near zero
+   * are found as well as large ones. The error of λ is at most its residual, near others' ends about its square over the
+   * distance to them. Default 1e-3.
+   */
   tolerance?: number;
   /** Most products with the curvature. Default 100 (Lanczos), 1000 (power). */
   maximumIterations?: number;

@@ -15,9 +15,9 @@ export {
   hessianEigenvalues,
 } from "./hessian.js";
 export { type MatrixOptions, type SharpnessMatrix, sharpnessMatrix } from "./matrix.js";
+export type { MeasuredSharpness } from "./measure-line.js";
 export { SharpnessMeter } from "./meter.js";
 export type { MeterState } from "./meter-state.js";
-export type { MeasuredSharpness } from "./noise.js";
 export type { MeasureOptions } from "./options.js";
 export { type RelativeOptions, relativeCriticalSharpness } from "./relative.js";
 export { stabilityThreshold, type ThresholdOptions } from "./threshold.js";

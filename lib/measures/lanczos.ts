@@ -15,9 +15,12 @@ export async function lanczos(space: KrylovSpace, solve: Solve): Promise<Hessian
       eigenvalues: chosen.map((pair) => pair.value),
       residuals: chosen.map((pair) => pair.residual),
     });
+    // Rounding leaves residuals of the size of A, so that an eigenvalue of zero has none that is small against itself.
+    const norm = Math.max(...pairs.map(({ value }) => Math.abs(value)));
+    // A start in the null space says nothing of the rest: a random vector must be seen too.
+    const seen = norm > 0 || space.products > wanted || space.exhausted;
     const converged =
-      chosen.length === wanted &&
-      chosen.every(({ value, residual }) => residual <= tolerance * Math.abs(value));
+      seen && chosen.length === wanted && chosen.every(({ residual }) => residual <= tolerance * norm);
     if (converged || space.exhausted || space.products >= maximumIterations)
       return finish(space, solve, chosen, converged);
     // Beside what is wanted, the half of the rest that is next to it: it carries most of what was learned.

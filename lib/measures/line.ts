@@ -2,49 +2,64 @@ import { checkNumber } from "../checks.js";
 import { CriticalSharpnessError, expected } from "../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
 import type { LossAt } from "../search/index.js";
+import { slopeNoise } from "./noise.js";
 import { checkBatch, checkDirection, type MeasureOptions } from "./options.js";
 
 /** What is known of a line before its first forward pass. */
 export interface LineStart {
   /** s = ∇L·Δ */
   slope: number | undefined;
+  /** Standard error of s, where the gradient's norm is known. */
+  slopeNoise: number | undefined;
   /** L(θ), which a gradient brings along. */
   baseLoss: number | undefined;
 }
 
-interface KnownOfLine {
+/** What was given of a line beside its batch and direction. */
+export interface GivenOfLine {
   slope?: unknown;
   baseLoss?: unknown;
   gradient?: unknown;
+  gradientNorm?: unknown;
   subject: string;
 }
 
+/** How its losses are computed. */
+export interface LinePasses extends Pick<MeasureOptions, "microBatch" | "perturbation"> {
+  signal: AbortSignal | undefined;
+  dtype?: "float32";
+}
+
 /** The loss of one batch along θ − η·Δ, with the weights watched. */
-export interface MeasuredLine {
+export interface OpenLine {
   lossAt: LossAt;
   start: LineStart;
+  /** ‖Δ‖ */
+  norm: number;
 }
 
 /**
  * Makes the line of a batch and a direction.
  *
  * @param given what was given of the batch: the slope and perhaps the loss, or the gradient to compute them from
+ * @throws CriticalSharpnessError `ERR_NON_FINITE_DIRECTION` naming a parameter where Δ is not finite.
  */
 export async function openLine(
   model: Model,
   batch: Batch,
   direction: Direction,
-  given: KnownOfLine,
-  options: MeasureOptions & { signal?: AbortSignal },
-): Promise<MeasuredLine> {
-  const { signal, microBatch, perturbation: mode } = options;
-  const version = model.version;
-  const start = await slopeAndLoss(model, batch, direction, given);
+  given: GivenOfLine,
+  { signal, microBatch, perturbation: mode, dtype }: LinePasses,
+): Promise<OpenLine> {
+  const { version } = model;
+  const norm = await finiteNorm(direction);
+  const start = await slopeAndLoss(model, batch, direction, norm, given);
   return {
+    norm,
     start,
     async lossAt(learningRate) {
       const perturbation = learningRate === 0 ? undefined : { direction, learningRate, mode };
-      const pass = await model.lossWithVersion(batch, { signal, microBatch, perturbation });
+      const pass = await model.lossWithVersion(batch, { signal, microBatch, perturbation, dtype });
       if (pass.version !== version)
         throw new CriticalSharpnessError(
           "ERR_WEIGHTS_CHANGED",
@@ -55,42 +70,76 @@ export async function openLine(
   };
 }
 
+/** ‖Δ‖, which tells at once whether all of Δ is finite; one of float64 may overflow though Δ does not. */
+async function finiteNorm(direction: Direction): Promise<number> {
+  const norm = await direction.norm();
+  if (Number.isFinite(norm)) return norm;
+  const parameter = await direction.nonFiniteParameter();
+  if (parameter === null) return norm;
+  throw new CriticalSharpnessError(
+    "ERR_NON_FINITE_DIRECTION",
+    `Expected finite numbers for the direction but received NaN or infinity in "${parameter}"`,
+  );
+}
+
 async function slopeAndLoss(
   model: Model,
   batch: Batch,
   direction: Direction,
-  { slope, baseLoss, gradient, subject }: KnownOfLine,
+  directionNorm: number,
+  { slope, baseLoss, gradient, gradientNorm, subject }: GivenOfLine,
 ): Promise<LineStart> {
   if (slope !== undefined && gradient !== undefined)
     throw expected(`either a slope or a gradient, not both,`, subject, { slope, gradient });
   if (baseLoss !== undefined && slope === undefined)
     throw expected("a slope beside it", `${subject}: baseLoss`, baseLoss, "range");
+  if (gradientNorm !== undefined && slope === undefined)
+    throw expected("a slope beside it", `${subject}: gradientNorm`, gradientNorm, "range");
+  const noiseOf = (norm: number) => {
+    const noise = slopeNoise(model.dtype, norm, directionNorm);
+    return Number.isFinite(noise) ? noise : undefined;
+  };
   if (slope !== undefined)
     return {
       slope: checkNumber(slope, `${subject}: slope`),
+      slopeNoise:
+        gradientNorm === undefined
+          ? undefined
+          : noiseOf(checkNumber(gradientNorm, `${subject}: gradientNorm`, { minimum: 0 })),
       baseLoss: baseLoss === undefined ? undefined : checkNumber(baseLoss, `${subject}: baseLoss`),
     };
-  if (gradient === undefined) return { slope: undefined, baseLoss: undefined };
-  if (typeof gradient === "object" && gradient !== null && "gradient" in gradient) {
-    const full = gradient as Gradient;
-    const vector = checkDirection(full.gradient, `${subject}: gradient.gradient`);
-    checkBatch(full.batch, `${subject}: gradient.batch`);
-    if (full.batch !== batch)
-      throw new CriticalSharpnessError(
-        "ERR_GRADIENT_BATCH",
-        `Expected the gradient of the measured batch for ${subject} but received that of another batch`,
-      );
-    if (full.version !== model.version)
-      throw new CriticalSharpnessError(
-        "ERR_GRADIENT_VERSION",
-        `Expected a gradient at the model's weights (version ${model.version}) for ${subject} but received one of version ${full.version}`,
-      );
-    return { slope: await dot(vector, direction), baseLoss: full.loss };
-  }
+  if (gradient === undefined) return { slope: undefined, slopeNoise: undefined, baseLoss: undefined };
+  const { vector, loss } = checkGradient(model, batch, gradient, subject);
   return {
-    slope: await dot(checkDirection(gradient, `${subject}: gradient`), direction),
-    baseLoss: undefined,
+    slope: await dot(vector, direction),
+    slopeNoise: noiseOf(await vector.norm()),
+    baseLoss: loss,
   };
+}
+
+/** @throws CriticalSharpnessError unless it is that of the batch at today's weights, as far as it says. */
+function checkGradient(
+  model: Model,
+  batch: Batch,
+  gradient: unknown,
+  subject: string,
+): { vector: Direction; loss: number | undefined } {
+  if (typeof gradient !== "object" || gradient === null || !("gradient" in gradient))
+    return { vector: checkDirection(gradient, `${subject}: gradient`), loss: undefined };
+  const full = gradient as Gradient;
+  const vector = checkDirection(full.gradient, `${subject}: gradient.gradient`);
+  checkBatch(full.batch, `${subject}: gradient.batch`);
+  if (full.batch !== batch)
+    throw new CriticalSharpnessError(
+      "ERR_GRADIENT_BATCH",
+      `Expected the gradient of the measured batch for ${subject} but received that of another batch`,
+    );
+  if (full.version !== model.version)
+    throw new CriticalSharpnessError(
+      "ERR_GRADIENT_VERSION",
+      `Expected a gradient at the model's weights (version ${model.version}) for ${subject} but received one of version ${full.version}`,
+    );
+  return { vector, loss: full.loss };
 }
 
 async function dot(gradient: Direction, direction: Direction): Promise<number> {

@@ -1,7 +1,7 @@
 import { checkOptions, checkSignal } from "../checks.js";
 import { expected, throwIfAborted } from "../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
-import type { MeasuredSharpness } from "./noise.js";
+import type { MeasuredSharpness } from "./measure-line.js";
 import {
   checkBatch,
   checkCallback,

@@ -1,5 +1,4 @@
 import { throwIfAborted } from "../errors.js";
-import type { Direction } from "../models/index.js";
 import {
   CriticalPredictor,
   findCriticalLearningRate,
@@ -8,10 +7,16 @@ import {
   type SearchResult,
 } from "../search/index.js";
 import { type CheckedLine, checkLine, type LineToMeasure, lineNames } from "./critical.js";
-import { openLine } from "./line.js";
+import { type MeasuredSharpness, measureLine } from "./measure-line.js";
 import { checkMeterState, type MeterState } from "./meter-state.js";
-import { type MeasuredSharpness, withNoise } from "./noise.js";
-import { checkMeasureOptions, checkNames, type MeasureOptions, measureOptionNames } from "./options.js";
+import { NoiseMemory } from "./noise.js";
+import {
+  checkMeasureOptions,
+  checkNames,
+  type MeasureOptions,
+  measureOptionNames,
+  searchOptions,
+} from "./options.js";
 
 /**
  * Critical sharpness measured again and again along a training run. Each measurement starts from what the ones before it
@@ -22,11 +27,16 @@ import { checkMeasureOptions, checkNames, type MeasureOptions, measureOptionName
 export class SharpnessMeter {
   readonly #options: MeasureOptions;
   readonly #predictor = new CriticalPredictor();
+  readonly #noise: NoiseMemory;
   #last: number | null = null;
   #queue: Promise<unknown> = Promise.resolve();
 
-  /** @throws TypeError, RangeError naming the option. */
-  constructor(options: MeasureOptions = {}) {
+  /**
+   * @param noise where what was learnt of the model's rounding is kept; meters of one model may share it
+   * @throws TypeError, RangeError naming the option.
+   */
+  constructor(options: MeasureOptions = {}, noise = new NoiseMemory()) {
+    this.#noise = noise;
     this.#options = checkMeasureOptions(checkNames(options, "options", measureOptionNames));
   }
 
@@ -45,7 +55,12 @@ export class SharpnessMeter {
 
   /** All that the meter has learnt, as plain JSON data. */
   state(): MeterState {
-    return { version: 1, lastCriticalLearningRate: this.#last, predictor: this.#predictor.state() };
+    return {
+      version: 2,
+      lastCriticalLearningRate: this.#last,
+      predictor: this.#predictor.state(),
+      noise: this.#noise.state(),
+    };
   }
 
   /**
@@ -57,50 +72,43 @@ export class SharpnessMeter {
     const checked = checkMeterState(state);
     this.#last = checked.lastCriticalLearningRate;
     this.#predictor.restore(checked.predictor);
+    this.#noise.restore(checked.noise);
   }
 
   async #measure(line: CheckedLine): Promise<MeasuredSharpness> {
     throwIfAborted(line.signal);
-    const { perturbation, microBatch, ...search } = this.#options;
-    const { lossAt, start } = await openLine(line.model, line.batch, line.direction, line, {
-      perturbation,
-      microBatch,
-      signal: line.signal,
-    });
-    const common: SearchOptions = {
-      ...search,
-      ...start,
-      signal: line.signal,
-      onEvaluation: line.onEvaluation,
-      firstCrossing: this.#last === null ? true : { near: this.#last },
-    };
-    const predictable = search.method !== "bisection" && start.slope !== undefined && start.slope > 0;
-    const result = predictable
-      ? await this.#predicted(lossAt, line.direction, common)
-      : await findCriticalLearningRate(lossAt, {
-          ...common,
-          initialLearningRate: this.#last ?? search.initialLearningRate,
-        });
+    const { signal, onEvaluation } = line;
+    const result = await measureLine(
+      line,
+      this.#options,
+      (lossAt, known, norm) =>
+        this.#search(lossAt, { ...searchOptions(this.#options), ...known, signal, onEvaluation }, norm),
+      this.#noise,
+    );
     if (result.status === "converged") this.#last = result.criticalLearningRate;
-    return withNoise(result, line.model);
+    return result;
   }
 
-  /** A search that starts where the predictor says, and teaches it. */
-  async #predicted(lossAt: LossAt, direction: Direction, common: SearchOptions): Promise<SearchResult> {
-    const known = common.baseLoss !== undefined;
-    const baseLoss = common.baseLoss ?? (await lossAt(0));
-    const facts = { slope: common.slope as number, baseLoss, norm: await direction.norm() };
-    const prediction = this.#predictor.predict(facts);
-    const found = await findCriticalLearningRate(lossAt, {
+  /** A search that starts where past measurements say. */
+  async #search(lossAt: LossAt, options: SearchOptions, norm: number): Promise<SearchResult> {
+    const { slope, baseLoss, method, initialLearningRate } = options;
+    const common = { ...options, firstCrossing: this.#last === null ? true : { near: this.#last } };
+    const predictable = method !== "bisection" && slope !== undefined && slope > 0 && baseLoss !== undefined;
+    if (!predictable)
+      return findCriticalLearningRate(lossAt, {
+        ...common,
+        initialLearningRate: this.#last ?? initialLearningRate,
+      });
+    const facts = { slope, baseLoss, norm, lossNoise: options.lossNoise };
+    const prediction = options.initialError === undefined ? this.#predictor.predict(facts) : undefined;
+    const result = await findCriticalLearningRate(lossAt, {
       ...common,
-      baseLoss,
       ...(prediction && {
         initialLearningRate: prediction.learningRate,
         initialError: prediction.error,
         shape: prediction.shape,
       }),
     });
-    const result = known ? found : { ...found, forwardPasses: found.forwardPasses + 1 };
     this.#predictor.learn(facts, result);
     return result;
   }

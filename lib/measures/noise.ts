@@ -1,31 +1,133 @@
-import type { Model } from "../models/index.js";
-import type { SearchResult } from "../search/index.js";
+import { Matrix, solve } from "ml-matrix";
+import type { Batch, Model } from "../models/index.js";
+import type { ComputeDtype } from "../native/surface.js";
+import type { LossAt } from "../search/index.js";
 
-/** Relative rounding error of a loss, whose terms are many and are added up in float64. */
+/** Spacing of numbers next to 1. */
+const spacing = { float64: 2 ** -52, float32: 2 ** -23, bfloat16: 2 ** -8 } as const;
+
+/** Relative rounding error of a loss over many terms, which are added up in float64; its order of magnitude. */
 export const lossPrecision = { float64: 1e-15, float32: 3e-8, bfloat16: 5e-4 } as const;
 
-/** Weights that are wider than bfloat16 arithmetic are rounded anew at every η, which moves losses several times as far. */
-const roundedWeights = 6;
-
-/** What was found along a model's line. */
-export interface MeasuredSharpness extends SearchResult {
-  /**
-   * How far the rounding of losses may move ηc, relative to ηc and roughly: 2·u·|L(θ)|/(s·ηc), where u is a loss's relative
-   * rounding error (3e-8 in float32; in bfloat16 5e-4, or 3e-3 with wider weights, which are rounded anew at every η) and s·ηc
-   * the scale of the losses' differences; on a quadratic they rise with slope s at ηc. Above the tolerance, the differences are
-   * not above the noise, and ηc is known no better than this. Null without a crossing or a slope.
-   */
-  readonly noise: number | null;
+/** σ of one loss before any was measured: the spacing of the arithmetic in each of a batch's terms, independent of each other. */
+export function expectedLossNoise(dtype: ComputeDtype, batch: Pick<Batch, "count">, loss: number): number {
+  return (spacing[dtype] * Math.abs(loss)) / Math.sqrt(batch.count);
 }
 
-/** A search's result with its noise. */
-export function withNoise(
-  result: SearchResult,
-  { dtype, parameterDtype }: Pick<Model, "dtype" | "parameterDtype">,
-): MeasuredSharpness {
-  const { status, slope, baseLoss, criticalLearningRate } = result;
-  const known = status === "converged" && slope !== null && slope > 0 && baseLoss !== null;
-  const anew = dtype === "bfloat16" && parameterDtype !== "bfloat16" ? roundedWeights : 1;
-  const rounding = 2 * lossPrecision[dtype] * anew * Math.abs(baseLoss ?? 0);
-  return { ...result, noise: known ? rounding / (slope * criticalLearningRate) : null };
+/** Standard error of a slope ∇L·Δ that the rounding of ∇L makes: seen on networks of many sizes, and rather too large. */
+export function slopeNoise(dtype: ComputeDtype, gradientNorm: number, directionNorm: number): number {
+  return (spacing[dtype] / 16) * gradientNorm * directionNorm;
+}
+
+const points = 9;
+/** Coefficients of a cubic. */
+const coefficients = 4;
+
+/** Forward passes of `scatterOfLosses`. */
+export const scatterPasses = points;
+
+/**
+ * σ of one loss by what losses scatter about a cubic through nine of them near a learning rate, close enough together for what the
+ * cubic leaves out to stay below the noise that is expected. Known to a third of itself (five degrees of freedom).
+ *
+ * @param relativeNoise the noise expected, as a part of what the loss changes by up to `learningRate`
+ * @returns NaN where a loss is not finite
+ */
+export async function scatterOfLosses(
+  lossAt: LossAt,
+  learningRate: number,
+  relativeNoise: number,
+): Promise<number> {
+  const reach = Math.min(0.12, 0.6 * relativeNoise ** 0.25);
+  const places = Array.from({ length: points }, (_, i) => (2 * i) / (points - 1) - 1);
+  const losses: number[] = [];
+  for (const place of places) losses.push(await lossAt(learningRate * (1 + reach * place)));
+  if (!losses.every(Number.isFinite)) return NaN;
+  const level = losses[0] as number;
+  const powers = new Matrix(places.map((x) => [1, x, x * x, x ** 3]));
+  const values = Matrix.columnVector(losses.map((loss) => loss - level));
+  const left = Matrix.sub(values, powers.mmul(solve(powers, values)));
+  return left.norm() / Math.sqrt(points - coefficients);
+}
+
+/** What a loss's noise depends on. */
+export interface NoiseCircumstances {
+  dtype: ComputeDtype;
+  /** Of the batch: labels that count, or rows. */
+  count: number;
+  /** L(θ) */
+  loss: number;
+  /** η‖Δ‖: how far weights are moved. In bfloat16 small moves change the rounding of few of them. Null where it is not known. */
+  distance: number | null;
+}
+
+/** One measurement of a loss's noise: σ/|L(θ)|, and where. Plain data. */
+export type MeasuredNoise = NoiseCircumstances & { relative: number };
+
+const remembered = 16;
+
+/** The noise of a model's losses as it was measured, the latest first. */
+export class NoiseMemory {
+  #measured: MeasuredNoise[] = [];
+
+  /** As plain data; a copy. */
+  state(): MeasuredNoise[] {
+    return structuredClone(this.#measured);
+  }
+
+  /** Whether a value, of a file for example, is a state. */
+  static accepts(value: unknown): value is MeasuredNoise[] {
+    return (
+      Array.isArray(value) &&
+      value.every(
+        (one) =>
+          typeof one === "object" &&
+          one !== null &&
+          one.dtype in spacing &&
+          (one.distance === null || Number.isFinite(one.distance)) &&
+          [one.count, one.loss, one.relative].every(Number.isFinite),
+      )
+    );
+  }
+
+  restore(state: readonly MeasuredNoise[]): void {
+    this.#measured = structuredClone([...state]);
+  }
+
+  /** Takes in σ of one loss. */
+  remember(circumstances: NoiseCircumstances, sigma: number): void {
+    const relative = sigma / Math.abs(circumstances.loss || 1);
+    this.#measured = [{ ...circumstances, relative }, ...this.#measured].slice(0, remembered);
+  }
+
+  /** σ of one loss as it was measured in nearly the same circumstances. */
+  recall(now: NoiseCircumstances): number | undefined {
+    const found = this.#measured.find(
+      ({ dtype, count, loss, distance }) =>
+        dtype === now.dtype &&
+        isWithin(count, now.count, 1.5) &&
+        isWithin(Math.abs(loss), Math.abs(now.loss), 2) &&
+        (dtype !== "bfloat16" ||
+          distance === null ||
+          now.distance === null ||
+          isWithin(distance, now.distance, 3)),
+    );
+    return found && found.relative * Math.abs(now.loss || 1) * Math.sqrt(found.count / now.count);
+  }
+}
+
+function isWithin(a: number, b: number, factor: number): boolean {
+  return a <= b * factor && b <= a * factor;
+}
+
+const ofModels = new WeakMap<Model, NoiseMemory>();
+
+/** What single measurements of a model share. */
+export function noiseOf(model: Model): NoiseMemory {
+  let memory = ofModels.get(model);
+  if (!memory) {
+    memory = new NoiseMemory();
+    ofModels.set(model, memory);
+  }
+  return memory;
 }

@@ -1,7 +1,7 @@
 import { checkChoice, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
 import type { Batch, Direction, Model } from "../models/index.js";
-import type { SearchMethod } from "../search/index.js";
+import type { SearchMethod, SearchOptions } from "../search/index.js";
 
 /** How a line is searched and its losses are computed. */
 export interface MeasureOptions {
@@ -15,6 +15,15 @@ export interface MeasureOptions {
   perturbation?: "view" | "in-place";
   /** Rows or sequences at a time. Default: all at once. */
   microBatch?: number;
+  /**
+   * σ: standard deviation of the rounding of one loss, in the loss's units. Default: measured of the model near a crossing, in nine
+   * forward passes, and remembered.
+   */
+  lossNoise?: number;
+  /** N: learning rates besides at which an earlier crossing is looked for, over the three decades below the one found. */
+  scan?: number;
+  /** Where rounding leaves no answer in bfloat16: measure again in float32, with a backward pass for the slope. Default: no. */
+  resolve?: "float32";
 }
 
 export const measureOptionNames = [
@@ -23,6 +32,9 @@ export const measureOptionNames = [
   "initialLearningRate",
   "perturbation",
   "microBatch",
+  "lossNoise",
+  "scan",
+  "resolve",
 ] as const satisfies readonly (keyof MeasureOptions)[];
 
 /** The options of a measurement, checked. What the search itself takes is checked by the search as well. */
@@ -44,7 +56,23 @@ export function checkMeasureOptions(given: Record<string, unknown>): MeasureOpti
     ]);
   if (given.microBatch !== undefined)
     checked.microBatch = checkNumber(given.microBatch, "options.microBatch", { minimum: 1, integer: true });
+  if (given.lossNoise !== undefined)
+    checked.lossNoise = checkNumber(given.lossNoise, "options.lossNoise", { minimum: 0 });
+  if (given.scan !== undefined)
+    checked.scan = checkNumber(given.scan, "options.scan", { minimum: 2, maximum: 10_000, integer: true });
+  if (given.resolve !== undefined)
+    checked.resolve = checkChoice<"float32">(given.resolve, "options.resolve", ["float32"]);
   return checked;
+}
+
+/** Those that the search itself takes. */
+export function searchOptions({
+  tolerance,
+  method,
+  initialLearningRate,
+  scan,
+}: MeasureOptions): SearchOptions {
+  return { tolerance, method, initialLearningRate, scan };
 }
 
 /** Options as a record, none of them unknown. */

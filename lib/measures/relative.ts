@@ -2,8 +2,8 @@ import { checkBoolean, checkOptions, checkSignal } from "../checks.js";
 import { expected } from "../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
-import { openLine } from "./line.js";
-import { type MeasuredSharpness, withNoise } from "./noise.js";
+import { type MeasuredSharpness, measureLine } from "./measure-line.js";
+import { noiseOf } from "./noise.js";
 import {
   checkBatch,
   checkCallback,
@@ -14,6 +14,7 @@ import {
   type MeasureOptions,
   measureOptionNames,
   or,
+  searchOptions,
 } from "./options.js";
 
 export interface RelativeOptions<Name extends string> extends MeasureOptions {
@@ -69,7 +70,8 @@ export async function relativeCriticalSharpness<Name extends string>(
   const findSlopes = checkBoolean(or(given.findSlopes, true), "options.findSlopes");
   const signal = checkSignal(given.signal, "options.signal");
   const report = checkCallback(given.onEvaluation) as RelativeOptions<Name>["onEvaluation"];
-  const { perturbation, microBatch, ...search } = checkMeasureOptions(given);
+  const search = checkMeasureOptions(given);
+  const { microBatch } = search;
   const results = {} as Record<Name, MeasuredSharpness>;
   for (const [name, batch] of batches) {
     const known = { slope: slopes[name], gradient: gradients[name] };
@@ -77,21 +79,15 @@ export async function relativeCriticalSharpness<Name extends string>(
     const own = find ? await model.gradient(batch, { microBatch, signal }) : undefined;
     using _ = own?.gradient;
     const given = own ? { gradient: own } : known;
-    const subject = `the line of "${name}"`;
-    const line = await openLine(
-      model,
-      batch,
-      direction,
-      { ...given, subject },
-      { perturbation, microBatch, signal },
+    const line = { model, batch, direction, signal, ...given, subject: `the line of "${name}"` };
+    const onEvaluation = report && ((evaluation: Evaluation) => report(evaluation, name));
+    results[name] = await measureLine(
+      line,
+      search,
+      (lossAt, facts) =>
+        findCriticalLearningRate(lossAt, { ...searchOptions(search), ...facts, signal, onEvaluation }),
+      noiseOf(model),
     );
-    const found = await findCriticalLearningRate(line.lossAt, {
-      ...search,
-      ...line.start,
-      signal,
-      onEvaluation: report && ((evaluation) => report(evaluation, name)),
-    });
-    results[name] = withNoise(found, model);
   }
   return results;
 }

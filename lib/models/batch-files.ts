@@ -1,24 +1,21 @@
 import { checkString } from "../checks.js";
 import { CriticalSharpnessError } from "../errors.js";
-import { Batch } from "./batch.js";
+import { Batch, type ExampleData, type TokenData } from "./batch.js";
 import {
   readSafetensorsHeader,
   readStoredTensor,
   type SafetensorsHeader,
+  type StoredDtype,
   type StoredTensor,
 } from "./safetensors.js";
-
-/** A pair of tensors [in, out] with their leading axis, a series of batches, taken apart. */
-interface Series {
-  kind: "tokens" | "examples";
-  batches: number | null;
-  input: StoredTensor;
-  target: StoredTensor;
-}
+import { type StoredNumbers, storedNumbers } from "./stored-numbers.js";
+import { shiftInPython } from "./token-rows.js";
 
 /**
- * Reads a batch from a safetensors file: `input_ids` and `labels`, int64 [batch, sequence] (labels already shifted, −100
- * is ignored); or `inputs` float [n, features] and `targets` (float [n, out] or int64 [n]).
+ * Reads a batch from a safetensors file: `input_ids` and `labels`, integers [batch, sequence] (labels already shifted,
+ * −100 is ignored), with `attention_mask` and `position_ids` where rows are padded or packed (see `TokenData`); or `inputs`
+ * float [n, features] and `targets` (float [n, out] or integers [n]). Another tensor in the file is an error. The file's
+ * metadata may say `{"labels": "shifted"}`, which is `labelsAreShifted`.
  *
  * @throws CriticalSharpnessError `ERR_BATCH_FILE`, `ERR_SAFETENSORS` naming file and tensor.
  */
@@ -40,8 +37,38 @@ export async function loadBatches(file: string): Promise<Batch[]> {
   return makeBatches(header, readSeries(header));
 }
 
-function readSeries(header: SafetensorsHeader): Series {
-  const { path, tensors } = header;
+const integerDtypes = /^u?int(8|16|32|64)$/;
+const isInteger = (dtype: StoredDtype) => integerDtypes.test(dtype);
+const isFloat = (dtype: StoredDtype) => /^b?float(16|32|64)$/.test(dtype);
+const integer = { what: "integers", fits: isInteger };
+
+/** The tensors of a kind of batch, the first two of which it must have. */
+const kinds = {
+  tokens: {
+    input_ids: integer,
+    labels: integer,
+    attention_mask: { what: "integers or bool", fits: (d: StoredDtype) => isInteger(d) || d === "bool" },
+    position_ids: integer,
+  },
+  examples: {
+    inputs: { what: "float64, float32, float16 or bfloat16", fits: isFloat },
+    targets: {
+      what: "float64, float32, float16, bfloat16 or integers",
+      fits: (d: StoredDtype) => isFloat(d) || isInteger(d),
+    },
+  },
+};
+
+/** The tensors of one or more batches, with their leading axis, a series of batches, taken apart. */
+interface Series {
+  kind: keyof typeof kinds;
+  batches: number | null;
+  /** [rows, width] of the input of one batch. */
+  shape: [number, number];
+  tensors: Map<string, StoredTensor>;
+}
+
+function readSeries({ path, tensors }: SafetensorsHeader): Series {
   const kind = tensors.has("input_ids") ? "tokens" : tensors.has("inputs") ? "examples" : undefined;
   if (!kind)
     throw bad(
@@ -49,62 +76,77 @@ function readSeries(header: SafetensorsHeader): Series {
       'tensors "input_ids" and "labels", or "inputs" and "targets",',
       `${[...tensors.keys()].slice(0, 4).join(", ") || "none"}`,
     );
-  const [inputName, targetName] = kind === "tokens" ? ["input_ids", "labels"] : ["inputs", "targets"];
-  const input = tensors.get(inputName as string) as StoredTensor;
-  const target = tensors.get(targetName as string);
+  const known: Record<string, { what: string; fits(dtype: StoredDtype): boolean }> = kinds[kind];
+  const [inputName, targetName] = Object.keys(known) as [string, string];
+  for (const tensor of tensors.values()) {
+    const own = Object.hasOwn(known, tensor.name) ? known[tensor.name] : undefined;
+    if (!own)
+      throw bad(
+        path,
+        `no tensors but ${Object.keys(known).join(", ")}`,
+        `"${tensor.name}": leave it out if the loss does not depend on it`,
+      );
+    if (!own.fits(tensor.dtype)) throw bad(path, `${own.what} in tensor "${tensor.name}"`, tensor.dtype);
+    if (tensor.byteLength === 0) throw bad(path, "tensors with elements", `an empty one, "${tensor.name}"`);
+  }
+  const input = tensors.get(inputName) as StoredTensor;
+  const target = tensors.get(targetName);
   if (!target) throw bad(path, `a tensor "${targetName}"`, "none");
-  const isFloat = (t: StoredTensor) => t.dtype === "float32" || t.dtype === "float64";
-  if (kind === "tokens" ? input.dtype !== "int64" : !isFloat(input))
-    throw bad(
-      path,
-      `${kind === "tokens" ? "int64" : "float32 or float64"} in tensor "${inputName}"`,
-      input.dtype,
-    );
-  if (target.dtype !== "int64" && !(kind === "examples" && isFloat(target)))
-    throw bad(
-      path,
-      `${kind === "tokens" ? "int64" : "float32, float64 or int64"} in tensor "${targetName}"`,
-      target.dtype,
-    );
   const rank = input.shape.length;
-  const targetRank = kind === "examples" && target.dtype === "int64" ? rank - 1 : rank;
-  const leading = rank - (targetRank < rank ? 1 : kind === "tokens" ? 0 : 1);
-  if (
-    (rank !== 2 && rank !== 3) ||
-    target.shape.length !== targetRank ||
-    input.shape.slice(0, leading).join() !== target.shape.slice(0, leading).join()
-  )
-    throw bad(
-      path,
-      `shapes of "${inputName}" and "${targetName}" that belong together`,
-      `[${input.shape}] and [${target.shape}]`,
-    );
-  if (input.byteLength === 0 || target.byteLength === 0)
-    throw bad(path, "tensors with elements", "an empty one");
-  return { kind, batches: rank === 3 ? (input.shape[0] as number) : null, input, target };
+  for (const tensor of tensors.values()) {
+    // Of a regression the last axis may differ, of a classification there is none.
+    const classes = kind === "examples" && tensor === target && isInteger(tensor.dtype);
+    const same = kind === "tokens" || tensor === input ? rank : rank - 1;
+    const ranks = tensor.shape.length === (classes ? rank - 1 : rank);
+    if ((rank !== 2 && rank !== 3) || !ranks || !startsAlike(input, tensor, same))
+      throw bad(
+        path,
+        `shapes of "${inputName}" and "${tensor === input ? targetName : tensor.name}" that belong together`,
+        `[${input.shape}] and [${(tensor === input ? target : tensor).shape}]`,
+      );
+  }
+  const shape = input.shape.slice(-2) as [number, number];
+  return { kind, batches: rank === 3 ? (input.shape[0] as number) : null, shape, tensors: new Map(tensors) };
 }
 
+const startsAlike = (a: StoredTensor, b: StoredTensor, axes: number) =>
+  a.shape.slice(0, axes).join() === b.shape.slice(0, axes).join();
+
 async function makeBatches(
-  { path }: SafetensorsHeader,
-  { kind, batches, input, target }: Series,
+  { path, metadata }: SafetensorsHeader,
+  { kind, batches, shape, tensors }: Series,
 ): Promise<Batch[]> {
-  const inputs = numbers(await readStoredTensor(path, input), input.dtype);
-  const targets = numbers(await readStoredTensor(path, target), target.dtype);
+  const labels = metadata.labels;
+  if (kind === "tokens" && labels !== undefined && labels !== "shifted")
+    throw bad(path, '"shifted" in its metadata "labels"', `${JSON.stringify(labels)}: ${shiftInPython}`);
+  const numbers: Record<string, StoredNumbers> = {};
+  for (const tensor of tensors.values())
+    numbers[tensor.name] = asTaken(
+      storedNumbers(await readStoredTensor(path, tensor), tensor.dtype) as StoredNumbers,
+    );
   const count = batches ?? 1;
-  const [rows, width] = input.shape.slice(-2) as [number, number];
   const made: Batch[] = [];
   for (let i = 0; i < count; i++) {
-    const part = <T extends BigInt64Array | Float32Array | Float64Array>(all: T) =>
-      all.subarray((i * all.length) / count, ((i + 1) * all.length) / count) as T;
+    const part = (name: string) => {
+      const all = numbers[name];
+      return all?.subarray((i * all.length) / count, ((i + 1) * all.length) / count);
+    };
     try {
       made.push(
         kind === "tokens"
           ? Batch.tokens({
-              inputIds: part(inputs as BigInt64Array),
-              labels: part(targets as BigInt64Array),
-              shape: [rows, width],
-            })
-          : Batch.examples({ inputs: part(inputs as Float32Array), targets: part(targets), shape: [rows] }),
+              inputIds: part("input_ids"),
+              labels: part("labels"),
+              attentionMask: part("attention_mask"),
+              positionIds: part("position_ids"),
+              shape,
+              labelsAreShifted: labels === "shifted",
+            } as TokenData)
+          : Batch.examples({
+              inputs: part("inputs"),
+              targets: part("targets"),
+              shape: [shape[0]],
+            } as ExampleData),
       );
     } catch (error) {
       for (const batch of made) batch.dispose();
@@ -114,12 +156,9 @@ async function makeBatches(
   return made;
 }
 
-function numbers(
-  bytes: ArrayBuffer,
-  dtype: StoredTensor["dtype"],
-): BigInt64Array | Float32Array | Float64Array {
-  if (dtype === "int64") return new BigInt64Array(bytes);
-  return dtype === "float64" ? new Float64Array(bytes) : new Float32Array(bytes);
+/** Integers of 64 bits without a sign as those with one: ids from 2⁶³ on become negative, which is an error of its own. */
+function asTaken(numbers: StoredNumbers): StoredNumbers {
+  return numbers instanceof BigUint64Array ? new BigInt64Array(numbers.buffer) : numbers;
 }
 
 function bad(file: string, what: string, received: string, cause?: unknown): CriticalSharpnessError {

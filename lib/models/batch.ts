@@ -1,9 +1,10 @@
-import { checkNumber, checkOptions } from "../checks.js";
+import { checkBoolean, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
 import { native } from "../native/load.js";
 import { Owner } from "../native/owner.js";
 import type { NativeBatch } from "../native/surface.js";
 import { checkShape, floats, type Integers, integers, isFloatArray } from "./batch-data.js";
+import { areUnshifted, placeRows, shiftInPython } from "./token-rows.js";
 
 export interface TokenData {
   /** Token ids, row-major [batch, sequence]. */
@@ -11,6 +12,18 @@ export interface TokenData {
   /** `labels[b, t]` is the token that follows `inputIds[b, t]`; −100 is ignored. */
   labels: Integers;
   shape: readonly [batch: number, sequence: number];
+  /** 1 for a token, 0 for padding, which may stand at the start or the end of a row. Its label must be −100. */
+  attentionMask?: Integers;
+  /**
+   * As transformers takes them: of padded rows, places among the tokens that count; without a mask, a row holds several
+   * sequences (packing) where they start again at 0, and none sees another.
+   */
+  positionIds?: Integers;
+  /**
+   * Labels that all equal the id of their own place are an error, for Hugging Face's collators write them so and leave the
+   * shift to the model. true: they are meant, as in a task that repeats its input.
+   */
+  labelsAreShifted?: boolean;
 }
 
 export interface ExampleData {
@@ -26,17 +39,41 @@ export interface ExampleData {
  * when it is made, and immutable.
  */
 export class Batch extends Owner<NativeBatch> {
-  /** @throws TypeError, RangeError when data and shape do not fit, an id is negative or no label counts. */
+  /**
+   * Rows that are padded at the start or packed become rows of one sequence each, padded at the end, whose loss is the same;
+   * `shape` and `microBatch` are of these.
+   *
+   * @throws TypeError, RangeError when data and shape do not fit, an id is negative, no label counts, labels were not shifted,
+   * or mask and positions say what cannot be computed.
+   */
   static tokens(data: TokenData): Batch {
-    const { inputIds, labels, shape } = checkOptions(data, "data");
-    const [rows, sequence] = checkShape(shape, "data.shape", 2);
-    const count = (rows as number) * (sequence as number);
-    const ids = integers(inputIds, "data.inputIds", count);
+    const { inputIds, labels, shape, attentionMask, positionIds, labelsAreShifted } = checkOptions(
+      data,
+      "data",
+    );
+    const [batch, sequence] = checkShape(shape, "data.shape", 2) as [number, number];
+    const count = batch * sequence;
+    const rows = {
+      inputIds: integers(inputIds, "data.inputIds", count),
+      labels: integers(labels, "data.labels", count),
+      shape: [batch, sequence] as const,
+    };
+    const placed = placeRows(rows, {
+      ...(attentionMask !== undefined && {
+        attentionMask: integers(attentionMask, "data.attentionMask", count),
+      }),
+      ...(positionIds !== undefined && { positionIds: integers(positionIds, "data.positionIds", count) }),
+    });
+    const shifted = labelsAreShifted !== undefined && checkBoolean(labelsAreShifted, "data.labelsAreShifted");
+    if (!shifted && areUnshifted(placed))
+      throw expected(
+        `labels shifted by one, labels[b, t] the token after inputIds[b, t] (in Python: ${shiftInPython}), or labelsAreShifted: true,`,
+        "data.labels",
+        "inputIds themselves",
+        "range",
+      );
     return new Batch(
-      native().createTokenBatch(ids, integers(labels, "data.labels", count), [
-        rows as number,
-        sequence as number,
-      ]),
+      native().createTokenBatch(placed.inputIds, placed.labels, placed.shape, placed.relativePositions),
     );
   }
 

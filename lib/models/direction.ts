@@ -1,10 +1,12 @@
+import path from "node:path";
 import { checkChoice, checkInstance, checkNumber, checkOptions, checkString } from "../checks.js";
 import { CriticalSharpnessError, expected } from "../errors.js";
 import { native } from "../native/load.js";
 import { Owner } from "../native/owner.js";
 import type { FileTensor, NativeVector } from "../native/surface.js";
+import { adapterRemedy } from "./foreign.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
-import { readSafetensorsHeader } from "./safetensors.js";
+import { floatingDtype, floatingDtypes, readSafetensorsHeader } from "./safetensors.js";
 import { writeSafetensors } from "./safetensors-writer.js";
 
 /**
@@ -35,15 +37,22 @@ export class Direction extends Owner<NativeVector> {
     const { tensors } = await readSafetensorsHeader(file);
     const names = new Set(model.parameters.map((p) => p.name));
     for (const name of tensors.keys())
-      if (!names.has(name)) throw mismatch(file, "only tensors named as the model's parameters", `"${name}"`);
+      if (!names.has(name))
+        throw mismatch(
+          file,
+          "only tensors named as the model's parameters",
+          /\.lora_[AB]\b/.test(name)
+            ? `"${name}", of a PEFT adapter: ${adapterRemedy(undefined, path.dirname(file))}: Direction.between of the two models leads from one to the other`
+            : `"${name}"`,
+        );
     const places = model.parameters.map(({ name, shape }): FileTensor | null => {
       const tensor = tensors.get(name);
       if (!tensor) return null;
-      if (tensor.dtype === "int64")
-        throw mismatch(file, `floating-point numbers in tensor "${name}"`, tensor.dtype);
+      const dtype = floatingDtype(tensor);
+      if (!dtype) throw mismatch(file, `${floatingDtypes} in tensor "${name}"`, tensor.dtype);
       if (String(tensor.shape) !== String(shape))
         throw mismatch(file, `shape [${shape}] of tensor "${name}"`, `[${tensor.shape}]`);
-      return { path: file, byteOffset: tensor.byteOffset, dtype: tensor.dtype };
+      return { path: file, byteOffset: tensor.byteOffset, dtype };
     });
     if (places.every((p) => p === null))
       throw mismatch(file, "a tensor for at least one of the model's parameters", "none");
@@ -116,6 +125,26 @@ export class Direction extends Owner<NativeVector> {
     return this.handle.norm();
   }
 
+  /**
+   * The name of the first parameter whose part has a NaN or an infinity, null where every number is finite. It reads all
+   * numbers once: whoever has a dot product or a norm that is finite needs not ask.
+   */
+  async nonFiniteParameter(): Promise<string | null> {
+    if (Number.isFinite(await this.norm())) return null;
+    for (const [index, { name, size }] of this.parameters.entries()) {
+      if (!this.handle.has(index)) continue;
+      const part = this.handle.mask(this.parameters.map((_, i) => i === index));
+      try {
+        // The square of a float64 may overflow though the number is finite: then each is looked at.
+        if (Number.isFinite(await part.norm())) continue;
+        if (this.dtype === "float32" || !(await finite(part, index, 8 * size))) return name;
+      } finally {
+        part.dispose();
+      }
+    }
+    return null;
+  }
+
   // What follows makes a stored direction of stored ones; another is rejected with `ERR_DIRECTION_NOT_STORED`: `store` it first.
 
   /** A new direction, k times this one. */
@@ -163,6 +192,15 @@ export class Direction extends Owner<NativeVector> {
   private like(handle: NativeVector): Direction {
     return new Direction(handle, this.parameters, this.dtype);
   }
+}
+
+const chunkBytes = 4 << 20;
+
+/** Whether all of a parameter's numbers, float64 in `length` bytes, are finite. */
+async function finite(vector: NativeVector, index: number, length: number): Promise<boolean> {
+  for (let offset = 0; offset < length; offset += chunkBytes)
+    if (!new Float64Array(await vector.read(index, offset, chunkBytes)).every(Number.isFinite)) return false;
+  return true;
 }
 
 function mismatch(file: string, what: string, received: string): CriticalSharpnessError {

@@ -1,23 +1,24 @@
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import path from "node:path";
 import { checkString } from "../checks.js";
-import { CriticalSharpnessError } from "../errors.js";
 import { native } from "../native/load.js";
 import type { FileTensor, NativeModel } from "../native/surface.js";
-import { configureModel } from "./configuration.js";
+import { type ConfiguredModel, configureModel } from "./configuration.js";
 import { checkModelOptions, type ModelOptions } from "./create.js";
 import type { Checkpoint } from "./families/family.js";
 import { Model } from "./model.js";
-import { readSafetensorsHeader, type StoredTensor } from "./safetensors.js";
-
-interface FoundTensor extends StoredTensor {
-  path: string;
-}
+import { floatingDtype, floatingDtypes } from "./safetensors.js";
+import { sameNumbers } from "./same-numbers.js";
+import {
+  badModelFile,
+  type FoundTensor,
+  type FoundTensors,
+  findTensors,
+  readConfiguration,
+} from "./weight-files.js";
 
 /**
  * Opens a Hugging Face directory: `config.json` and `model.safetensors`, or shards with `model.safetensors.index.json`.
- * The other formats of PyTorch (`pytorch_model.bin`) are refused: they run code. Weights of the model's own precision are memory-mapped, copy-on-write; others are converted. A mapped file must not be cut
+ * The other formats of PyTorch (`pytorch_model.bin`) are refused: they run code. As in transformers 5, a head that the
+ * configuration ties to the embedding and whose numbers differ from it stays a parameter of its own. Weights of the model's own precision are memory-mapped, copy-on-write; others are converted. A mapped file must not be cut
  * short or overwritten while the model lives: the system ends a process that reads a page which is gone. Replacing it by
  * another of its name is safe, and is what `save` does.
  *
@@ -26,11 +27,12 @@ interface FoundTensor extends StoredTensor {
 export async function loadModel(directory: string, options: ModelOptions = {}): Promise<Model> {
   checkString(directory, "directory");
   const { dtype, parameterDtype, device } = checkModelOptions(options);
-  const configured = configureModel(await readJson(path.join(directory, "config.json")));
-  const tensors = await readTensors(directory);
+  const given = configureModel(await readConfiguration(directory));
+  const found = await findTensors(directory);
+  const { configured, copies } = await untie(given, found);
   const handle = native().createModel(configured.description, dtype, parameterDtype, device);
   try {
-    await handle.load(places(handle, tensors, configured.checkpoint));
+    await handle.load(places(handle, found, configured.checkpoint, copies));
   } catch (error) {
     handle.dispose();
     throw error;
@@ -38,117 +40,89 @@ export async function loadModel(directory: string, options: ModelOptions = {}): 
   return new Model(handle, configured);
 }
 
-async function readJson(file: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    throw new CriticalSharpnessError(
-      "ERR_FILE",
-      `Expected a readable file for "${file}" but received: ${(error as Error).message}`,
-      { cause: error },
-    );
+/** What a tensor of the model may be called in the files: by its name, another one, or without the prefix of models with a head. */
+function find(
+  name: string,
+  { tensors }: FoundTensors,
+  { prefix, aliases }: Checkpoint,
+): FoundTensor | undefined {
+  const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
+  return [name, aliases?.[name], bare].map((n) => tensors.get(n as string)).find((t) => t !== undefined);
+}
+
+interface Untied {
+  configured: ConfiguredModel;
+  /** Tensors of the tied head, which are the embedding once more. */
+  copies: ReadonlySet<string>;
+}
+
+/**
+ * The configuration that the weights have: where it ties the head to the embedding but the files hold another head, that of a
+ * model with a head of its own.
+ */
+async function untie(configured: ConfiguredModel, found: FoundTensors): Promise<Untied> {
+  const { description, checkpoint } = configured;
+  const none: Untied = { configured, copies: new Set() };
+  if (description.kind !== "decoder" || description.names.head !== undefined || !checkpoint) return none;
+  const embedding = find(`${description.names.embedding}.weight`, found, checkpoint);
+  const heads = headNames(checkpoint).flatMap((name) => found.tensors.get(name) ?? []);
+  if (!embedding) return none; // the head takes its place
+  const copies = new Set<string>();
+  for (const head of heads) {
+    if (!(await sameNumbers(embedding, head)))
+      return { configured: configureModel({ ...configured.file, tie_word_embeddings: false }), copies };
+    copies.add(head.name);
   }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw bad(file, "JSON", (error as Error).message);
-  }
+  return { configured, copies };
 }
 
-interface FoundTensors {
-  tensors: Map<string, FoundTensor>;
-  /** The one file of weights, or the index of several. */
-  source: string;
-}
+const headNames = ({ aliases }: Checkpoint) => ["lm_head.weight", ...Object.keys(aliases ?? {})];
 
-async function readTensors(directory: string): Promise<FoundTensors> {
-  const { files, source } = await weightFiles(directory);
-  const found = new Map<string, FoundTensor>();
-  for (const file of files) {
-    const { tensors } = await readSafetensorsHeader(file);
-    for (const tensor of tensors.values()) {
-      const other = found.get(tensor.name);
-      if (other) throw bad(file, `a tensor "${tensor.name}" once`, `it again (it is in "${other.path}" too)`);
-      found.set(tensor.name, { ...tensor, path: file });
-    }
-  }
-  return { tensors: found, source };
-}
-
-async function weightFiles(directory: string): Promise<{ files: string[]; source: string }> {
-  const single = path.join(directory, "model.safetensors");
-  // As in transformers, shards count only where there is no single file: `save` writes one, whatever was there.
-  if (existsSync(single)) return { files: [single], source: single };
-  const index = path.join(directory, "model.safetensors.index.json");
-  const parsed = (await readJson(index).catch((error: CriticalSharpnessError) => {
-    if (error.code === "ERR_FILE") return undefined;
-    throw error;
-  })) as { weight_map?: unknown } | null | undefined;
-  if (parsed === undefined) {
-    refusePickles(directory);
-    return { files: [single], source: single };
-  }
-  const files = new Set(Object.values((parsed?.weight_map ?? {}) as Record<string, unknown>));
-  for (const file of files)
-    if (typeof file !== "string" || path.basename(file) !== file || file.startsWith("."))
-      throw bad(index, "names of files beside it in weight_map", JSON.stringify(file));
-  if (files.size === 0) throw bad(index, "a weight_map with files", "none");
-  return { files: [...files].map((file) => path.join(directory, file as string)), source: index };
-}
-
-/** PyTorch's pickled weights run code when they are opened. */
-function refusePickles(directory: string): void {
-  const pickle = ["pytorch_model.bin", "pytorch_model.bin.index.json"].find((name) =>
-    existsSync(path.join(directory, name)),
-  );
-  if (pickle === undefined) return;
-  const convert = `AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)`;
-  throw bad(
-    path.join(directory, "model.safetensors"),
-    "weights in safetensors",
-    `only "${pickle}". Python's transformers converts it: ${convert}`,
-  );
-}
-
-/** Where each of the model's parameters lies, by its name, another one, or without the prefix of models with a head. */
+/** Where each of the model's parameters lies. */
 function places(
   handle: NativeModel,
-  { tensors, source }: FoundTensors,
-  checkpoint?: Checkpoint,
+  found: FoundTensors,
+  checkpoint: Checkpoint | undefined,
+  copies: ReadonlySet<string>,
 ): FileTensor[] {
-  const { prefix = "", aliases = {}, buffers } = checkpoint ?? {};
-  const used = new Set<string>();
-  const found = handle.parameters.map(({ name, shape }): FileTensor => {
-    const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
-    const tensor = [name, aliases[name], bare]
-      .map((n) => tensors.get(n as string))
-      .find((t) => t !== undefined);
-    if (!tensor) throw bad(source, `a tensor "${name}"`, "none of that name");
+  const { tensors, source } = found;
+  const used = new Set<string>(copies);
+  const names = handle.parameters.map(({ name }) => name);
+  const heads = checkpoint ? headNames(checkpoint) : [];
+  const tied = !names.some((name) => heads.includes(name));
+  const located = handle.parameters.map(({ name, shape }, index): FileTensor => {
+    // A tied embedding may be there as the head alone: transformers ties them either way.
+    const asHead = tied && index === 0 ? heads.map((head) => tensors.get(head)).find((t) => t) : undefined;
+    const tensor = find(name, found, checkpoint ?? { prefix: "" }) ?? asHead;
+    if (!tensor)
+      throw badModelFile(
+        source,
+        heads.includes(name)
+          ? `a tensor "${name}" (or tie_word_embeddings: true in config.json, if the embedding is the head)`
+          : `a tensor "${name}"`,
+        "none of that name",
+      );
     used.add(tensor.name);
-    if (tensor.dtype === "int64")
-      throw bad(tensor.path, `floating-point numbers in tensor "${tensor.name}"`, tensor.dtype);
+    const dtype = floatingDtype(tensor);
+    if (!dtype)
+      throw badModelFile(
+        tensor.path,
+        `${floatingDtypes} in tensor "${tensor.name}" (weights that are not quantized)`,
+        tensor.dtype,
+      );
     if (String(tensor.shape) !== String(shape))
-      throw bad(
+      throw badModelFile(
         tensor.path,
         `shape [${shape}] of tensor "${tensor.name}", as config.json says,`,
         `[${tensor.shape}]`,
       );
-    return { path: tensor.path, byteOffset: tensor.byteOffset, dtype: tensor.dtype };
+    return { path: tensor.path, byteOffset: tensor.byteOffset, dtype };
   });
-  // Old checkpoints carry masks and frequencies, and some a copy of the tied embedding.
-  const copies = ["lm_head.weight", ...Object.keys(aliases)];
+  // Old checkpoints carry masks and frequencies.
   const surplus = [...tensors.values()].find(
-    ({ name }) => !used.has(name) && !buffers?.test(`.${name}`) && !copies.includes(name),
+    ({ name }) => !used.has(name) && !checkpoint?.buffers?.test(`.${name}`),
   );
   if (surplus !== undefined)
-    throw bad(surplus.path, "only tensors that the model of config.json has", `"${surplus.name}"`);
-  return found;
-}
-
-function bad(file: string, what: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_MODEL_FILE",
-    `Expected ${what} for "${file}" but received ${received}`,
-  );
+    throw badModelFile(surplus.path, "only tensors that the model of config.json has", `"${surplus.name}"`);
+  return located;
 }

@@ -25,6 +25,8 @@ export interface PassOptions {
   signal?: AbortSignal;
   /** Rows or sequences at a time: bounds the memory of activations. Default: all at once. */
   microBatch?: number;
+  /** Computes in float32 where the model's arithmetic is bfloat16. Default: as the model does. */
+  dtype?: "float32";
 }
 
 export interface GradientOptions extends PassOptions {
@@ -96,10 +98,10 @@ export class Model extends ParameterSet {
     batch: Batch,
     options: PassOptions & { perturbation?: Perturbation } = {},
   ): Promise<{ loss: number; version: number }> {
-    const { signal, microBatch } = checkPass(options);
+    const { signal, ...pass } = checkPass(options);
     const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
     const perturbation = checkPerturbation(options.perturbation);
-    return withSignal(signal, (cancel) => this.handle.loss(handle, perturbation, { microBatch, cancel }));
+    return withSignal(signal, (cancel) => this.handle.loss(handle, perturbation, { ...pass, cancel }));
   }
 
   /**
@@ -154,9 +156,14 @@ export class Model extends ParameterSet {
   }
 }
 
-function checkPass(options: unknown): { signal: AbortSignal | undefined; microBatch: number } {
-  const { signal, microBatch } = checkOptions(options, "options");
+function checkPass(options: unknown): {
+  signal: AbortSignal | undefined;
+  microBatch: number;
+  float32: boolean;
+} {
+  const { signal, microBatch, dtype } = checkOptions(options, "options");
   return {
+    float32: dtype !== undefined && checkChoice(dtype, "options.dtype", ["float32"]) === "float32",
     signal: checkSignal(signal, "options.signal"),
     microBatch:
       microBatch === undefined

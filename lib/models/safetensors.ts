@@ -2,15 +2,53 @@ import type { FileHandle } from "node:fs/promises";
 import { CriticalSharpnessError } from "../errors.js";
 import type { StorageDtype } from "../native/surface.js";
 import { openFile } from "../open-file.js";
+import { foreignBytes, foreignFile } from "./foreign.js";
+
+/** Element types of the format: what they are called here, and their bits. */
+const dtypes = {
+  F64: { dtype: "float64", bits: 64 },
+  F32: { dtype: "float32", bits: 32 },
+  F16: { dtype: "float16", bits: 16 },
+  BF16: { dtype: "bfloat16", bits: 16 },
+  I64: { dtype: "int64", bits: 64 },
+  I32: { dtype: "int32", bits: 32 },
+  I16: { dtype: "int16", bits: 16 },
+  I8: { dtype: "int8", bits: 8 },
+  U64: { dtype: "uint64", bits: 64 },
+  U32: { dtype: "uint32", bits: 32 },
+  U16: { dtype: "uint16", bits: 16 },
+  U8: { dtype: "uint8", bits: 8 },
+  BOOL: { dtype: "bool", bits: 8 },
+  F8_E4M3: { dtype: "float8_e4m3fn", bits: 8 },
+  F8_E5M2: { dtype: "float8_e5m2", bits: 8 },
+  F8_E8M0: { dtype: "float8_e8m0fnu", bits: 8 },
+  F8_E4M3FNUZ: { dtype: "float8_e4m3fnuz", bits: 8 },
+  F8_E5M2FNUZ: { dtype: "float8_e5m2fnuz", bits: 8 },
+  F6_E2M3: { dtype: "float6_e2m3", bits: 6 },
+  F6_E3M2: { dtype: "float6_e3m2", bits: 6 },
+  F4: { dtype: "float4_e2m1", bits: 4 },
+  C64: { dtype: "complex64", bits: 64 },
+} as const;
+
+export type StoredDtype = (typeof dtypes)[keyof typeof dtypes]["dtype"];
+/** The dtypes that weights, directions and optimizer states may have in a file. */
+type FloatingDtype = Exclude<StorageDtype, "int64">;
 
 /** One tensor's place in a file. */
 export interface StoredTensor {
   readonly name: string;
-  readonly dtype: StorageDtype;
+  readonly dtype: StoredDtype;
   readonly shape: readonly number[];
   /** From the start of the file. */
   readonly byteOffset: number;
   readonly byteLength: number;
+}
+
+const floating = ["float64", "float32", "float16", "bfloat16"] as const satisfies FloatingDtype[];
+export const floatingDtypes = "float64, float32, float16 or bfloat16";
+/** The dtype, if its numbers are read as weights are. */
+export function floatingDtype({ dtype }: StoredTensor): FloatingDtype | undefined {
+  return floating.find((known) => known === dtype);
 }
 
 export interface SafetensorsHeader {
@@ -19,18 +57,9 @@ export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-const dtypes: Record<string, { dtype: StorageDtype; bytes: number }> = {
-  F64: { dtype: "float64", bytes: 8 },
-  F32: { dtype: "float32", bytes: 4 },
-  F16: { dtype: "float16", bytes: 2 },
-  BF16: { dtype: "bfloat16", bytes: 2 },
-  I64: { dtype: "int64", bytes: 8 },
-};
-/** Element types that the format knows and we have no use for: their tensors may stand in a file. */
-const otherDtypes: Record<string, number> = { I32: 4, I16: 2, I8: 1, U8: 1, U16: 2, U32: 4, U64: 8, BOOL: 1 };
-
 /** The format's own bound on its header. */
 const largestHeader = 100_000_000;
+const braceOpen = 0x7b;
 
 function malformed(path: string, expectedWhat: string, received: string): CriticalSharpnessError {
   return new CriticalSharpnessError(
@@ -49,12 +78,17 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
   await using file = await openForReading(path);
   const { size } = await file.stat();
   if (size < 8) throw malformed(path, "a safetensors file", `a file of ${size} bytes`);
-  const headerLength = (await readExactly(file, 0, 8)).readBigUInt64LE();
-  if (headerLength > BigInt(largestHeader) || headerLength > BigInt(size - 8))
+  const first = await readExactly(file, 0, Math.min(size, foreignBytes));
+  const headerLength = first.readBigUInt64LE();
+  const fits = headerLength <= BigInt(largestHeader) && headerLength <= BigInt(size - 8);
+  // What the first bytes of another format say may be a length as well: only a file that is no safetensors is asked.
+  const foreign = fits && first[8] === braceOpen ? undefined : foreignFile(first);
+  if (foreign !== undefined) throw malformed(path, "a safetensors file", foreign);
+  if (!fits)
     throw malformed(
       path,
       `a header of at most ${Math.min(size - 8, largestHeader)} bytes`,
-      `a header length of ${headerLength}`,
+      `a header length of ${headerLength}, which is no safetensors or one cut short`,
     );
   const bytes = await readExactly(file, 8, Number(headerLength));
   const entries = parseHeader(path, bytes);
@@ -62,9 +96,9 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
   const tensors = new Map<string, StoredTensor>();
   const spans: StoredTensor[] = [];
   for (const [name, entry] of entries.tensors) {
-    const { tensor, used } = checkEntry(path, name, entry, start, size);
+    const tensor = checkEntry(path, name, entry, start, size);
     spans.push(tensor);
-    if (used) tensors.set(name, tensor);
+    tensors.set(name, tensor);
   }
   checkSpans(path, spans, start, size);
   return { path, tensors, metadata: entries.metadata };
@@ -129,12 +163,12 @@ function parseHeader(path: string, bytes: Buffer) {
   return { tensors: Object.entries(tensors), metadata };
 }
 
-function checkEntry(path: string, name: string, entry: unknown, start: number, size: number) {
+function checkEntry(path: string, name: string, entry: unknown, start: number, size: number): StoredTensor {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   const what = (part: string) => `${part} of tensor "${name}"`;
-  const known = typeof dtype === "string" ? dtypes[dtype] : undefined;
-  const bytes = known?.bytes ?? (typeof dtype === "string" ? otherDtypes[dtype] : undefined);
-  if (bytes === undefined) throw malformed(path, what("a known dtype"), String(dtype));
+  if (typeof dtype !== "string" || !Object.hasOwn(dtypes, dtype))
+    throw malformed(path, what("a known dtype"), String(dtype));
+  const known = dtypes[dtype as keyof typeof dtypes];
   const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
   if (!Array.isArray(shape) || !shape.every(isCount))
     throw malformed(path, what("a shape"), JSON.stringify(shape) ?? "none");
@@ -142,22 +176,22 @@ function checkEntry(path: string, name: string, entry: unknown, start: number, s
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount) || offsets[0] > offsets[1])
     throw malformed(path, what("two data offsets in order"), JSON.stringify(offsets) ?? "none");
   const [begin, end] = offsets as [number, number];
-  if (end - begin !== elements * bytes)
-    throw malformed(path, what(`${elements * bytes} bytes`), `data offsets of ${end - begin} bytes`);
+  const bytes = (elements * known.bits) / 8;
+  if (end - begin !== bytes)
+    throw malformed(path, what(`${bytes} bytes`), `data offsets of ${end - begin} bytes`);
   if (start + end > size)
     throw malformed(
       path,
       what(`data within the file's ${size} bytes`),
       `data up to byte ${start + end}: the file is truncated`,
     );
-  const tensor: StoredTensor = {
+  return {
     name,
-    dtype: known?.dtype ?? "int64",
+    dtype: known.dtype,
     shape: shape as number[],
     byteOffset: start + begin,
     byteLength: end - begin,
   };
-  return { tensor, used: known !== undefined };
 }
 
 function checkSpans(path: string, spans: StoredTensor[], start: number, size: number): void {

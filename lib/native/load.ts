@@ -9,6 +9,7 @@ import { type LibtorchTree, libraryName } from "./libtorch-tree.js";
 import { loadLibrary } from "./load-library.js";
 import { loadedLibraries } from "./loaded-libraries.js";
 import { builtFor, locateLibtorch } from "./locate-libtorch.js";
+import { threadLimit, withBriefSpinning } from "./openmp.js";
 import { isCheckout, packageRoot } from "./paths.js";
 import { probe } from "./probe.js";
 import type { NativeAddon } from "./surface.js";
@@ -38,8 +39,10 @@ function load() {
   refuseOtherCopy(libraries, file);
   const before = loadedBefore(libraries, wanted, builtFor());
   const tree = before ?? wanted;
-  if (!before) loadLibtorch(tree, libraries);
+  if (!before) withBriefSpinning(() => loadLibtorch(tree, libraries));
   const addon = loadAddon(file, before);
+  const threads = threadLimit();
+  if (threads !== undefined) addon.limitThreads(threads);
   // process.exit() and uncaught errors run no cleanup hook of Node-API: without this, libtorch's static objects would be
   // destroyed under a running job.
   if (isMainThread) process.on("exit", () => addon.shutdown());

@@ -59,6 +59,8 @@ export interface NativeDecoderDescription {
   queryKeyValueBound: number;
   /** Standard deviation of weights at the start. */
   initialDeviation: number;
+  /** The token whose embedding gets no gradient (that of a tied head stays), as torch.nn.Embedding's padding_idx; −1: none. */
+  paddingToken: number;
   names: NativeDecoderNames;
 }
 

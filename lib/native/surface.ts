@@ -64,6 +64,8 @@ export type CurvatureOperator = "hessian" | "gauss-newton";
 export interface NativePassOptions {
   /** Rows or sequences per micro-batch; 0 = all at once. */
   microBatch: number;
+  /** Computes in float32 where the model's arithmetic is bfloat16. */
+  float32?: boolean;
   /** Of gradients: each layer keeps its input alone, and its activations are computed again on the way back. */
   recompute?: boolean;
   cancel?: NativeCancelToken;
@@ -219,10 +221,12 @@ export interface NativeAddon {
     parameterDtype?: ParameterDtype,
     device?: string,
   ): NativeModel;
+  /** `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
   createTokenBatch(
     inputIds: BigInt64Array,
     labels: BigInt64Array,
     shape: readonly [number, number],
+    relativePositions: boolean,
   ): NativeBatch;
   createExampleBatch(
     inputs: Float32Array | Float64Array,
@@ -265,6 +269,11 @@ export interface NativeAddon {
   ): NativeOptimizer;
   createCancelToken(): NativeCancelToken;
   setThreads(threads: number): Promise<void>;
+  /**
+   * At most so many threads, where libtorch's default is more. Before the first job; of several calls in a process, one counts:
+   * the first.
+   */
+  limitThreads(threads: number): void;
   info(): Promise<NativeInfo>;
   /** Bytes of tensors that live handles hold, and how many handles there are. */
   memory(): { handles: number; bytes: number };

@@ -1,8 +1,8 @@
 import { native } from "./load.js";
 
 /**
- * Sets how many threads libtorch computes with, in this process; all workers share them. Default: the machine's cores, or
- * OMP_NUM_THREADS. A different number may change the last bits of a loss.
+ * Sets how many threads libtorch computes with, in this process; all workers share them. Default: OMP_NUM_THREADS, or
+ * the machine's cores, as far as the process's CPU affinity and its control groups' quota allow them. A different number may change the last bits of a loss.
  *
  * @throws TypeError, RangeError unless it is an integer from 1 to 1024.
  */

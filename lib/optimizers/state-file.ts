@@ -1,5 +1,5 @@
 import { CriticalSharpnessError } from "../errors.js";
-import { readSafetensorsHeader } from "../models/safetensors.js";
+import { floatingDtype, floatingDtypes, readSafetensorsHeader } from "../models/safetensors.js";
 import { writeSafetensors } from "../models/safetensors-writer.js";
 import { native } from "../native/load.js";
 import type { FileTensor, NativeVector } from "../native/surface.js";
@@ -52,11 +52,11 @@ export async function readState(file: string, { handle, model, kind }: Optimizer
       const places = model.parameters.map(({ name, shape }): FileTensor => {
         const tensor = tensors.get(`${role}.${name}`);
         if (!tensor) throw bad(`a tensor "${role}.${name}"`, "none of that name");
-        if (tensor.dtype === "int64")
-          throw bad(`floating-point numbers in tensor "${tensor.name}"`, tensor.dtype);
+        const dtype = floatingDtype(tensor);
+        if (!dtype) throw bad(`${floatingDtypes} in tensor "${tensor.name}"`, tensor.dtype);
         if (String(tensor.shape) !== String(shape))
           throw bad(`shape [${shape}] of tensor "${tensor.name}"`, `[${tensor.shape}]`);
-        return { path: file, byteOffset: tensor.byteOffset, dtype: tensor.dtype };
+        return { path: file, byteOffset: tensor.byteOffset, dtype };
       });
       state[role] = await native().loadVector(model.handle, places);
     }

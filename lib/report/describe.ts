@@ -36,13 +36,17 @@ export function contextLength(model: TrainConfiguration["model"]): number | unde
 export function describeData(data: TrainConfiguration["data"]): string {
   const files = "files" in data ? ` (${data.files.map((file) => path.basename(file)).join(", ")})` : "";
   const tokenizer =
-    "tokenizer" in data
+    "tokenizer" in data && data.tokenizer !== undefined
       ? `, ${data.tokenizer === "bytes" ? "bytes as tokens" : path.basename(data.tokenizer)}`
       : "";
   const names = {
     text: "text",
     jsonl: "JSON Lines",
+    json: "JSON",
+    csv: "comma-separated values",
     parquet: "Parquet",
+    arrow: "Arrow",
+    files: "files",
     "state-of-the-union": "State of the Union addresses",
     tokens: "token files",
     cifar10: "CIFAR-10",

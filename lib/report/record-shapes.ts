@@ -16,6 +16,8 @@ const sharpness = z.object({
   median: known,
   nonDescent: z.number(),
   unbounded: z.number(),
+  // Of records from before there was such a status: none.
+  unresolved: z.number().optional(),
 });
 
 /** What a report reads of a record; a number that was not finite stands as null. */

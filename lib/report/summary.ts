@@ -46,7 +46,7 @@ export function measurementRows({ configuration, steps }: RunRecords): Row[] {
   const measured = steps.flatMap(({ measurement }) => (measurement ? [measurement] : []));
   if (measured.length === 0) return [];
   const passes = measured.map(({ forwardPasses }) => forwardPasses);
-  const certified = measured.filter(({ firstCrossing }) => firstCrossing === "certified").length;
+  const bracketed = measured.filter(({ firstCrossing }) => firstCrossing === "bracketed").length;
   const time = measured.reduce((sum, { seconds }) => sum + seconds, 0);
   const all = steps.reduce((sum, { seconds }) => sum + seconds, time);
   const { measure } = configuration;
@@ -62,7 +62,7 @@ export function measurementRows({ configuration, steps }: RunRecords): Row[] {
     ],
     [
       "First crossing",
-      `certified in ${integerText(certified)} (no rise at ηc/4 and ηc/16 either), bracketed in ${integerText(measured.length - certified)}`,
+      `looked below in ${integerText(measured.length - bracketed)} (no rise at ηc/4 and ηc/16 either), bracketed in ${integerText(bracketed)}`,
     ],
   ];
 }
@@ -85,5 +85,10 @@ export function statusRows({
       "Δ does not descend: every step along it raises the loss, ηc = 0 and λc = ∞.",
     ],
     ["unbounded", count("unbounded"), "The loss rose at no η that was tried: ηc = ∞ and λc = 0."],
+    [
+      "unresolved",
+      count("unresolved"),
+      "It cannot be told: the loss changes by no more than its rounding noise, or the crossing lies below all that was tried.",
+    ],
   ];
 }

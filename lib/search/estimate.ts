@@ -8,12 +8,19 @@ export interface Estimate {
   deviation: number;
 }
 
+/** One that a fit gives, with the line's a (see `LineShape`) at the crossing. */
+export interface FittedEstimate extends Estimate {
+  inverseExponent: number;
+}
+
 /** A point of the line in the coordinates in which it is nearly straight. */
 export interface LogPoint {
   /** ln η */
   x: number;
   /** ln D(η) */
   y: number;
+  /** Standard deviation of y that the noise of the losses makes. */
+  noise: number;
 }
 
 /** What is assumed of a line nothing is known of: near a quadratic. */
@@ -26,15 +33,20 @@ const visible = 1e-3;
  * The points as (ln η, ln D). With ψ(η) = (L(η) − L(θ))/η and ψ(0) = −s, the normalised rise D(η) = 1 + ψ(η)/s is 1 at the
  * crossing and 0 at η = 0. On a quadratic D = η/ηc, in general it is close to a power of η. Points of no visible or of
  * negative curvature (D ≤ 0) are left out.
+ *
+ * @param noise standard deviation of a loss's difference from the base loss
  */
 export function logPoints(
   points: readonly { learningRate: number; loss: number }[],
   baseLoss: number,
   slope: number,
+  noise = 0,
 ): LogPoint[] {
   return points.flatMap(({ learningRate, loss }) => {
     const rise = 1 + (loss - baseLoss) / learningRate / slope;
-    return rise > visible && Number.isFinite(rise) ? [{ x: Math.log(learningRate), y: Math.log(rise) }] : [];
+    const uncertain = noise / learningRate / slope;
+    if (!(rise > Math.max(visible, 3 * uncertain) && Number.isFinite(rise))) return [];
+    return [{ x: Math.log(learningRate), y: Math.log(rise), noise: uncertain / rise }];
   });
 }
 
@@ -49,7 +61,7 @@ export function estimate(
   points: readonly LogPoint[],
   prior: Estimate | undefined,
   shape: LineShape,
-): Estimate | undefined {
+): FittedEstimate | undefined {
   if (points.length === 0) return undefined;
   // Farthest first: the near points then correct what the far ones got wrong.
   const order = [...points].sort((p, q) => Math.abs(q.y) - Math.abs(p.y));
@@ -58,13 +70,15 @@ export function estimate(
     [prior ? prior.x - origin : 0, shape.inverseExponent, shape.bend],
     [prior ? prior.deviation : 50, shape.deviation, shape.deviation / 3],
   );
-  for (const { x, y } of order) {
+  for (const { x, y, noise } of order) {
     const unmodelled = cubic * Math.abs(y) ** 3;
-    fit = observe(fit, [1, y, y * y], x - origin, unmodelled * unmodelled + 1e-24);
+    const rounding = shape.inverseExponent * noise;
+    fit = observe(fit, [1, y, y * y], x - origin, unmodelled * unmodelled + rounding * rounding + 1e-24);
   }
   const x = (fit.mean[0] as number) + origin;
   const deviation = Math.sqrt(Math.max(0, fit.covariance[0]?.[0] as number));
-  return Number.isFinite(x) && Number.isFinite(deviation) ? { x, deviation } : undefined;
+  const inverseExponent = fit.mean[1] as number;
+  return Number.isFinite(x) && Number.isFinite(deviation) ? { x, deviation, inverseExponent } : undefined;
 }
 
 /** Size of the term in y³ that the fit leaves out. */

@@ -1,8 +1,10 @@
 import { bisect } from "./bisection.js";
+import { lookBelow } from "./earlier-crossing.js";
 import { interpolate } from "./interpolated.js";
 import { Line } from "./line.js";
+import { isHopeless } from "./noise.js";
 import { type CheckedOptions, checkLossAt, checkSearchOptions } from "./options.js";
-import { probeBelow } from "./probe-below.js";
+import { outcome } from "./outcome.js";
 import type { LossAt, SearchOptions, SearchResult } from "./types.js";
 
 /**
@@ -10,7 +12,8 @@ import type { LossAt, SearchOptions, SearchResult } from "./types.js";
  * above, a tie does not.
  *
  * The result is a certificate: the loss was seen not to be above at `lower` and to be above at `upper`, and
- * 1 − lower/upper ≤ tolerance. Both methods give the same (Kalra et al. 2026 for `bisection`).
+ * 1 − lower/upper ≤ tolerance. Both methods give the same (Kalra et al. 2026 for `bisection`). With `lossNoise` a rise is one that
+ * noise does not explain; where noise leaves no answer the status is `unresolved`.
  *
  * @param lossAt L(θ − η·Δ) for η ≥ 0. It is called one learning rate at a time; what it throws ends the search.
  * @throws AbortError if the signal is aborted (an evaluation under way is waited for).
@@ -22,38 +25,35 @@ export async function findCriticalLearningRate(
 ): Promise<SearchResult> {
   checkLossAt(lossAt);
   const checked = checkSearchOptions(options);
-  if (checked.slope !== undefined && checked.slope <= 0) return nonDescent(checked);
+  if (checked.slope !== undefined && checked.slope < 0) return nonDescent(checked);
   const line = await Line.open(lossAt, checked);
   const search = checked.method === "bisection" ? bisect : interpolate;
   await search(line, checked);
-  const certified = await probeBelow(line, checked, search);
-  const lower = line.lower?.learningRate ?? 0;
-  const upper = line.upper?.learningRate ?? Infinity;
-  const critical = lower === 0 ? 0 : upper === Infinity ? Infinity : lower + (upper - lower) / 2;
+  const firstCrossing = isHopeless(line, checked) ? "bracketed" : await lookBelow(line, checked, search);
+  const found = outcome(line, checked);
   return {
-    criticalLearningRate: critical,
-    criticalSharpness: 2 / critical,
-    lower,
-    upper,
-    status: lower === 0 ? "non-descent" : upper === Infinity ? "unbounded" : "converged",
-    firstCrossing: certified ? "certified" : "bracketed",
-    slope: checked.slope ?? null,
+    ...found,
+    criticalSharpness: 2 / found.criticalLearningRate,
+    firstCrossing,
+    slope: checked.givenSlope ?? null,
     baseLoss: line.baseLoss,
     evaluations: line.points.map(({ learningRate, loss }) => ({ learningRate, loss })),
     forwardPasses: line.points.length + (checked.baseLoss === undefined ? 1 : 0),
   };
 }
 
-/** s ≤ 0: the loss does not fall along −Δ, so every small step raises it, and no pass is needed to know. */
-function nonDescent({ slope, baseLoss }: CheckedOptions): SearchResult {
+/** s < 0: the loss does not fall along −Δ, so every small step raises it, and no pass is needed to know. */
+function nonDescent({ givenSlope, baseLoss }: CheckedOptions): SearchResult {
   return {
     criticalLearningRate: 0,
     criticalSharpness: Infinity,
     lower: 0,
     upper: 0,
     status: "non-descent",
-    firstCrossing: "certified",
-    slope: slope ?? null,
+    reason: null,
+    firstCrossing: "probed",
+    noise: null,
+    slope: givenSlope ?? null,
     baseLoss: baseLoss ?? null,
     evaluations: [],
     forwardPasses: 0,

@@ -1,5 +1,6 @@
-import { type Estimate, estimate, extrapolatedSlope, logPoints } from "./estimate.js";
+import { estimate, extrapolatedSlope, type FittedEstimate, logPoints } from "./estimate.js";
 import type { Line } from "./line.js";
+import { distanceToThreshold, isHopeless } from "./noise.js";
 import type { CheckedOptions } from "./options.js";
 import { place } from "./placement.js";
 
@@ -8,6 +9,8 @@ const slack = 3;
 /** Largest factor of one step where the points say where the crossing is, and where they say nothing. */
 const longest = Math.log(64);
 const blind = Math.log(16);
+/** Of one step up, where a first crossing is looked for: bisection's. */
+const careful = Math.LN2;
 
 /**
  * Root-finder on ψ(η) = (L(η) − L(θ))/η in logarithms, started by ψ(0) = −s. Evaluations go where `estimate` and `place`
@@ -20,17 +23,16 @@ export async function interpolate(line: Line, options: CheckedOptions): Promise<
   await narrow(line, options, width);
 }
 
-function crossing(
-  line: Line,
-  { slope, shape, initialLearningRate, initialError }: CheckedOptions,
-): Estimate | undefined {
+function crossing(line: Line, options: CheckedOptions): FittedEstimate | undefined {
+  const { slope, shape, initialLearningRate, initialError } = options;
   const s = slope ?? extrapolatedSlope(line);
   if (s === undefined) return undefined;
   // Forecasts fail now and then by far more than usual, points do not: from the second on they decide.
   const doubt = line.points.length < 2 ? 2 : 10;
   const prior = { x: Math.log(initialLearningRate), deviation: initialError * doubt };
-  const found = estimate(logPoints(line.points, line.baseLoss, s), prior, shape);
+  const found = estimate(logPoints(line.points, line.baseLoss, s, line.noise), prior, shape);
   if (!found) return undefined;
+  found.x += distanceToThreshold(line.threshold, s, found);
   // Far outside the bracket it is of another line than this one.
   const beyond = Math.max(
     line.lower ? Math.log(line.lower.learningRate) - found.x : 0,
@@ -47,8 +49,9 @@ async function enclose(line: Line, options: CheckedOptions, width: number): Prom
   for (let steps = 0; !line.lower || !line.upper; steps++) {
     const end = Math.log((line.lower ?? line.upper)?.learningRate as number);
     const sign = line.lower ? 1 : -1;
+    const stride = sign > 0 && options.firstCrossing !== false ? careful : longest;
     const room = sign * (start - end) + reach;
-    if (room <= 1e-9) return;
+    if (room <= 1e-9 || isHopeless(line, options)) return;
     const expected = crossing(line, options);
     // Each step that falls short makes the next longer: without an expectation at once, with one from the fourth on.
     const least = Math.min(blind, width * 4 ** Math.max(0, steps - 2));
@@ -59,7 +62,7 @@ async function enclose(line: Line, options: CheckedOptions, width: number): Prom
       const target = place({ lower, upper, expected, width, misses: 0 }).next;
       step = Math.min(longest, Math.max(least, sign * (target - end)));
     }
-    await line.evaluate(Math.exp(end + sign * Math.min(step, room)));
+    await line.evaluate(Math.exp(end + sign * Math.min(step, stride, room)));
   }
 }
 
@@ -70,7 +73,7 @@ async function enclose(line: Line, options: CheckedOptions, width: number): Prom
 async function narrow(line: Line, options: CheckedOptions, width: number): Promise<void> {
   let left: number | undefined;
   let misses = 0;
-  while (line.lower && line.upper && !line.narrow) {
+  while (line.lower && line.upper && !line.narrow && !isHopeless(line, options)) {
     const lower = Math.log(line.lower.learningRate);
     const upper = Math.log(line.upper.learningRate);
     left ??= Math.max(0, Math.ceil(Math.log2((upper - lower) / width))) + slack;

@@ -1,15 +1,19 @@
 import { AbortError, expected, throwIfAborted } from "../errors.js";
-import { type CheckedOptions, checkBaseLoss } from "./options.js";
+import { type CheckedOptions, checkBaseLoss, significance } from "./options.js";
 import type { Evaluation, LossAt } from "./types.js";
 
 export interface Point extends Evaluation {
-  /** Whether the loss is above the base loss. One that is not finite counts as above, a tie does not. */
+  /** Whether the loss is above the base loss, by more than noise. One that is not finite counts as above, a tie does not. */
   readonly above: boolean;
 }
 
 /** The loss along a line, as far as it is known: what was evaluated, and the bracket of the first crossing in it. */
 export class Line {
   readonly baseLoss: number;
+  /** Standard deviation of the noise of a difference of two losses: √2·σ. */
+  readonly noise: number;
+  /** What a rise must be above. */
+  readonly threshold: number;
   readonly points: Point[] = [];
   /** The smallest point above the base loss. */
   upper: Point | undefined;
@@ -22,6 +26,8 @@ export class Line {
     this.#lossAt = lossAt;
     this.#options = options;
     this.baseLoss = baseLoss;
+    this.noise = Math.SQRT2 * (options.lossNoise ?? (Math.abs(baseLoss) * Number.EPSILON) / 2);
+    this.threshold = significance * this.noise;
   }
 
   /** Takes the base loss from the options or else evaluates it. */
@@ -34,7 +40,8 @@ export class Line {
   /** Evaluates the loss at η > 0 and moves the bracket. */
   async evaluate(learningRate: number): Promise<Point> {
     const loss = await call(this.#lossAt, learningRate, this.#options.signal);
-    const point = { learningRate, loss, above: !(Number.isFinite(loss) && loss <= this.baseLoss) };
+    const above = !(Number.isFinite(loss) && loss - this.baseLoss <= this.threshold);
+    const point = { learningRate, loss, above };
     this.points.push(point);
     if (point.above) {
       if (!this.upper || learningRate < this.upper.learningRate) this.upper = point;

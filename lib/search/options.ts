@@ -6,7 +6,12 @@ import type { Evaluation, LineShape, LossAt, SearchMethod, SearchOptions } from 
 /** Options with every default filled in. */
 export interface CheckedOptions {
   baseLoss: number | undefined;
+  /** As it was given. */
+  givenSlope: number | undefined;
+  /** s where it says something: neither 0 nor within its noise. */
   slope: number | undefined;
+  lossNoise: number | undefined;
+  scan: number;
   initialLearningRate: number;
   tolerance: number;
   method: SearchMethod;
@@ -21,6 +26,9 @@ export interface CheckedOptions {
 const known = new Set<string>([
   "baseLoss",
   "slope",
+  "slopeNoise",
+  "lossNoise",
+  "scan",
   "initialLearningRate",
   "tolerance",
   "method",
@@ -31,6 +39,9 @@ const known = new Set<string>([
   "initialError",
   "shape",
 ] satisfies (keyof SearchOptions)[]);
+
+/** Standard deviations that tell a number from noise: in the few evaluations of a search, noise alone comes as far in one of 10⁴. */
+export const significance = 4;
 
 /** Smallest and largest number a learning rate may start from: far enough from the limits of float64 for every doubling. */
 const smallest = 1e-200;
@@ -49,9 +60,15 @@ export function checkSearchOptions(value: unknown): CheckedOptions {
   if (given.onEvaluation !== undefined && typeof given.onEvaluation !== "function")
     throw expected("a function", "options.onEvaluation", given.onEvaluation);
   if (typeof given.baseLoss === "number") checkBaseLoss(given.baseLoss);
+  const givenSlope = optional("slope");
+  const slopeNoise = number("slopeNoise", 0, { minimum: 0 });
+  const telling = givenSlope !== undefined && Math.abs(givenSlope) > significance * slopeNoise;
   return {
     baseLoss: optional("baseLoss"),
-    slope: optional("slope"),
+    givenSlope,
+    slope: telling ? givenSlope : undefined,
+    lossNoise: given.lossNoise === undefined ? undefined : number("lossNoise", 0, { minimum: 0 }),
+    scan: number("scan", 0, { minimum: 2, maximum: 10_000, integer: true }),
     initialLearningRate: number("initialLearningRate", 1e-3, { minimum: smallest, maximum: largest }),
     tolerance: number("tolerance", 1 / 16, { minimum: 1e-9, below: 1 }),
     method:

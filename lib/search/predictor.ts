@@ -11,6 +11,8 @@ export interface LineFacts {
   baseLoss: number;
   /** ‖Δ‖, if at hand: it helps with adaptive optimizers. */
   norm?: number;
+  /** σ: standard deviation of the rounding of one loss. Default 0. */
+  lossNoise?: number;
 }
 
 export interface Prediction {
@@ -74,11 +76,13 @@ export class CriticalPredictor {
     const { level, shape } = this.#state;
     const given = features(facts);
     if (!given.every(Number.isFinite)) return;
-    const x = refine(result, facts.slope, predictShape(shape));
+    const { slope, lossNoise = 0 } = facts;
+    const noise = Math.SQRT2 * lossNoise;
+    const x = refine(result, slope, predictShape(shape), noise);
     const same = level?.means[0]?.features.length === given.length ? level : newLevel(given.length);
     this.#state = {
       level: learnLevel(same, given, x),
-      shape: learnShape(shape, result, facts.slope, x),
+      shape: learnShape(shape, result, slope, x, noise),
     };
   }
 }

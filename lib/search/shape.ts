@@ -19,6 +19,8 @@ export type ShapeState = ShapeFit[];
 /** From a long memory, for noisy batches, to hardly any, for a shape that drifts. */
 const growths = [1.05, 1.25, 2];
 const memory = 0.85;
+/** Noise of an answer, relative to it, above which its bracket says less than itself. */
+const coarse = 1e-3;
 const limits = [1, 0.3 ** 2];
 
 export function newShape(): ShapeState {
@@ -48,17 +50,25 @@ function usual({ residual, reach }: ShapeFit): number {
 }
 
 /** ln ηc of a finished search, finer than its certificate: interpolated between the evaluations, kept within them. */
-export function refine(result: SearchResult, slope: number, shape: LineShape): number {
+export function refine(result: SearchResult, slope: number, shape: LineShape, noise: number): number {
+  // Through noise the answer itself is such an interpolation.
+  if ((result.noise ?? 0) > coarse) return Math.log(result.criticalLearningRate);
   const lower = Math.log(result.lower);
   const upper = Math.log(result.upper);
-  const points = logPoints(result.evaluations, result.baseLoss as number, slope);
+  const points = logPoints(result.evaluations, result.baseLoss as number, slope, noise);
   const found = estimate(points, undefined, shape)?.x ?? (lower + upper) / 2;
   return Math.min(upper, Math.max(lower, found));
 }
 
 /** Takes in the points of a finished search whose crossing is at `x`. */
-export function learnShape(state: ShapeState, result: SearchResult, slope: number, x: number): ShapeState {
-  const points = logPoints(result.evaluations, result.baseLoss as number, slope).filter(
+export function learnShape(
+  state: ShapeState,
+  result: SearchResult,
+  slope: number,
+  x: number,
+  noise: number,
+): ShapeState {
+  const points = logPoints(result.evaluations, result.baseLoss as number, slope, noise).filter(
     ({ y }) => Math.abs(y) < 1.5,
   );
   if (points.length === 0) return state;
@@ -74,7 +84,7 @@ function learn(learner: ShapeFit, points: readonly LogPoint[], far: LogPoint, x:
   let { fit } = learner;
   for (const p of points) {
     const h = [p.y, p.y ** 2];
-    const noise = typical * p.y ** 2 + 1e-4;
+    const noise = typical * p.y ** 2 + 1e-4 + p.noise ** 2;
     // One odd line in ten is usual: the farther it is from what was expected, the less it counts.
     const odd = (p.x - x - project(fit, h).mean) ** 2 / (4 * (noise + before.variance));
     fit = observe(fit, h, p.x - x, noise * Math.max(1, odd));

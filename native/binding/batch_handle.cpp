@@ -22,8 +22,10 @@ Napi::Value shape(const Napi::CallbackInfo& info) {
 
 Napi::Value create_token_batch(const Napi::CallbackInfo& info) {
   const auto shape = read_shape(info[2], "shape", 2, 2);
+  const bool relative = read_boolean(info[3], "relativePositions");
   at::Tensor inputs = read_tensor(info[0], Numbers::integers, shape, "inputIds");
-  return wrap(info.Env(), Batch::tokens(std::move(inputs), read_tensor(info[1], Numbers::integers, shape, "labels")));
+  at::Tensor labels = read_tensor(info[1], Numbers::integers, shape, "labels");
+  return wrap(info.Env(), Batch::tokens(std::move(inputs), std::move(labels), relative));
 }
 
 Napi::Value create_example_batch(const Napi::CallbackInfo& info) {

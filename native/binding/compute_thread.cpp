@@ -16,6 +16,11 @@ constexpr int64_t most_waiting_bytes = int64_t{2} << 30;
 
 class ComputeThread {
  public:
+  void prepare(std::function<void()> prepare) {
+    const std::lock_guard lock(mutex_);
+    if (!prepare_) prepare_ = std::move(prepare);
+  }
+
   bool enqueue(std::unique_ptr<Job>& job) {
     const std::lock_guard lock(mutex_);
     if (stopped_ || job->owner.closing) return false;
@@ -67,6 +72,7 @@ class ComputeThread {
  private:
   void loop() {
     std::unique_lock lock(mutex_);
+    if (prepare_) prepare_();
     while (true) {
       wake_.wait(lock, [&] { return stopped_ || !garbage_.empty() || !queue_.empty(); });
       if (stopped_) return;
@@ -98,6 +104,7 @@ class ComputeThread {
 
   std::mutex mutex_, join_mutex_;
   std::condition_variable wake_, idle_;
+  std::function<void()> prepare_;
   std::deque<Job*> queue_;
   Job* running_ = nullptr;
   std::vector<std::shared_ptr<const void>> garbage_;
@@ -114,6 +121,7 @@ ComputeThread& compute_thread() {
 
 }  // namespace
 
+void prepare_compute_thread(std::function<void()> prepare) { compute_thread().prepare(std::move(prepare)); }
 bool enqueue(std::unique_ptr<Job>& job) { return compute_thread().enqueue(job); }
 void let_go(std::shared_ptr<const void> object, int64_t bytes) { compute_thread().let_go(std::move(object), bytes); }
 void leave_compute_thread(Environment& environment) { compute_thread().leave(environment); }

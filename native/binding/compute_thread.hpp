@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 
 #include "cancellation.hpp"
@@ -26,6 +27,9 @@ class Job {
 
 // One thread runs the jobs of all environments, one after the other in the order of their calls: libtorch keeps a pool of
 // threads, and a count of them, for every thread that calls it. The thread starts with the first job.
+
+/// What the thread does before its first job. The first call of the process counts, if it comes before that job.
+void prepare_compute_thread(std::function<void()> prepare);
 
 /// Queues a job. False, and the job stays the caller's, once the process (or the environment) ends.
 bool enqueue(std::unique_ptr<Job>& job);

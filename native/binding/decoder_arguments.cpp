@@ -151,6 +151,10 @@ DecoderDescription read_decoder(const Napi::Object& description) {
   d.embedding_scale = r.number("embeddingScale");
   d.query_key_value_bound = r.number("queryKeyValueBound");
   d.initial_deviation = r.number("initialDeviation");
+  d.padding_token = r.size("paddingToken", -1);
+  if (d.padding_token >= d.vocabulary_size)
+    reject_range("Expected a token of the " + std::to_string(d.vocabulary_size) + " for description.paddingToken but received " +
+                 std::to_string(d.padding_token));
   d.names = read_names(Reader(read_object(r.get("names"), r.name("names")), r.name("names")));
   if (d.positions == 0 && !d.names.positions.empty())
     reject_range("Expected an integer ≥ 1 for description.positions but received 0");

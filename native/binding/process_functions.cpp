@@ -53,6 +53,12 @@ Napi::Value choose_threads(const Napi::CallbackInfo& call) {
   return submit(call.Env(), [=] { set_threads(threads); return Nothing{}; }, to_undefined);
 }
 
+Napi::Value choose_most_threads(const Napi::CallbackInfo& call) {
+  const auto most = static_cast<int>(read_integer(call[0], "threads", 1, 1024));
+  prepare_compute_thread([=] { limit_threads(most); });
+  return call.Env().Undefined();
+}
+
 Napi::Value memory(const Napi::CallbackInfo& call) {
   auto object = Napi::Object::New(call.Env());
   object.Set("handles", static_cast<double>(Memory::handles.load()));
@@ -96,6 +102,7 @@ void export_process(Napi::Env env, Napi::Object& exports) {
     return CancelTokenHandle::make(call.Env(), std::make_shared<const Cancellation>(), 0);
   });
   async_method(exports, "setThreads", choose_threads);
+  method(exports, "limitThreads", choose_most_threads);
   async_method(exports, "info", describe);
   method(exports, "memory", memory);
   async_method(exports, "deviceMemory", memory_of_device);

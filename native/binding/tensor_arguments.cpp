@@ -86,6 +86,8 @@ PassOptions read_pass_options(const Napi::Value& value) {
   options.micro_batch = read_integer(given.Get("microBatch"), "options.microBatch", 0, std::numeric_limits<int32_t>::max());
   const Napi::Value recompute = given.Get("recompute");
   if (!recompute.IsUndefined()) options.recompute = read_boolean(recompute, "options.recompute");
+  const Napi::Value float32 = given.Get("float32");
+  if (!float32.IsUndefined()) options.float32 = read_boolean(float32, "options.float32");
   const Napi::Value cancel = given.Get("cancel");
   if (!cancel.IsUndefined()) options.cancel = *CancelTokenHandle::core(cancel, "options.cancel");
   return options;

@@ -19,13 +19,14 @@ std::pair<int64_t, int64_t> range_of(const at::Tensor& t) {
 
 }  // namespace
 
-std::shared_ptr<const Batch> Batch::tokens(at::Tensor inputs, at::Tensor labels) {
+std::shared_ptr<const Batch> Batch::tokens(at::Tensor inputs, at::Tensor labels, bool relative_positions) {
   if (inputs.dim() != 2 || inputs.numel() == 0)
     reject_range("Expected a shape [batch, sequence] of at least [1, 1] for inputIds but received an empty one");
   if (inputs.sizes() != labels.sizes())
     reject_range("Expected labels of the shape of inputIds for labels but received another shape");
   auto batch = std::shared_ptr<Batch>(new Batch);
   batch->kind_ = Kind::tokens;
+  batch->relative_positions_ = relative_positions;
   const auto [low, high] = range_of(inputs);
   if (low < 0) reject_range("Expected token ids ≥ 0 for inputIds but received " + std::to_string(low));
   batch->largest_input_ = high;

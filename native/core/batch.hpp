@@ -12,12 +12,14 @@ class Batch {
   /// Label of a token that does not count.
   static constexpr int64_t ignored = -100;
 
-  /// inputs, labels: int64 [batch, sequence]; labels[b, t] follows inputs[b, t].
-  static std::shared_ptr<const Batch> tokens(at::Tensor inputs, at::Tensor labels);
+  /// inputs, labels: int64 [batch, sequence]; labels[b, t] follows inputs[b, t]. `relative_positions`: where a sequence starts is
+  /// known only up to a constant, which rotary positions do not see.
+  static std::shared_ptr<const Batch> tokens(at::Tensor inputs, at::Tensor labels, bool relative_positions = false);
   /// inputs: float [n, features]; targets: float [n, out] or int64 [n].
   static std::shared_ptr<const Batch> examples(at::Tensor inputs, at::Tensor targets);
 
   Kind kind() const { return kind_; }
+  bool relative_positions() const { return relative_positions_; }
   const at::Tensor& inputs() const { return inputs_; }
   const at::Tensor& targets() const { return targets_; }
   int64_t rows() const { return inputs_.size(0); }
@@ -37,6 +39,7 @@ class Batch {
  private:
   Batch() = default;
   Kind kind_ = Kind::tokens;
+  bool relative_positions_ = false;
   at::Tensor inputs_, targets_;
   int64_t count_ = 0, largest_input_ = -1, largest_target_ = -1;
   mutable std::shared_ptr<const Batch> elsewhere_;

@@ -117,6 +117,10 @@ class Decoder final : public Architecture {
     if (p_.positions && batch.inputs().size(1) > d_.positions)
       reject_range("Expected sequences of at most " + std::to_string(d_.positions) + " tokens for the batch but received " +
                    std::to_string(batch.inputs().size(1)));
+    if (p_.positions && batch.relative_positions())
+      reject_range("Expected sequences whose first token is at position 0, for this model's positions are learned, for the batch but "
+                   "received padding on the left without position_ids, or others: save position_ids = "
+                   "(attention_mask.cumsum(-1) - 1).clamp(min=0) with it, or pad on the right");
     const int64_t largest = std::max(batch.largest_input(), batch.largest_target());
     if (largest >= d_.vocabulary_size)
       reject_range("Expected token ids below " + std::to_string(d_.vocabulary_size) + " for the batch but received " +
@@ -130,7 +134,7 @@ class Decoder final : public Architecture {
   }
 
   at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
-    at::Tensor x = view.embed(batch.inputs(), p_.embedding, p_.positions);
+    at::Tensor x = view.embed(batch.inputs(), p_.embedding, p_.positions, d_.padding_token);
     if (d_.embedding_scale != 1) x = x.mul(d_.embedding_scale);
     const auto sequences =
         std::make_shared<const Sequences>(d_, batch.inputs().sizes(), view.compute_dtype(), x.options());

@@ -49,6 +49,7 @@ struct DecoderDescription {
   double attention_scale = 1, attention_cap = 0, logit_cap = 0, embedding_scale = 1;
   double query_key_value_bound = 0;  // these stay within ±bound; 0: no bound
   double initial_deviation = 0.02;   // of weights
+  int64_t padding_token = -1;        // its embedding gets no gradient (that of a tied head stays); −1: none
   DecoderNames names;
 };
 

@@ -53,4 +53,8 @@ Info info() {
 
 void set_threads(int threads) { at::set_num_threads(threads); }
 
+void limit_threads(int most) {
+  if (at::get_num_threads() > most) at::set_num_threads(most);
+}
+
 }  // namespace critical_sharpness

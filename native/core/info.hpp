@@ -20,4 +20,7 @@ struct Info {
 Info info();
 void set_threads(int threads);
 
+/// No more than these, where libtorch by itself would take more.
+void limit_threads(int most);
+
 }  // namespace critical_sharpness

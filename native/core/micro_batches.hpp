@@ -9,6 +9,7 @@ namespace critical_sharpness {
 struct PassOptions {
   int64_t micro_batch = 0;  // rows at a time; 0 = all
   Cancellation cancel;
+  bool float32 = false;    // computed in float32 whatever the model's arithmetic is, unless that is float64
   bool recompute = false;  // a gradient keeps each layer's input alone, and computes its activations again
 };
 

@@ -67,7 +67,8 @@ Model::Model(std::unique_ptr<const Architecture> architecture, at::ScalarType we
       layout_(layout_of(*architecture_, weight_dtype, device)),
       weight_dtype_(weight_dtype),
       compute_dtype_(compute_dtype),
-      scratch_(scratch_capacity(*layout_, compute_dtype), device) {}
+      scratch_(scratch_capacity(*layout_, compute_dtype), device),
+      float32_scratch_(scratch_capacity(*layout_, at::kFloat), device) {}
 
 int64_t Model::byte_length() const {
   const auto numbers = layout_->byte_length() / static_cast<int64_t>(c10::elementSize(layout_->dtype));
@@ -135,6 +136,14 @@ const std::vector<at::Tensor>& Model::weights_to_differentiate() const {
   return weights_;
 }
 
+at::ScalarType Model::dtype_of(const PassOptions& options) const {
+  return options.float32 && compute_dtype_ == at::kBFloat16 ? at::kFloat : compute_dtype_;
+}
+
+Scratch& Model::scratch_of(const PassOptions& options) {
+  return dtype_of(options) == compute_dtype_ ? scratch_ : float32_scratch_;
+}
+
 double Model::mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const {
   at::Tensor sum = at::zeros({}, layout_->options().dtype(at::kDouble));
   for_each_micro_batch(*batch.on(device()), options, [&](const Batch& part) {
@@ -149,14 +158,14 @@ LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, con
   check(batch);
   const c10::InferenceMode no_autograd;
   if (!perturbation) {
-    PlainView view(weights_, compute_dtype_, scratch_);
+    PlainView view(weights_, dtype_of(options), scratch_of(options));
     return {mean_loss(view, batch, options), version()};
   }
   const Direction& direction = *perturbation->direction;
   require_same_layout(*layout_, *direction.layout(), "the direction");
   direction.require_current();
   if (perturbation->mode == PerturbationMode::view) {
-    PerturbedView view(weights_, direction, perturbation->learning_rate, compute_dtype_, scratch_);
+    PerturbedView view(weights_, direction, perturbation->learning_rate, dtype_of(options), scratch_of(options));
     return {mean_loss(view, batch, options), version()};
   }
   if (weight_dtype_ == at::kBFloat16)
@@ -165,7 +174,7 @@ LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, con
     reject_range("Expected the perturbation \"view\" for a model on " + device().str() + " but received \"in-place\", which is the CPU's");
   const InPlacePerturbation moved(weights_, require_stored(direction, "a perturbation in place"), perturbation->learning_rate,
                                   in_place_);
-  PlainView view(weights_, compute_dtype_, scratch_);
+  PlainView view(weights_, dtype_of(options), scratch_of(options));
   return {mean_loss(view, batch, options), version()};
 }
 
@@ -180,8 +189,8 @@ LossResult Model::differentiate(const Batch& batch, const PassOptions& options, 
   require_weights();
   check(batch);
   auto leaves = differentiable_leaves(weights_);
-  PlainView plain(weights_, compute_dtype_, scratch_);
-  DifferentiableView differentiable(weights_, leaves, compute_dtype_, plain, options.recompute);
+  PlainView plain(weights_, dtype_of(options), scratch_of(options));
+  DifferentiableView differentiable(weights_, leaves, dtype_of(options), plain, options.recompute);
 
   HeadGradient head;
   head.scale = 1 / architecture_->normalizer(batch);

@@ -89,6 +89,9 @@ class Model {
   const std::vector<at::Tensor>& weights_to_differentiate() const;
 
  private:
+  /// The arithmetic of a pass, and its scratch.
+  at::ScalarType dtype_of(const PassOptions& options) const;
+  Scratch& scratch_of(const PassOptions& options);
   double mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const;
   void require_weights() const;
 
@@ -98,6 +101,7 @@ class Model {
   std::vector<at::Tensor> weights_;
   std::atomic<uint64_t> version_{0};
   Scratch scratch_;
+  Scratch float32_scratch_;  // of passes in float32 of a model that computes in bfloat16
   InPlaceStorage in_place_;
 };
 

@@ -51,8 +51,8 @@ at::Tensor ParameterView::norm(const at::Tensor& x, const Norm& norm) {
   return at::layer_norm(wide, {wide.size(-1)}, w, read(norm.bias, Scratch::Slot::bias), norm.epsilon).to(compute_dtype_);
 }
 
-at::Tensor ParameterView::embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions) {
-  at::Tensor rows = embedding(ids, tokens);
+at::Tensor ParameterView::embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions, int64_t padding) {
+  at::Tensor rows = embedding_but(padding, ids, tokens);
   if (positions) rows = at::add(rows, embedding(at::arange(ids.size(1), ids.options()), *positions));
   return rows.reshape({ids.numel(), rows.size(2)});
 }
@@ -120,11 +120,11 @@ at::Tensor DifferentiableView::value(size_t index, at::ScalarType dtype, Scratch
   return record({leaf}, weight.scalar_type() == dtype ? weight.detach() : weight.to(dtype), backward);
 }
 
-at::Tensor DifferentiableView::embedding(const at::Tensor& ids, size_t weight) {
-  if (is_leaf(weight)) return at::embedding(leaves_[weight], ids);
+at::Tensor DifferentiableView::embedding_but(int64_t padding, const at::Tensor& ids, size_t weight) {
+  if (is_leaf(weight)) return at::embedding(leaves_[weight], ids, padding);
   const at::NoGradGuard closed_form;
-  const auto backward = [ids, rows = leaves_[weight].size(0)](const at::Tensor& gradient) {
-    return std::vector{at::embedding_dense_backward(gradient, ids, rows, -1, false)};
+  const auto backward = [ids, padding, rows = leaves_[weight].size(0)](const at::Tensor& gradient) {
+    return std::vector{at::embedding_dense_backward(gradient, ids, rows, padding, false)};
   };
   return record({leaves_[weight]}, gather(weights_[weight], ids), backward);
 }

@@ -44,6 +44,8 @@ class ParameterView {
   virtual at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot = Scratch::Slot::weight) = 0;
   /// Its rows at `ids` (any shape), in the parameter's own dtype or, if that is bfloat16, in float32.
   virtual at::Tensor embedding(const at::Tensor& ids, size_t weight) = 0;
+  /// The same, where the row of one id is a constant to derivatives: torch.nn.Embedding's padding_idx. −1: none.
+  virtual at::Tensor embedding_but(int64_t /*padding*/, const at::Tensor& ids, size_t weight) { return embedding(ids, weight); }
 
   /// Whether a weight is stored [out, in] (PyTorch's Linear) or [in, out] (GPT-2's Conv1D).
   using Storage = WeightStorage;
@@ -53,8 +55,9 @@ class ParameterView {
   virtual at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage = Storage::out_in);
   /// Over the last axis of x, in float32 or wider, then rounded to the compute dtype.
   virtual at::Tensor norm(const at::Tensor& x, const Norm& norm);
-  /// Rows [tokens, width] of token ids [batch, length]: tokens[id] (+ positions[place in the sequence]).
-  virtual at::Tensor embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions);
+  /// Rows [tokens, width] of token ids [batch, length]: tokens[id] (+ positions[place in the sequence]). `padding`: the id whose
+  /// row is a constant to derivatives, or −1.
+  virtual at::Tensor embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions, int64_t padding);
   virtual at::Tensor activation(const at::Tensor& x, Activation kind) { return activate(x, kind); }
   /// f(g)·x
   virtual at::Tensor gate(const at::Tensor& g, const at::Tensor& x, Activation kind);
@@ -126,7 +129,8 @@ class DifferentiableView : public ParameterView {
         plain_(plain),
         recompute_(recompute) {}
   at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
-  at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
+  at::Tensor embedding(const at::Tensor& ids, size_t weight) override { return embedding_but(-1, ids, weight); }
+  at::Tensor embedding_but(int64_t padding, const at::Tensor& ids, size_t weight) override;
   at::Tensor segment(const at::Tensor& x, const Segment& body) override;
 
  private:

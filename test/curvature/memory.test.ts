@@ -9,7 +9,8 @@ it("repeated measurements of the curvature leave no native bytes and no growth o
     const { native } = await import("${moduleOf("native/load")}");
     const model = await createModel({ model_type: "gpt2", vocab_size: 64, n_positions: 32, n_embd: 64, n_layer: 2, n_head: 4 });
     const inputIds = Int32Array.from({ length: 128 }, (_, i) => (i * i) % 64);
-    const batch = Batch.tokens({ inputIds, labels: inputIds, shape: [4, 32] });
+    const labels = inputIds.map((_, i) => ((i + 1) * (i + 1)) % 64);
+    const batch = Batch.tokens({ inputIds, labels, shape: [4, 32] });
     const { gradient: direction } = await model.gradient(batch);
     async function measure(times) {
       for (let i = 0; i < times; i++) {

@@ -3,6 +3,7 @@ import { hessianEigenvalues } from "../../lib/measures/index.js";
 import { type Batch, Curvature, Direction, type Model } from "../../lib/models/index.js";
 import { native } from "../../lib/native/load.js";
 import { goldenVector, openCase, relative } from "../golden/golden.js";
+import { settledMemory } from "../native/support.js";
 
 /** ‖Au − λu‖ by one more product. */
 async function residual(
@@ -142,7 +143,7 @@ describe("while it runs", () => {
     const batch = open.batches.at(-1) as Batch;
     using preconditioner = await goldenVector(open, "preconditioner");
     const run = (more: object) => hessianEigenvalues({ model, batch, preconditioner, ...more });
-    const before = native().memory();
+    const before = await settledMemory();
     for (const u of (await run({ count: 2, eigenvectors: true })).eigenvectors) u.dispose();
     await run({ method: "power", maximumIterations: 3 });
     await run({ signal: AbortSignal.abort() }).catch(() => undefined);

@@ -95,15 +95,26 @@ describe("a data section", () => {
     ["a.parquet", "parquet"],
     ["a.npy", "tokens"],
     ["a.bin", "tokens"],
+    ["a.csv", "csv"],
+    ["a.tsv", "csv"],
+    ["a.json", "json"],
+    ["a.arrow", "arrow"],
+    ["a.jsonl.gz", "jsonl"],
+    ["a.txt.zst", "text"],
+    ["train-*.jsonl", "jsonl"],
   ])("is of the format that the name ends in: %s", (file, type) => {
     expect(data(file)).toEqual(data({ type, files: [file] }));
     expect(data({ files: file })).toEqual(data({ type, files: [file] }));
   });
   it.each([
-    ["a.csv", '".csv"'],
+    [path.join(folder, "odd.doc"), '".doc"'],
+    [path.join(folder, "odd.parquet.gz"), '".gz"'],
+    [path.join(folder, "none*.doc"), "at least one file"],
     [{ files: ["a.txt", "b.jsonl"] }, "files of one format"],
-    [{ files: ["a"], field: "x" }, 'or a "type"'],
+    [{ files: ["a"], field: "x" }, "a readable file or folder"],
+    [{ files: [path.join(folder, "odd.doc")], field: "x" }, 'or a "type"'],
   ])("says why it is of none: %j", (given, part) => {
+    for (const name of ["odd.doc", "odd.parquet.gz"]) put(folder, name, "odd");
     expect(() => data(given)).toThrow(failure("ERR_CONFIGURATION", part) as Error);
   });
   it("opens each of them", async () => {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { jsonLinesTexts, loadTokenizer, tokenizeCorpus } from "../../lib/data/index.js";
-import { put, temporaryFolder } from "./helpers.js";
+import { failure, put, temporaryFolder } from "./helpers.js";
 import { realData } from "./real-data.js";
 
 /** What Python's tokenizers makes of the texts, see make_tokenizer_ids.py. */
@@ -33,6 +33,55 @@ describe.each(["gpt2", "llama3", "stories260k"] as const)("the tokenizer %s", (n
       }
     }
     if (name === "stories260k") expect(known[name].every(({ special }) => special[0] === 1)).toBe(true);
+  });
+});
+
+/** What Python's tokenizers makes of each kind of step, see make_tokenizer_steps.py. */
+const steps = JSON.parse(readFileSync(path.join(stored, "steps.json"), "utf8")) as {
+  texts: string[];
+  base: object;
+  cases: Record<string, { changes: object; ids: number[][] }>;
+};
+
+describe("a tokenizer with", () => {
+  const folder = temporaryFolder();
+  const write = (changes: object) =>
+    put(folder, "tokenizer.json", JSON.stringify({ ...steps.base, ...changes }));
+
+  it.each(Object.entries(steps.cases))("%s gives the ids of Python's", async (_, { changes, ids }) => {
+    const tokenizer = await loadTokenizer(write(changes));
+    const made = steps.texts.map((text) => [text, ...tokenizer.encode(text)]);
+    expect(made).toEqual(ids.map((known, i) => [steps.texts[i], ...known]));
+  });
+
+  const { model } = steps.base as { model: object };
+  const token = (id: number, more: object) => ({ added_tokens: [{ id, content: "word", ...more }] });
+  it.each([
+    ["an added token that is a whole word", token(640, { single_word: true }), 'word" with "single_word"'],
+    [
+      "a prefix within words",
+      { model: { ...model, continuing_subword_prefix: "##" } },
+      "continuing_subword_",
+    ],
+    ["dropout", { model: { ...model, dropout: 0.1 } }, '"dropout": 0.1'],
+    ["scripts", { pre_tokenizer: { type: "UnicodeScripts" } }, "UnicodeScripts"],
+    ["Nmt", { normalizer: { type: "Nmt" } }, "Nmt"],
+    ["no model", { model: {} }, "Tokenizer"],
+  ])("%s is refused by name", async (_, changes, part) => {
+    await expect(loadTokenizer(write(changes))).rejects.toEqual(failure("ERR_DATA", part));
+  });
+
+  it("keys of slow tokenizers gives the same ids", async () => {
+    const plain = (await loadTokenizer(write({}))).encode(" É  a ");
+    put(folder, "tokenizer_config.json", '{"remove_space": true, "do_lowercase_and_remove_accent": true}');
+    expect((await loadTokenizer(write({}))).encode(" É  a ")).toEqual(plain);
+  });
+
+  it("a byte order mark is the same", async () => {
+    const file = write({});
+    const plain = (await loadTokenizer(file)).encode("it's");
+    put(folder, "tokenizer.json", `\ufeff${readFileSync(file, "utf8")}`);
+    expect((await loadTokenizer(file)).encode("it's")).toEqual(plain);
   });
 });
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { type Batch, Direction, loadBatches, loadModel, type Model } from "../../lib/models/index.js";
 import {
+  floatingDtype,
   readSafetensorsHeader,
   readStoredTensor,
   type SafetensorsHeader,
@@ -66,28 +67,60 @@ export function lines({ batches, lines }: OpenCase) {
 /** A golden vector, in the model's precision. */
 export async function goldenVector({ model, vectors }: OpenCase, vector: string): Promise<Direction> {
   const places = model.parameters.map(({ name }) => {
-    const { byteOffset, dtype } = stored(vectors, `${vector}/${name}`);
-    return { path: vectors.path, byteOffset, dtype };
+    const tensor = stored(vectors, `${vector}/${name}`);
+    return { path: vectors.path, byteOffset: tensor.byteOffset, dtype: floatingDtype(tensor) ?? "float64" };
   });
   return Direction.of(model, await native().loadVector(model.handle, places));
 }
 
-/** ‖ours − golden‖ / ‖golden‖, in float64. */
-export async function distance({ vectors }: OpenCase, vector: string, ours: Direction): Promise<number> {
-  let difference = 0;
-  let norm = 0;
-  for (const [index, { name, size }] of ours.parameters.entries()) {
+/** A vector's numbers, parameter after parameter, in float64. */
+async function numbersOf(ours: Direction): Promise<number[]> {
+  const numbers: number[] = [];
+  for (const [index, { size }] of ours.parameters.entries()) {
     const bytes = await ours.handle.read(index, 0, 8 * size);
-    const values = ours.dtype === "float64" ? new Float64Array(bytes) : new Float32Array(bytes);
-    const expected = new Float64Array(
-      await readStoredTensor(vectors.path, stored(vectors, `${vector}/${name}`)),
-    );
-    for (const [i, value] of expected.entries()) {
-      difference += ((values[i] as number) - value) ** 2;
-      norm += value ** 2;
-    }
+    for (const x of ours.dtype === "float64" ? new Float64Array(bytes) : new Float32Array(bytes))
+      numbers.push(x);
   }
-  return Math.sqrt(difference / norm);
+  return numbers;
+}
+
+async function goldenNumbers({ vectors, model }: OpenCase, vector: string): Promise<number[]> {
+  const numbers: number[] = [];
+  for (const { name } of model.parameters) {
+    const bytes = await readStoredTensor(vectors.path, stored(vectors, `${vector}/${name}`));
+    for (const x of new Float64Array(bytes)) numbers.push(x);
+  }
+  return numbers;
+}
+
+const norm = (x: readonly number[]) => Math.hypot(...x);
+
+/** ‖ours − golden‖ / ‖golden‖, in float64. */
+export async function distance(open: OpenCase, vector: string, ours: Direction): Promise<number> {
+  const [received, expected] = [await numbersOf(ours), await goldenNumbers(open, vector)];
+  return norm(expected.map((x, i) => (received[i] as number) - x)) / norm(expected);
+}
+
+/**
+ * The distance of AdamW's Δ = P⁻¹m + γθ from the golden one where gradients differ by rounding. An entry whose true gradient is
+ * zero, such as a key's bias, which softmax does not see, is a quotient of rounding: m/P, both made of what is left over.
+ * `all`: ‖P(ours − golden)‖/‖P·golden‖, where such an entry weighs what its momentum does. `resolved`: the plain distance over
+ * the entries with √v̂ ≥ ε.
+ */
+export async function adamwDistance(open: OpenCase, vector: string, ours: Direction) {
+  const received = await numbersOf(ours);
+  const expected = await goldenNumbers(open, vector);
+  const diagonal = await goldenNumbers(open, "preconditioner");
+  const difference = expected.map((x, i) => (received[i] as number) - x);
+  const scaled = (x: readonly number[]) => x.map((entry, i) => entry * (diagonal[i] as number));
+  const { betas, epsilon } = optimizers.adamw;
+  // P = (1 − β₁ᵗ)(√v̂ + ε)
+  const least = (1 - betas[0] ** open.batches.length) * 2 * epsilon;
+  const resolved = (x: readonly number[]) => x.filter((_, i) => (diagonal[i] as number) >= least);
+  return {
+    all: norm(scaled(difference)) / norm(scaled(expected)),
+    resolved: norm(resolved(difference)) / norm(resolved(expected)),
+  };
 }
 
 /** |received/expected − 1| */

@@ -62,6 +62,7 @@ export function fakeDirection(value: number): Direction & { value: number } {
     value,
     dot: async (other: { value: number }) => value * other.value,
     norm: async () => Math.abs(value),
+    nonFiniteParameter: async () => (Number.isFinite(value) ? null : "weight"),
     scale: async (k: number) => fakeDirection(k * value),
     [Symbol.dispose]: () => {},
   };

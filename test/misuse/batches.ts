@@ -1,5 +1,5 @@
 import { Batch, type ExampleData, loadBatch, loadBatches, type TokenData } from "../../lib/index.js";
-import { float32, int64, pack, type RawTensor } from "../models/files.js";
+import { float32, int64, pack, type RawTensor, raw } from "../models/files.js";
 import { each, fileOf, inputs, type Row, targets, type World } from "./world.js";
 
 const tokens = (change: object) =>
@@ -45,6 +45,18 @@ export const batchRows: Row[] = [
     "the shape of tokens",
     [undefined, 4, [4], [2, 2, 1], [0, 4], [2, -2], [2.5, 2], [3, 2], [2, NaN], ["2", 2], [2 ** 41, 1], {}],
     (shape) => tokens({ shape }),
+  ),
+  ["labels that were not shifted", () => tokens({ labels: [1, 2, 3, 4] })],
+  ...each("labelsAreShifted", [1, "true", null], (labelsAreShifted) => tokens({ labelsAreShifted })),
+  ...each(
+    "attentionMask",
+    [null, 3, "1111", {}, [1, 1, 1], [1, 1, 2, 1], [1, 0, 1, 1], new Float32Array(4), [0, 0, 0, 0]],
+    (attentionMask) => tokens({ attentionMask }),
+  ),
+  ...each(
+    "positionIds",
+    [null, 3, "0101", {}, [0, 1, 0], [0, 1, 0, 2], [0, 5, 0, 1], [0.5, 1.5, 0, 1], new Float64Array(4)],
+    (positionIds) => tokens({ positionIds }),
   ),
   ["an id of 2⁶² as a BigInt", () => tokens({ inputIds: BigInt64Array.of(1n, 2n, 3n, -(2n ** 62n)) })],
   ["ids in shared memory", () => tokens({ inputIds: shared })],
@@ -111,6 +123,15 @@ const files: [string, (world: World) => string][] = [
   ["with a negative id", file({ input_ids: int64([2, 2], [1, 2, 3, -4]), labels: ids })],
   ["with no label that counts", file({ input_ids: ids, labels: int64([2, 2], [-100, -100, -100, -100]) })],
   ["with a negative class", file({ inputs: x, targets: int64([2], [0, -1]) })],
+  ["of labels that were not shifted", file({ input_ids: ids, labels: ids })],
+  ["of weights beside tokens", file({ input_ids: ids, labels: int64([2, 2], [2, 3, 4, 5]), weights: x })],
+  ["of a mask of another shape", file({ input_ids: ids, labels: ids, attention_mask: int64([2], [1, 1]) })],
+  ["of a mask of numbers", file({ input_ids: ids, labels: ids, attention_mask: x })],
+  [
+    "of ids of a dtype without numbers",
+    file({ input_ids: raw("F4", [2, 4], new Uint8Array(4)), labels: ids }),
+  ],
+  ["that is a pointer of Git LFS", (world) => fileOf(world, "version https://git-lfs.github.com/spec/v1\n")],
   ["cut short", (world) => fileOf(world, pack({ input_ids: ids, labels: ids }).subarray(0, -8))],
   ["that is a text", (world) => fileOf(world, "input_ids")],
   ["that is a folder", ({ folder }) => folder],

@@ -99,6 +99,26 @@ export const loadRows: Row[] = [
     "weights of a dtype we do not know",
     withWeights({ ...weights, "layers.0.bias": raw("I32", [2], new Int32Array(2)) }),
   ],
+  [
+    "weights that are quantized",
+    withWeights({ ...weights, "layers.0.bias": raw("F8_E4M3", [2], new Uint8Array(2)) }),
+  ],
+  ["a pointer of Git LFS as config.json", withConfig("version https://git-lfs.github.com/spec/v1\n")],
+  [
+    "a pointer of Git LFS as weights",
+    withFile("version https://git-lfs.github.com/spec/v1\noid sha256:4d\n"),
+  ],
+  ["a pickle as weights", withFile(Buffer.concat([Buffer.from([0x80, 2]), Buffer.alloc(40, "q")]))],
+  [
+    "an adapter",
+    (world) => load(world, { "adapter_config.json": "{}", "adapter_model.safetensors": pack({}) }),
+  ],
+  [
+    "an adapter beside a model",
+    (world) =>
+      load(world, { "config.json": small, "model.safetensors": pack(weights), "adapter_config.json": "{}" }),
+  ],
+  ["a model of the hub by its name", () => loadModel("org/name")],
   ["an empty safetensors file", withFile("")],
   ["a safetensors file of 7 bytes", withFile("1234567")],
   ["a text in place of safetensors", withFile("These are no weights, but a text of some length.")],
@@ -133,5 +153,6 @@ export const loadRows: Row[] = [
   ["an index without a weight_map", withIndex("{}")],
   ["an index that names a number", withIndex('{"weight_map":{"a":3}}')],
   ["an index that leaves its folder", withIndex('{"weight_map":{"a":"../one.safetensors"}}')],
+  ["an index of another tensor", withIndex('{"weight_map":{"a":"one.safetensors"}}')],
   ["an index that names a shard that is not there", withIndex('{"weight_map":{"a":"two.safetensors"}}')],
 ];

@@ -83,7 +83,7 @@ export function makeWorld(): () => Promise<World> {
     const wide = await createModel(mlp, { seed: 1, dtype: "float64" });
     const batch = Batch.examples({ inputs, targets, shape: [5] });
     const classes = Batch.examples({ inputs, targets: Uint8Array.of(0, 1, 2, 1, 0), shape: [5] });
-    const tokens = Batch.tokens({ inputIds: ids, labels: ids, shape: [2, 3] });
+    const tokens = Batch.tokens({ inputIds: ids, labels: [...ids.slice(1), -100], shape: [2, 3] });
     const gradient = await model.gradient(batch);
     const optimizers = async () => {
       const both = [new Sgd(model, { learningRate: 0.1 }), new AdamW(model, { learningRate: 0.1 })] as const;

@@ -45,14 +45,79 @@ describe("one batch", () => {
     expect(await classifier.loss(labelled)).toBe(await classifier.loss(same));
   });
 
-  test("beside tensors of no interest", async () => {
-    const mask = raw("BOOL", [2, 3], new Uint8Array(6));
-    const file = write({
-      input_ids: int64([2, 3], ids),
-      labels: int64([2, 3], labels),
-      attention_mask: mask,
+  test("of integers of any size, with a mask of any", async () => {
+    const whole = [5, 3, 4, 0, 2, 10];
+    const same = Batch.tokens({ inputIds: ids, labels: whole, shape: [2, 3] });
+    const kinds = [
+      ["I64", BigInt64Array.from(ids, BigInt), BigInt64Array.from(whole, BigInt)],
+      ["U64", BigUint64Array.from(ids, BigInt), BigUint64Array.from(whole, BigInt)],
+      ["I32", Int32Array.from(ids), Int32Array.from(whole)],
+      ["U32", Uint32Array.from(ids), Uint32Array.from(whole)],
+      ["I16", Int16Array.from(ids), Int16Array.from(whole)],
+      ["U16", Uint16Array.from(ids), Uint16Array.from(whole)],
+      ["I8", Int8Array.from(ids), Int8Array.from(whole)],
+      ["U8", Uint8Array.from(ids), Uint8Array.from(whole)],
+    ] as const;
+    for (const [dtype, inputIds, follow] of kinds) {
+      const token = { input_ids: raw(dtype, [2, 3], inputIds), labels: raw(dtype, [2, 3], follow) };
+      expect(await language.loss(await loadBatch(write(token)))).toBe(await language.loss(same));
+      for (const mask of [raw("BOOL", [2, 3], new Uint8Array(6).fill(1)), int64([2, 3], Array(6).fill(1))]) {
+        const batch = await loadBatch(write({ ...token, attention_mask: mask }));
+        expect(await language.loss(batch)).toBe(await language.loss(same));
+      }
+    }
+    const beyond = raw("U64", [2, 3], BigUint64Array.of(2n ** 63n, 1n, 1n, 1n, 1n, 1n));
+    await expect(loadBatch(write({ input_ids: beyond, labels: int64([2, 3], whole) }))).rejects.toEqual(
+      failure("ERR_BATCH_FILE", "token ids ≥ 0"),
+    );
+  });
+
+  test("of padded rows, whose padding is no part of the loss", async () => {
+    const padded = {
+      input_ids: int64([2, 3], [7, 1, 5, 9, 0, 2]),
+      labels: int64([2, 3], [-100, 5, 3, 0, 2, 10]),
+      attention_mask: int64([2, 3], [0, 1, 1, 1, 1, 1]),
+      position_ids: int64([2, 3], [0, 0, 1, 0, 1, 2]),
+    };
+    const same = Batch.tokens({
+      inputIds: [1, 5, 7, 9, 0, 2],
+      labels: [5, 3, -100, 0, 2, 10],
+      shape: [2, 3],
     });
-    expect((await loadBatch(file)).count).toBe(5);
+    expect(await language.loss(await loadBatch(write(padded)))).toBe(await language.loss(same));
+    const { position_ids: _, ...without } = padded;
+    await expect(language.loss(await loadBatch(write(without)))).rejects.toThrow("position_ids = ");
+  });
+
+  test("whose labels were not shifted is an error, unless the file says that they are meant", async () => {
+    const tensors = { input_ids: int64([2, 3], ids), labels: int64([2, 3], ids) };
+    await expect(loadBatch(write(tensors))).rejects.toEqual(
+      failure("ERR_BATCH_FILE", "labels = torch.nn.functional.pad"),
+    );
+    const meant = put(root, "meant.safetensors", pack(tensors, { labels: "shifted" }));
+    expect((await loadBatch(meant)).count).toBe(6);
+    const other = put(root, "other.safetensors", pack(tensors, { labels: "unshifted" }));
+    await expect(loadBatch(other)).rejects.toEqual(failure("ERR_BATCH_FILE", "torch.nn.functional.pad"));
+  });
+
+  test("of examples in half precision, widened", async () => {
+    const halves = [1, -1, 0.5, 2, 3, -0.25];
+    const bits = [0x0000, 0x3c00, 0xc100, 0x0001, 0x7bff, 0x2e66, 0x4000, 0x4200];
+    const wide = Float32Array.from([0, 1, -2.5, 2 ** -24, 65504, 0.0999755859375, 2, 3]);
+    const targetBits = Uint16Array.from([0x3f80, 0xbf80, 0x3f00, 0x4000, 0x4040, 0xbe80]);
+    const batch = await loadBatch(
+      write({
+        inputs: raw("F16", [2, 4], Uint16Array.from(bits)),
+        targets: raw("BF16", [2, 3], targetBits),
+      }),
+    );
+    const same = Batch.examples({ inputs: wide, targets: Float32Array.from(halves), shape: [2] });
+    expect(await regression.loss(batch)).toBe(await regression.loss(same));
+    const small = await loadBatch(
+      write({ inputs: float64([3, 4], inputs), targets: raw("U8", [3], Uint8Array.from(classes)) }),
+    );
+    const labelled = Batch.examples({ inputs, targets: Int32Array.from(classes), shape: [3] });
+    expect(await classifier.loss(small)).toBe(await classifier.loss(labelled));
   });
 });
 
@@ -105,12 +170,24 @@ describe("an error names the file and what is wrong:", () => {
     ["ids that are no integers", { ...token, input_ids: float32([2, 3], ids) }, '"input_ids"'],
     ["labels that are no integers", { ...token, labels: float32([2, 3], labels) }, '"labels"'],
     ["inputs that are integers", { ...example, inputs: int64([3, 4], inputs.map(Math.round)) }, '"inputs"'],
-    ["half precision", { ...example, inputs: raw("F16", [3, 4], new Uint16Array(12)) }, "float16"],
     [
-      "targets of half precision",
-      { ...example, targets: raw("BF16", [3, 3], new Uint16Array(9)) },
-      "bfloat16",
+      "an eighth of precision",
+      { ...example, inputs: raw("F8_E4M3", [3, 4], new Uint8Array(12)) },
+      "float8_e4m3fn",
     ],
+    ["complex targets", { ...example, targets: raw("C64", [3, 3], new Float32Array(18)) }, "complex64"],
+    ["truths as ids", { ...token, input_ids: raw("BOOL", [2, 3], new Uint8Array(6)) }, "bool"],
+    ["a mask of floats", { ...token, attention_mask: float32([2, 3], Array(6).fill(1)) }, '"attention_mask"'],
+    ["a mask of four axes", { ...token, attention_mask: int64([1, 1, 2, 3], Array(6).fill(1)) }, "[1,1,2,3]"],
+    ["positions of one row", { ...token, position_ids: int64([1, 3], [0, 1, 2]) }, "[1,3]"],
+    [
+      "labels that count on padding",
+      { ...token, attention_mask: int64([2, 3], [1, 1, 0, 1, 1, 0]) },
+      "masked_fill",
+    ],
+    ["a tensor that may matter", { ...token, token_type_ids: int64([2, 3], ids) }, '"token_type_ids"'],
+    ["tokens and examples", { ...token, ...example }, '"inputs"'],
+    ["weights beside examples", { ...example, weights: float32([3], [1, 1, 1]) }, '"weights"'],
     ["other labels than ids", { ...token, labels: int64([3, 2], labels) }, "[2,3] and [3,2]"],
     ["other targets than inputs", { ...example, targets: float32([9, 1], targets) }, "[3,4] and [9,1]"],
     ["as many classes as rows are not", { ...example, targets: int64([2], [0, 1]) }, "[3,4] and [2]"],

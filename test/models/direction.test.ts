@@ -1,6 +1,6 @@
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { Batch, createModel, Direction, type Model } from "../../lib/index.js";
+import { AdamW, Batch, createModel, Direction, type Model } from "../../lib/index.js";
 import { failure, put, temporaryFolder } from "../data/helpers.js";
 import { badArgument, float32, float64, int64, mlp, numbers, pack, raw, unpack, weights } from "./files.js";
 
@@ -118,6 +118,43 @@ describe("arithmetic", () => {
       expect(() => masked.mask(wrong as string)).toThrow(badArgument);
   });
 
+  test.each(["float32", "float64"] as const)("tells which parameter is not finite, %s", async (dtype) => {
+    const own = await createModel(mlp, { seed: 1, dtype });
+    const pack64 = (x: number[]) => from(own, x, float64);
+    const first = [0, 24, 30, 48]; // of each parameter, its first number
+    for (const bad of [NaN, Infinity, -Infinity])
+      for (const [i, name] of names.entries())
+        for (const place of [first[i] as number, (first[i] as number) + (sizes[i] as number) - 1]) {
+          const direction = await pack64(values(total).with(place, bad));
+          expect(await direction.nonFiniteParameter()).toBe(name);
+          expect(await direction.mask(names.filter((n) => n !== name)).nonFiniteParameter()).toBeNull();
+        }
+    // The first of several, and numbers whose squares are beyond what a number holds.
+    expect(await (await pack64(values(total).with(49, NaN).with(25, Infinity))).nonFiniteParameter()).toBe(
+      "layers.0.bias",
+    );
+    const largest = dtype === "float32" ? (2 - 2 ** -23) * 2 ** 127 : Number.MAX_VALUE;
+    const huge = await pack64(Array(total).fill(largest));
+    expect(await huge.nonFiniteParameter()).toBeNull();
+    expect(await (await pack64(Array(total).fill(largest).with(50, NaN))).nonFiniteParameter()).toBe(
+      "layers.1.bias",
+    );
+    expect(await (await pack64(Array(total).fill(0))).nonFiniteParameter()).toBeNull();
+  });
+
+  test("tells it of a direction that an optimizer makes where it is used", async () => {
+    const own = await createModel(mlp, { seed: 1 });
+    const optimizer = new AdamW(own, { learningRate: 0.1 });
+    await optimizer.accumulate(await from(own, values(total).with(31, Infinity)));
+    using made = await optimizer.direction({ stored: false });
+    expect(await made.nonFiniteParameter()).toBe("layers.1.weight");
+    using rest = made.mask(names.filter((name) => name !== "layers.1.weight"));
+    expect(await rest.nonFiniteParameter()).toBeNull();
+    own.dispose();
+    made.dispose();
+    await expect(made.nonFiniteParameter()).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+  });
+
   test("with a direction of another model or precision is an error", async () => {
     const a = await from(model, values(total));
     const wide = await createModel(mlp, { dtype: "float64" });
@@ -168,6 +205,10 @@ describe("files", () => {
       [{ "layers.1.bias": bias, "layers.2.bias": bias }, '"layers.2.bias"'],
       [{ "layers.1.bias": float32([3, 1], [1, 2, 3]) }, '"layers.1.bias"'],
       [{ "layers.1.bias": int64([3], [1, 2, 3]) }, '"layers.1.bias"'],
+      [{ "layers.1.bias": raw("I8", [3], Int8Array.of(1, -1, 1)) }, '"layers.1.bias" for'],
+      [{ "layers.1.bias": bias, "layers.0.bias": raw("I8", [6], new Int8Array(6)) }, "int8"],
+      [{ "layers.1.bias": raw("F8_E5M2", [3], new Uint8Array(3)) }, "float8_e5m2"],
+      [{ "base_model.model.layers.1.lora_A.weight": bias }, "merge_and_unload"],
       [{}, "none"],
     ];
     for (const [tensors, part] of cases) {

@@ -41,15 +41,16 @@ export function safetensors(header: unknown, data: Uint8Array = new Uint8Array()
 }
 
 /** A sound safetensors file with these tensors. */
-export function pack(tensors: Record<string, RawTensor>): Buffer {
+export function pack(tensors: Record<string, RawTensor>, metadata?: Record<string, string>): Buffer {
   let end = 0;
-  const header = Object.fromEntries(
+  const header: Record<string, unknown> = Object.fromEntries(
     Object.entries(tensors).map(([name, { dtype, shape, bytes }]) => {
       const begin = end;
       end += bytes.length;
       return [name, { dtype, shape, data_offsets: [begin, end] }];
     }),
   );
+  if (metadata) header.__metadata__ = metadata;
   return safetensors(header, Buffer.concat(Object.values(tensors).map((t) => t.bytes)));
 }
 

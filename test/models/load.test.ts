@@ -107,6 +107,70 @@ describe("a directory", () => {
     expect(await digestOf(folder)).toBe(digest);
   });
 
+  describe("whose head the configuration ties", () => {
+    const embedding = "transformer.wte.weight";
+    const half = (t: RawTensor) => Uint16Array.from(new Uint32Array(t.bytes.buffer), (bits) => bits >>> 16);
+    const widened = (t: RawTensor) => Uint32Array.from(half(t), (bits) => bits << 16);
+    const ids = { inputIds: [1, 2, 3, 4], labels: [2, 3, 4, 5], shape: [2, 2] as const };
+
+    test("has one of its own where the file's is another, by a bit", async () => {
+      await rewrite(file, (tensors) => {
+        const bytes = Uint8Array.from((tensors[embedding] as RawTensor).bytes);
+        bytes[bytes.length - 4] = (bytes.at(-4) as number) ^ 1;
+        return { ...tensors, "lm_head.weight": { ...(tensors[embedding] as RawTensor), bytes } };
+      });
+      const loaded = await loadModel(folder);
+      expect(loaded.parameters.at(-1)?.name).toBe("lm_head.weight");
+      expect(loaded.parameterCount).toBe(model.parameterCount + 88);
+      expect(loaded.config).toEqual({ ...model.config, tie_word_embeddings: false });
+      const again = path.join(folder, "again");
+      await loaded.save(again);
+      expect(await digestOf(again)).toBe(await loaded.digest());
+      const { gradient } = await loaded.gradient(Batch.tokens(ids));
+      expect(await gradient.mask("lm_head.weight").norm()).toBeGreaterThan(0);
+    });
+
+    test("is tied to one of another precision with the same numbers, and to none with others", async () => {
+      await rewrite(file, (tensors) => {
+        const own = tensors[embedding] as RawTensor;
+        return {
+          ...tensors,
+          [embedding]: raw("F32", own.shape, widened(own)),
+          "lm_head.weight": raw("BF16", own.shape, half(own)),
+        };
+      });
+      expect((await loadModel(folder)).parameterCount).toBe(model.parameterCount);
+      await model.save(folder);
+      await rewrite(file, (tensors) => {
+        const own = tensors[embedding] as RawTensor;
+        return { ...tensors, "lm_head.weight": raw("BF16", own.shape, half(own)) };
+      });
+      expect((await loadModel(folder)).parameterCount).toBe(model.parameterCount + 88);
+    });
+
+    test("may lie there as the head alone", async () => {
+      await rewrite(file, ({ [embedding]: own, ...tensors }) => ({
+        ...tensors,
+        "lm_head.weight": own as RawTensor,
+      }));
+      expect(await digestOf(folder)).toBe(digest);
+    });
+  });
+
+  test("may have a dtype for each tensor", async () => {
+    const wide = await loadModel(folder, { dtype: "float64" });
+    await rewrite(file, (tensors) =>
+      Object.fromEntries(
+        Object.entries(tensors).map(([name, t], i) => [
+          name,
+          i % 2 ? t : raw("F64", t.shape, Float64Array.from(new Float32Array(t.bytes.buffer))),
+        ]),
+      ),
+    );
+    expect(await digestOf(folder)).toBe(digest);
+    expect(await digestOf(folder, "float64")).toBe(await wide.digest());
+  });
+
   test("may have tensors at odd places in the file", async () => {
     const { __metadata__, ...header } = JSON.parse(
       readFileSync(file)

@@ -43,15 +43,18 @@ describe("a header", () => {
   });
 
   test("may name dtypes that we have no use for, and tensors without elements", async () => {
-    const others = ["I32", "I16", "I8", "U8", "U16", "U32", "U64", "BOOL"];
-    const bytes = [4, 2, 1, 1, 2, 4, 8, 1];
+    const others = ["I32", "I16", "I8", "U8", "U16", "U32", "U64", "BOOL", "F8_E4M3", "F8_E5M2", "C64", "F4"];
+    const bytes = [4, 2, 1, 1, 2, 4, 8, 1, 1, 1, 8, 0.5];
     const tensors = Object.fromEntries(
-      others.map((dtype, i) => [dtype, raw(dtype, [3], new Uint8Array(3 * (bytes[i] as number)))]),
+      others.map((dtype, i) => [dtype, raw(dtype, [4], new Uint8Array(4 * (bytes[i] as number)))]),
     );
     const empty = raw("F32", [0, 5], new Uint8Array(0));
     put(folder, "a.safetensors", pack({ ...tensors, empty, used: float32([1], [7]) }));
     const header = await readSafetensorsHeader(file);
-    expect([...header.tensors.keys()]).toEqual(["empty", "used"]);
+    expect([...header.tensors.values()].map(({ dtype }) => dtype)).toEqual([
+      ...["int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"],
+      ...["float8_e4m3fn", "float8_e5m2", "complex64", "float4_e2m1", "float32", "float32"],
+    ]);
     const used = await readStoredTensor(file, header.tensors.get("used") as NonNullable<unknown> as never);
     expect(new Float32Array(used)).toEqual(new Float32Array([7]));
   });
@@ -125,6 +128,21 @@ describe("a header is rejected, with the file's name and the tensor's,", () => {
     await rejects(safetensors({}, Buffer.alloc(1)), "1 bytes");
     await rejects(safetensors({ a: f32(0, 8) }, Buffer.alloc(7)), '"a"', "truncated");
   });
+});
+
+test("another format is called by its name, with what helps", async () => {
+  const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+  await rejects(Buffer.from(pointer), "a pointer of Git LFS", "git lfs pull");
+  await rejects(Buffer.from(`PK\x03\x04${"x".repeat(99)}`), "torch.save");
+  await rejects(Buffer.concat([Buffer.from([0x80, 2]), Buffer.alloc(99, "]q")]), "torch.save");
+  await rejects(Buffer.from(`GGUF${"x".repeat(99)}`), "GGUF");
+  await rejects(Buffer.from(`<!DOCTYPE html><html>${"x".repeat(99)}`), "a web page");
+  await rejects(Buffer.from(`\x93NUMPY\x01${"x".repeat(99)}`, "latin1"), "a NumPy array");
+  // A header of 640 bytes starts as a pickle does.
+  const sound = safetensors(JSON.stringify({ a: f32(0, 4) }).padEnd(0x0280), Buffer.alloc(4));
+  expect(sound.subarray(0, 2)).toEqual(Buffer.from([0x80, 2]));
+  writeFileSync(file, sound);
+  expect([...(await readSafetensorsHeader(file)).tensors.keys()]).toEqual(["a"]);
 });
 
 test("what cannot be read is ERR_FILE", async () => {

@@ -27,8 +27,8 @@ describe("batch data", () => {
   ];
 
   it("are typed arrays with as many numbers as the shape says, not shared, not detached", async () => {
-    await expectAllRejected(wrongArrays, (array) => n.createTokenBatch(array, ids(), [2, 2]));
-    await expectAllRejected(wrongArrays, (array) => n.createTokenBatch(ids(), array, [2, 2]));
+    await expectAllRejected(wrongArrays, (array) => n.createTokenBatch(array, ids(), [2, 2], false));
+    await expectAllRejected(wrongArrays, (array) => n.createTokenBatch(ids(), array, [2, 2], false));
     const noFloats = wrongArrays.filter((array) => !(array instanceof Float32Array));
     await expectAllRejected([...noFloats, ids()], (array) =>
       n.createExampleBatch(array, [2, 2], new Float32Array(2), [2, 1]),
@@ -51,7 +51,7 @@ describe("batch data", () => {
       ["2", 2],
     ];
     await expectAllRejected([...shapes, [4, 2], new Array(2 ** 32 - 1)], (shape) =>
-      n.createTokenBatch(ids(), ids(), shape),
+      n.createTokenBatch(ids(), ids(), shape, false),
     );
     await expectAllRejected(shapes, (shape) =>
       n.createExampleBatch(new Float32Array(4), shape, new Float32Array(4), [4, 1]),
@@ -67,9 +67,9 @@ describe("batch data", () => {
       [-100n, -100n],
       [-(2n ** 63n), 1n],
     ].map((l) => new BigInt64Array(l));
-    await expectAllRejected(labels, (l) => n.createTokenBatch(new BigInt64Array(2), l, [1, 2]));
+    await expectAllRejected(labels, (l) => n.createTokenBatch(new BigInt64Array(2), l, [1, 2], false));
     await expectRejected("an id", () =>
-      n.createTokenBatch(new BigInt64Array([-5n]), new BigInt64Array(1), [1, 1]),
+      n.createTokenBatch(new BigInt64Array([-5n]), new BigInt64Array(1), [1, 1], false),
     );
     await expectRejected("a class", () =>
       n.createExampleBatch(new Float32Array(1), [1, 1], new BigInt64Array([-1n]), [1]),
@@ -91,7 +91,7 @@ describe("batch data", () => {
         return 2;
       },
     });
-    await expectRejected("shrunk", () => n.createTokenBatch(array, ids(), shape));
+    await expectRejected("shrunk", () => n.createTokenBatch(array, ids(), shape, false));
     copy.dispose();
     model.dispose();
   });

@@ -3,7 +3,7 @@ import { configureModel } from "../../lib/models/configuration.js";
 import { native } from "../../lib/native/load.js";
 import type { NativeBatch, NativeKrylov, NativeModel, NativeVector } from "../../lib/native/surface.js";
 import { addon, expectAllRejected, expectRejected, noCount, noHandle, type Wrong } from "./misuse.js";
-import { initialized, smallBatch, smallModel } from "./support.js";
+import { initialized, settledMemory, smallBatch, smallModel } from "./support.js";
 
 const n = addon();
 let model: NativeModel;
@@ -84,7 +84,7 @@ describe("a Krylov basis", () => {
   });
 
   it("accounts for its vectors, and is cancelled with its basis as it was", async () => {
-    const before = native().memory();
+    const before = await settledMemory();
     const krylov = create();
     await krylov.start(null);
     await krylov.step({});
@@ -102,7 +102,7 @@ describe("a Krylov basis", () => {
 
 describe("a curvature", () => {
   it("keeps between products what it accounts for, and follows the weights", async () => {
-    const before = native().memory();
+    const before = await settledMemory();
     const moving = await initialized();
     const own = native().memory();
     const [keeping, plain] = [curvatureOf(moving, batch, true), curvatureOf(moving, batch)];

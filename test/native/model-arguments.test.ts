@@ -42,6 +42,7 @@ const decoder = {
   embeddingScale: 1,
   queryKeyValueBound: 0,
   initialDeviation: 0.02,
+  paddingToken: -1,
   names,
 };
 

@@ -1,6 +1,9 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { native } from "../../lib/native/load.js";
 import type { NativeBatch, NativeModel } from "../../lib/native/surface.js";
 
@@ -24,6 +27,23 @@ export async function initialized(): Promise<NativeModel> {
   const model = smallModel();
   await model.initialize("pytorch", 1);
   return model;
+}
+
+/**
+ * The memory that live handles hold, once those of earlier tests that nobody has any more are gone: when they go by themselves
+ * depends on the time, and a count from before would.
+ */
+export async function settledMemory(): Promise<{ handles: number; bytes: number }> {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  for (let unchanged = 0, before = native().memory(); unchanged < 3; ) {
+    collect();
+    await turn(); // finalizers run between turns of the event loop
+    const now = native().memory();
+    unchanged = now.handles === before.handles ? unchanged + 1 : 0;
+    before = now;
+  }
+  return native().memory();
 }
 
 /** Every parameter alike. */

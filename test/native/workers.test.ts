@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { native } from "../../lib/native/load.js";
-import { initialized, loader, longJob, smallBatch } from "./support.js";
+import { initialized, loader, longJob, settledMemory, smallBatch } from "./support.js";
 
 const train = `
   (async () => {
@@ -52,7 +52,7 @@ describe("worker threads", () => {
   });
 
   it("work at the same time as each other and the main thread", async () => {
-    const before = native().memory();
+    const before = await settledMemory();
     const workers = [1, 2, 3, 4].map(() => finished(begin(train)));
     for (let i = 0; i < 20; i++) await expectMainWorks();
     const losses = await Promise.all(workers);
@@ -61,7 +61,7 @@ describe("worker threads", () => {
   });
 
   it("may be terminated in the middle of a job, with others waiting", async () => {
-    const before = native().memory();
+    const before = await settledMemory();
     for (let i = 0; i < 3; i++) {
       const worker = begin(`(async () => { ${longJob}
         for (let i = 0; i < 5; i++) long();

@@ -17,7 +17,7 @@ describe.each(methods)("%s", (method) => {
         tolerance: 1e-3,
       });
       expect(result.status).toBe("converged");
-      expect(result.firstCrossing).toBe("certified");
+      expect(result.firstCrossing).toBe("probed");
       expect(Math.abs(result.criticalLearningRate / ((2 * slope) / curvature) - 1)).toBeLessThan(1e-3);
       expect(result.criticalSharpness).toBeCloseTo(curvature / slope, 1);
     }
@@ -52,8 +52,43 @@ describe.each(methods)("%s", (method) => {
     }
   });
 
-  test("s ≤ 0: no evaluation", async () => {
-    for (const slope of [0, -1e-12, -5]) {
+  test("s = 0 says nothing: found by looking, as without a slope", async () => {
+    const lines: [(eta: number) => number, string][] = [
+      [(eta) => 0.5 + eta, "non-descent"],
+      // Where the rise is lost in the rounding of 0.5 it may as well be a fall.
+      [(eta) => 0.5 + eta ** 2, "unresolved"],
+      [(eta) => 0.5 - eta ** 2 + eta ** 4, "converged"],
+      [(eta) => 0.5 - eta ** 2, "unbounded"],
+      [() => 0.5, "unbounded"],
+    ];
+    for (const [line, status] of lines) {
+      const looked = await findCriticalLearningRate(line, { method });
+      expect(looked.status).toBe(status);
+      for (const slope of [0, -0])
+        expect(await findCriticalLearningRate(line, { method, slope })).toEqual({ ...looked, slope });
+    }
+  });
+
+  test("s > 0 and a rise at every learning rate down to the cap: the limit", async () => {
+    const line = (eta: number) => 1 - 1e150 * eta + 1e300 * eta ** 2;
+    const result = await findCriticalLearningRate(line, { method, slope: 1e150 });
+    expect(result).toMatchObject({
+      status: "unresolved",
+      reason: "limit",
+      lower: 0,
+      criticalLearningRate: NaN,
+    });
+    const found = await findCriticalLearningRate(line, {
+      method,
+      slope: 1e150,
+      maximumDoublings: 300,
+      initialLearningRate: 1e-100,
+    });
+    expect(Math.abs(found.criticalLearningRate / 1e-150 - 1)).toBeLessThan(1 / 16);
+  });
+
+  test("s < 0: no evaluation", async () => {
+    for (const slope of [-1e-12, -5]) {
       let calls = 0;
       const result = await findCriticalLearningRate(() => ++calls, { method, slope });
       expect(calls).toBe(0);
@@ -63,7 +98,9 @@ describe.each(methods)("%s", (method) => {
         lower: 0,
         upper: 0,
         status: "non-descent",
-        firstCrossing: "certified",
+        reason: null,
+        noise: null,
+        firstCrossing: "probed",
         slope,
         baseLoss: null,
         evaluations: [],

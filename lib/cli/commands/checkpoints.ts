@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { Command } from "commander";
+import { readText } from "../../data/text-file.js";
 import {
   findCheckpoints,
   type ListedCheckpoint,
@@ -60,7 +60,7 @@ async function listed(
   if (patterns.length > 0 === (list !== undefined))
     throw new UsageError("Expected checkpoints or --list FILE, one of them");
   if (list === undefined) return findCheckpoints(patterns);
-  const lines = (await readFile(list, "utf8")).split("\n").map((line) => line.trim());
+  const lines = (await readText(list)).split("\n").map((line) => line.trim());
   const base = path.dirname(list);
   return lines.filter((line) => line !== "" && !line.startsWith("#")).map((line) => path.resolve(base, line));
 }

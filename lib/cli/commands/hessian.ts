@@ -58,7 +58,7 @@ export function hessianCommand(): Command {
     .addOption(
       new Option("--method <name>", "how to find them (default: lanczos)").choices(["lanczos", "power"]),
     )
-    .option("--tolerance <x>", "‖Hu − λu‖ ≤ tolerance·|λ| (default: 0.001)", positive)
+    .option("--tolerance <x>", "‖Hu − λu‖ ≤ tolerance·‖H‖ (default: 0.001)", positive)
     .option("--maximum-iterations <n>", "most Hessian-vector products", integer(1))
     .option("--seed <n>", "of the first vector", integer(0))
     .option("--trace", "the trace too, by Hutch++ from 30 products")

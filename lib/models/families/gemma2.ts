@@ -10,6 +10,7 @@ import {
   optional,
   positive,
   size,
+  token,
 } from "./settings.js";
 
 const { hidden_act: _, ...shared } = llamaSettings;
@@ -26,6 +27,7 @@ const settings = {
   max_position_embeddings: size(8192),
   rms_norm_eps: positive(1e-6),
   tie_word_embeddings: flag(true),
+  pad_token_id: token(0),
   attention_bias: flag(false),
   query_pre_attn_scalar: positive(256),
   sliding_window: optional(size(1), 4096),
@@ -37,8 +39,8 @@ const settings = {
 /** Gemma 2 (Gemma Team 2024): norms before and after, capped scores and logits, a window in every other layer. */
 export const gemma2 = family(
   { architecture: "Gemma2ForCausalLM", ...llamaCheckpoint },
-  // hidden_act stands beside hidden_activation in published configurations and is not read.
-  { settings, ignored: /^hidden_act$/, fixed: { use_bidirectional_attention: null } },
+  // hidden_act and sliding_window_size stand beside the keys that are read in published configurations.
+  { settings, ignored: /^(hidden_act|sliding_window_size)$/, fixed: { use_bidirectional_attention: null } },
   (own) => {
     const values = { ...own, hidden_act: own.hidden_activation };
     const description = llamaDescription(values, values.rms_norm_eps);

@@ -3,7 +3,13 @@ import { family } from "./family.js";
 import { llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
 import { activation, flag, layerCount, positive, size } from "./settings.js";
 
-const { head_dim: _, num_key_value_heads: __, rope_theta: ___, ...shared } = llamaSettings;
+const {
+  head_dim: _,
+  num_key_value_heads: __,
+  rope_theta: ___,
+  pad_token_id: ____,
+  ...shared
+} = llamaSettings;
 const settings = {
   ...shared,
   vocab_size: size(50432),
@@ -29,11 +35,13 @@ export const gptNeox = family(
   },
   { settings },
   (own) => {
-    const values = { ...own, head_dim: null, num_key_value_heads: null, rope_theta: own.rotary_emb_base };
+    const { rotary_emb_base: rope_theta } = own;
+    // Its embedding has no padding_idx in transformers.
+    const values = { ...own, head_dim: null, num_key_value_heads: null, pad_token_id: null, rope_theta };
     return {
       description: {
         ...llamaDescription(values, values.layer_norm_eps),
-        ...alike(values.num_hidden_layers, llamaRotation(values, values.rotary_pct)),
+        ...alike(values.num_hidden_layers, llamaRotation(values, values.rotary_pct, true)),
         norm: {
           kind: "layer",
           epsilon: values.layer_norm_eps,

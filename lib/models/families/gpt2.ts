@@ -22,7 +22,7 @@ const fixed = {
 /** GPT-2 (Radford et al. 2019): learned positions, weights stored [in, out]. */
 export const gpt2 = family(
   { architecture: "GPT2LMHeadModel", prefix: "transformer.", buffers: /\.attn\.(bias|masked_bias)$/ },
-  { settings, fixed, ignored: /^(n_ctx|summary_.*|task_specific_params|reorder_and_upcast_attn)$/ },
+  { settings, fixed, ignored: /^(n_ctx|summary_.*|reorder_and_upcast_attn)$/ },
   (values) => {
     const { n_embd: width, n_head: heads } = values;
     if (width % heads !== 0)
@@ -61,6 +61,7 @@ export const gpt2 = family(
         embeddingScale: 1,
         queryKeyValueBound: 0,
         initialDeviation: 0.02,
+        paddingToken: -1,
         names: {
           embedding: "transformer.wte",
           positions: "transformer.wpe",

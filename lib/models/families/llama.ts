@@ -14,6 +14,7 @@ import {
   positive,
   record,
   size,
+  token,
   type ValuesOf,
 } from "./settings.js";
 
@@ -30,6 +31,7 @@ export const llamaSettings = {
   max_position_embeddings: size(2048),
   initializer_range: nonnegative(0.02),
   tie_word_embeddings: flag(false),
+  pad_token_id: token(null),
   rope_theta: positive(10000),
   rope_scaling: record,
   rope_parameters: record,
@@ -73,16 +75,27 @@ export function keyValueHeads({ num_attention_heads: heads, num_key_value_heads 
   return few;
 }
 
-/** The rotation of all layers. */
-export function llamaRotation(values: LlamaValues, fraction?: number): Rotation {
+/**
+ * The token whose embedding transformers gives no gradient (`padding_idx`), −1 for none. A negative one counts from the end, as
+ * PyTorch has it; one beyond the vocabulary is no token's.
+ */
+function paddingToken({ pad_token_id: pad, vocab_size: count }: LlamaValues): number {
+  const id = pad === null ? -1 : pad < 0 ? count + pad : pad;
+  return id < count ? Math.max(id, -1) : -1;
+}
+
+/** The rotation of all layers. As in transformers, an empty `rope_scaling` is none. */
+export function llamaRotation(values: LlamaValues, fraction?: number, roundsUp = false): Rotation {
   const { rope_scaling, rope_parameters } = values;
+  const scaled = rope_scaling !== null && Object.keys(rope_scaling).length > 0;
   return rotation({
-    parameters: rope_scaling ?? rope_parameters,
-    subject: rope_scaling ? "config.rope_scaling" : "config.rope_parameters",
+    parameters: scaled ? rope_scaling : rope_parameters,
+    subject: scaled ? "config.rope_scaling" : "config.rope_parameters",
     base: values.rope_theta,
     headWidth: headWidth(values),
     contextLength: values.max_position_embeddings,
     fraction,
+    roundsUp,
   });
 }
 
@@ -117,6 +130,7 @@ export function llamaDescription(
     embeddingScale: 1,
     queryKeyValueBound: 0,
     initialDeviation: values.initializer_range,
+    paddingToken: paddingToken(values),
     names: { ...llamaNames, ...(values.tie_word_embeddings ? {} : { head: "lm_head" }) },
   };
 }
@@ -130,7 +144,7 @@ const settings = {
 
 export const llama = family(
   { architecture: "LlamaForCausalLM", ...llamaCheckpoint },
-  { settings, ignored: /^pretraining_tp$/ },
+  { settings },
   (values) => ({
     description: {
       ...llamaDescription(values, values.rms_norm_eps),

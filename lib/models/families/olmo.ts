@@ -12,9 +12,14 @@ import {
   llamaSettings,
 } from "./llama.js";
 import { rotation } from "./rotary.js";
-import { flag, type LayerType, layerTypes, optional, positive, size } from "./settings.js";
+import { flag, type LayerType, layerTypes, optional, positive, size, token } from "./settings.js";
 
-const { head_dim: _, ...shared } = { ...llamaSettings, vocab_size: size(50304), attention_bias: flag(false) };
+const { head_dim: _, ...shared } = {
+  ...llamaSettings,
+  vocab_size: size(50304),
+  pad_token_id: token(1),
+  attention_bias: flag(false),
+};
 
 /** OLMo (Groeneveld et al. 2024): Llama with layer norms that have no parameters; queries, keys and values may be bounded. */
 export const olmo = family(

@@ -25,7 +25,7 @@ export const phi = family(
     return {
       description: {
         ...llamaDescription(values, values.layer_norm_eps),
-        ...alike(values.num_hidden_layers, llamaRotation(values, values.partial_rotary_factor)),
+        ...alike(values.num_hidden_layers, llamaRotation(values, values.partial_rotary_factor, true)),
         norm: {
           kind: "layer",
           epsilon: values.layer_norm_eps,

@@ -20,6 +20,8 @@ export interface RotarySource {
   contextLength: number;
   /** Of the head's channels that are rotated, unless the parameters have it; undefined: all, and they cannot say otherwise. */
   fraction?: number;
+  /** An odd number of rotated channels is one more, as in transformers' GPT-NeoX (its Phi is defined so, but cannot compute it). */
+  roundsUp?: boolean;
 }
 
 const types = ["default", "linear", "llama3", "yarn"] as const;
@@ -66,14 +68,17 @@ export function rotation(source: RotarySource): Rotation {
       "range",
     );
   const channels = Math.trunc(source.headWidth * fraction);
-  if (channels % 2 !== 0)
+  // transformers rotates a channel more than an odd number of them, with frequencies of the odd one, where the model lets it.
+  const pairs = Math.ceil(channels / 2);
+  const odd = channels % 2 !== 0;
+  if (odd && (!source.roundsUp || type === "yarn" || 2 * pairs > source.headWidth))
     throw expected(
       "an even number of rotated channels",
       `${subject} of ${source.headWidth} a head`,
       channels,
       "range",
     );
-  const plain = Array.from({ length: channels / 2 }, (_, i) => base ** ((-2 * i) / channels));
+  const plain = Array.from({ length: pairs }, (_, i) => base ** ((-2 * i) / channels));
   switch (type) {
     case "default":
       return { frequencies: plain, rotaryScale: 1 };

@@ -1,6 +1,7 @@
 import { checkBoolean, checkChoice, checkNumber, checkOptions } from "../../checks.js";
 import { expected } from "../../errors.js";
 import type { Activation } from "../../native/model-description.js";
+import { isHarmless } from "./harmless-keys.js";
 
 /** A key of a configuration: how its value is checked, and what it is when it is left out. */
 export interface Setting<T> {
@@ -33,6 +34,12 @@ export const positive = (fallback: number): Setting<number> => ({
 export const nonnegative = (fallback: number): Setting<number> => ({
   fallback,
   read: (value, subject) => checkNumber(value, subject, { minimum: 0 }),
+});
+const tokenBounds = { minimum: -largestSize, maximum: largestSize, integer: true };
+/** null or a token's id. */
+export const token = (fallback: number | null): Setting<number | null> => ({
+  fallback,
+  read: (value, subject) => (value === null ? null : checkNumber(value, subject, tokenBounds)),
 });
 export const flag = (fallback: boolean): Setting<boolean> => ({ fallback, read: checkBoolean });
 /** null, which is the fallback unless there is another, or what the setting reads. */
@@ -78,10 +85,6 @@ export const layerTypes: Setting<readonly LayerType[] | null> = {
   },
 };
 
-/** Keys of every family that change no loss: dropout (off in every measurement), generation, bookkeeping, training. */
-const irrelevant =
-  /^(architectures|.*_dropout|.*_pdrop|.*_dropout_prob|.*_token_id|initializer_range|torch_dtype|dtype|transformers_version|use_cache|cache_implementation|gradient_checkpointing|output_.*|return_dict.*|id2label|label2id|problem_type|chunk_size_feed_forward|is_encoder_decoder|is_decoder|_.*)$/;
-
 export interface Schema<S extends Settings> {
   settings: S;
   /** Keys that change a loss unless they have this value. */
@@ -89,6 +92,21 @@ export interface Schema<S extends Settings> {
   /** Further keys that change no loss. */
   ignored?: RegExp;
 }
+
+const remedies: Record<string, string> = {
+  quantization_config:
+    "weights that are not quantized (transformers' model.dequantize().save_pretrained makes them of some), no",
+  compression_config: "weights that are not compressed, no",
+};
+const unknownKey = (key: string) =>
+  expected(
+    remedies[key] === undefined
+      ? "only known keys (remove one that changes no loss from config.json)"
+      : `${remedies[key]} ${key},`,
+    "the model configuration",
+    key,
+    "range",
+  );
 
 /** A configuration's settings. @throws TypeError, RangeError naming the key that is unknown or cannot be used. */
 export function readSettings<S extends Settings>(
@@ -101,9 +119,9 @@ export function readSettings<S extends Settings>(
       key === "model_type" ||
       Object.hasOwn(settings, key) ||
       Object.hasOwn(fixed, key) ||
-      irrelevant.test(key) ||
-      ignored?.test(key);
-    if (!known) throw expected("only known keys", "the model configuration", key, "range");
+      ignored?.test(key) ||
+      isHarmless(key, given[key], given);
+    if (!known) throw unknownKey(key);
     if (Object.hasOwn(fixed, key) && given[key] !== fixed[key])
       throw expected(JSON.stringify(fixed[key]), `config.${key}`, given[key], "range");
   }

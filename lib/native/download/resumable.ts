@@ -1,9 +1,7 @@
-import { once } from "node:events";
-import { createWriteStream, existsSync, rmSync, statSync } from "node:fs";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { closeSync, existsSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { Writable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
-import { type Dispatcher, EnvHttpProxyAgent, interceptors, request } from "undici";
+import { type Dispatcher, EnvHttpProxyAgent, interceptors, stream } from "undici";
 import { libtorchError } from "../libtorch-tree.js";
 import { digestOf } from "./digest.js";
 
@@ -21,6 +19,8 @@ export interface DownloadOptions {
 
 /** An answer after which asking again is of no use. */
 class Refusal extends Error {}
+/** An answer with bytes that do not go on where the file ends. */
+class Elsewhere extends Error {}
 
 /**
  * Downloads a file whose SHA-256 is known. What has arrived stays in the file when a connection breaks off or the process
@@ -69,7 +69,10 @@ export async function downloadTo(
 
 const sizeOf = (file: string) => (existsSync(file) ? statSync(file).size : 0);
 
-/** One connection. Appends to the file; what went wrong, if anything did. */
+/**
+ * One connection. Appends to the file; what went wrong, if anything did. Each piece is written as it arrives: what waits in a
+ * stream's buffer is lost when the connection breaks off, and on a busy machine that may be all there was.
+ */
 async function receive(
   file: string,
   url: string,
@@ -77,47 +80,62 @@ async function receive(
   { onProgress }: DownloadOptions,
 ): Promise<Error | undefined> {
   const start = sizeOf(file);
+  let other: { failure: Error | undefined } | undefined; // an answer without bytes of the file
+  let out: number | undefined;
+  const headers = start > 0 ? { range: `bytes=${start}-` } : {};
   try {
-    const headers = start > 0 ? { range: `bytes=${start}-` } : {};
-    const answer = await request(url, { dispatcher, headers });
-    const { statusCode, body } = answer;
-    if (statusCode !== 200 && statusCode !== 206) {
-      await body.dump();
-      // What is there has the whole length or more: its digest decides.
-      if (statusCode === 416 && start > 0) return undefined;
-      const said = `HTTP status ${statusCode}`;
-      return statusCode < 500 && statusCode !== 429 ? new Refusal(said) : new Error(said);
-    }
-    const from = statusCode === 206 ? start : 0;
-    if (statusCode === 206 && !`${answer.headers["content-range"]}`.startsWith(`bytes ${start}-`)) {
-      await body.dump();
-      rmSync(file, { force: true });
-      return new Error(`bytes from another place than ${start}`);
-    }
-    const length = Number(answer.headers["content-length"]);
-    const total = Number.isFinite(length) ? from + length : undefined;
-    let received = from;
-    const counted = Readable.from(
-      (async function* () {
-        for await (const chunk of body) {
-          received += chunk.length;
-          onProgress?.(received, total);
-          yield chunk;
-        }
-      })(),
-    );
-    const sink = createWriteStream(file, { flags: from > 0 ? "a" : "w" });
-    try {
-      await pipeline(counted, sink);
-    } finally {
-      // A write may be under way when the connection breaks off: the next one must not begin before it is done.
-      if (!sink.closed) await once(sink, "close");
-    }
-    return undefined;
+    await stream(url, { method: "GET", dispatcher, headers }, (answer) => {
+      other = withoutBytes(answer, start);
+      if (other) return new Writable({ write: (_piece, _encoding, done) => done(new Error("not wanted")) });
+      let received = answer.statusCode === 206 ? start : 0;
+      const length = Number(answer.headers["content-length"]);
+      const total = Number.isFinite(length) ? received + length : undefined;
+      const descriptor = openSync(file, received > 0 ? "a" : "w");
+      out = descriptor;
+      return writesAtOnce((piece) => {
+        writeFileSync(descriptor, piece);
+        received += piece.length;
+        onProgress?.(received, total);
+      });
+    });
   } catch (error) {
     const { message, cause } = error as Error;
-    return new Error(cause instanceof Error ? cause.message : message, { cause: error });
+    other ??= { failure: new Error(cause instanceof Error ? cause.message : message, { cause: error }) };
+  } finally {
+    if (out !== undefined) closeSync(out);
   }
+  if (other?.failure instanceof Elsewhere) rmSync(file, { force: true });
+  return other?.failure;
+}
+
+/** What an answer says that has no bytes from `start` on; undefined if it has them, or all from the beginning. */
+function withoutBytes(
+  { statusCode, headers }: Dispatcher.StreamFactoryData,
+  start: number,
+): { failure: Error | undefined } | undefined {
+  if (statusCode === 200) return undefined;
+  if (statusCode === 206)
+    return `${headers["content-range"]}`.startsWith(`bytes ${start}-`)
+      ? undefined
+      : { failure: new Elsewhere(`bytes from another place than ${start}`) };
+  // What is there has the whole length or more: its digest decides.
+  if (statusCode === 416 && start > 0) return { failure: undefined };
+  const said = `HTTP status ${statusCode}`;
+  return { failure: statusCode < 500 && statusCode !== 429 ? new Refusal(said) : new Error(said) };
+}
+
+/** A stream that holds nothing back. */
+function writesAtOnce(take: (piece: Buffer) => void): Writable {
+  return new Writable({
+    write(piece: Buffer, _encoding, done) {
+      try {
+        take(piece);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  });
 }
 
 function unavailable(url: string, failure: Error, file: string): Error {

@@ -80,7 +80,8 @@ std::unique_ptr<Operation> gate(Activation kind);
 std::unique_ptr<Operation> clamp(double bound);
 /// Of queries, keys and values, each [batch, length, heads, size]; rows [batch·length, heads·size].
 std::unique_ptr<Operation> attention(const Attention& attention);
-/// Rows tokens[id] (+ positions[place]) of ids [batch, length], which are the constant input.
-std::unique_ptr<Operation> embedding(size_t tokens, std::optional<size_t> positions);
+/// Rows tokens[id] (+ positions[place]) of ids [batch, length], which are the constant input. `padding`: the id whose row does
+/// not move, or −1.
+std::unique_ptr<Operation> embedding(size_t tokens, std::optional<size_t> positions, int64_t padding);
 
 }  // namespace critical_sharpness::curvature

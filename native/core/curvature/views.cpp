@@ -20,8 +20,8 @@ at::Tensor RecordingView::linear(const at::Tensor& x, size_t weight, std::option
   return put_down(curvature::linear(weight, bias, storage == Storage::out_in, !x.requires_grad()), {x.to(compute_dtype())});
 }
 at::Tensor RecordingView::norm(const at::Tensor& x, const Norm& norm) { return put_down(curvature::norm(norm), {x}); }
-at::Tensor RecordingView::embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions) {
-  return put_down(curvature::embedding(tokens, positions), {ids});
+at::Tensor RecordingView::embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions, int64_t padding) {
+  return put_down(curvature::embedding(tokens, positions, padding), {ids});
 }
 at::Tensor RecordingView::activation(const at::Tensor& x, Activation kind) {
   return put_down(curvature::activation(kind), {x});

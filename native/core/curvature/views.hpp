@@ -20,7 +20,7 @@ class RecordingView : public ParameterView {
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
   at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage) override;
   at::Tensor norm(const at::Tensor& x, const Norm& norm) override;
-  at::Tensor embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions) override;
+  at::Tensor embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions, int64_t padding) override;
   at::Tensor activation(const at::Tensor& x, Activation kind) override;
   at::Tensor gate(const at::Tensor& g, const at::Tensor& x, Activation kind) override;
   at::Tensor clamp(const at::Tensor& x, double bound) override;
@@ -46,7 +46,7 @@ class TangentView : public ParameterView {
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
   at::Tensor linear(const at::Tensor& x, size_t, std::optional<size_t>, Storage) override { return next({x}); }
   at::Tensor norm(const at::Tensor& x, const Norm&) override { return next({x}); }
-  at::Tensor embed(const at::Tensor& ids, size_t, std::optional<size_t>) override { return next({ids}); }
+  at::Tensor embed(const at::Tensor& ids, size_t, std::optional<size_t>, int64_t) override { return next({ids}); }
   at::Tensor activation(const at::Tensor& x, Activation) override { return next({x}); }
   at::Tensor gate(const at::Tensor& g, const at::Tensor& x, Activation) override { return next({g, x}); }
   at::Tensor clamp(const at::Tensor& x, double) override { return next({x}); }

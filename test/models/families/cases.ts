@@ -11,6 +11,8 @@ interface FamilyCase {
   slope: number;
   /** Of θ − step·∇L. */
   movedLoss: number;
+  /** Of sequences of several lengths, padded on the left or on the right or packed. */
+  raggedLoss: number;
 }
 
 const read = (...names: string[]) => readFileSync(path.join(import.meta.dirname, ...names), "utf8");

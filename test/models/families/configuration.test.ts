@@ -25,7 +25,7 @@ describe.each(names)("%s", (name) => {
     for (const key of ["rotary", "quantization_config", "num_experts", "logit_scale", "constructor", ""])
       expect(messageOf({ ...config, [key]: 1 })).toContain(`but received "${key}"`);
     for (const key of ["vocab_size", "tie_word_embeddings", "initializer_range"])
-      if (!(name === "gpt2" && key === "initializer_range"))
+      if (!(config.model_type === "gpt2" && key === "initializer_range"))
         rejects({ ...config, [key]: "x" }, `config.${key}`);
     const activation = Object.keys(config).find((key) =>
       /^(hidden_act|hidden_activation|activation_function)$/.test(key),
@@ -42,7 +42,7 @@ describe.each(names)("%s", (name) => {
     };
     const { config: kept, description } = configureModel({ ...config, ...harmless, bos_token_id: 7 });
     expect(description).toEqual(describeModel(config));
-    if (name !== "gpt2") expect(kept).toEqual({ ...config, ...harmless, bos_token_id: 7 });
+    if (config.model_type !== "gpt2") expect(kept).toEqual({ ...config, ...harmless, bos_token_id: 7 });
   });
 });
 
@@ -106,6 +106,86 @@ test("values that do not belong together are refused by name", () => {
   rejects({ ...configOf("gemma2"), use_bidirectional_attention: true }, "config.use_bidirectional_attention");
   rejects({ ...configOf("phi"), tie_word_embeddings: true }, "config.tie_word_embeddings");
   rejects({ ...configOf("olmo"), clip_qkv: 0 }, "config.clip_qkv");
+});
+
+describe("keys of published configurations", () => {
+  const tiny = { ...llama, num_key_value_heads: 2, intermediate_size: 32, vocab_size: 32 };
+  const description = describeModel(tiny);
+
+  test("that change no loss are passed over at the values that change none", () => {
+    const published = {
+      ...{ is_llama_config: true, rope_interleaved: false, pretraining_tp: 1, use_mrope: false },
+      ...{ "transformers.js_config": { kv_cache_dtype: { q4f16: "float16" } }, unsloth_fixed: true },
+      ...{ unsloth_version: "2025.1.1", auto_map: { AutoModel: "x" }, temperature: 1, do_sample: false },
+      ...{ max_sequence_length: 2048, use_reentrant_checkpointing: false, neftune_noise_alpha: 0 },
+      ...{ max_length: 20, forced_eos_token_id: null, pruned_heads: {}, sliding_window: null, head_dim: 8 },
+      ...{ tie_encoder_decoder: false, quantization_config: null, attn_implementation: "eager" },
+    };
+    expect(describeModel({ ...tiny, ...published })).toEqual(description);
+    const { config } = configureModel({ ...tiny, ...published });
+    expect(config).toEqual({ ...tiny, ...published });
+    for (const [type, own] of [
+      ["qwen2", { use_mrope: false, head_dim: 8 }],
+      ["olmo", { pretraining_tp: 1, attention_bias: false }],
+      ["olmo2", { pretraining_tp: 1, clip_qkv: null }],
+      ["mistral", { attention_bias: false, mlp_bias: false }],
+      ["gemma2", { sliding_window_size: 4096, hidden_act: "gelu", cache_implementation: "hybrid" }],
+      ["gpt_neox", { use_flash_attn: true, tokenizer_class: "GPTNeoXTokenizer" }],
+    ] as const) {
+      const num_key_value_heads = type === "gpt_neox" ? undefined : 2;
+      const config = { ...tiny, num_key_value_heads, model_type: type };
+      expect(describeModel({ ...config, ...own })).toEqual(describeModel(config));
+    }
+  });
+
+  test("are refused at others", () => {
+    const others = [
+      { rope_interleaved: true },
+      { use_mrope: true },
+      { pruned_heads: { 0: [1] } },
+      { sliding_window: 4 },
+      { add_cross_attention: true },
+      { quantization_config: { quant_method: "gptq" } },
+      { attn_logit_softcapping: 50 },
+      { layer_types: ["full_attention", "full_attention"] },
+    ];
+    for (const other of others) rejects({ ...tiny, ...other }, "the model configuration");
+    rejects({ ...tiny, model_type: "qwen2", head_dim: 16 }, "the model configuration");
+    expect(messageOf({ ...tiny, quantization_config: {} })).toContain("dequantize()");
+  });
+
+  test("of rotary positions: an empty scaling is none", () => {
+    const parameters = { rope_type: "default", rope_theta: 777 };
+    const kinds = (config: object) => describeModel({ ...tiny, ...config }).attentionKinds;
+    const own = kinds({ rope_parameters: parameters });
+    for (const rope_scaling of [{}, null])
+      expect(kinds({ rope_scaling, rope_parameters: parameters })).toEqual(own);
+    expect(kinds({ rope_scaling: {}, rope_theta: 777 })).toEqual(own);
+    expect(kinds({ rope_scaling: {}, rope_parameters: {}, rope_theta: 777 })).toEqual(own);
+    expect(
+      kinds({ rope_scaling: { rope_type: "default" }, rope_parameters: parameters, rope_theta: 50 }),
+    ).toEqual(kinds({ rope_theta: 50 }));
+  });
+
+  test("of padding: the token whose embedding has no gradient", () => {
+    const padding = (config: object) => describeModel({ ...tiny, ...config }).paddingToken;
+    expect(padding({})).toBe(-1);
+    expect(padding({ pad_token_id: null })).toBe(-1);
+    expect(padding({ pad_token_id: 31 })).toBe(31);
+    expect(padding({ pad_token_id: 0 })).toBe(0);
+    // As torch.nn.Embedding counts; one that the vocabulary lacks is no token's.
+    expect(padding({ pad_token_id: -1 })).toBe(31);
+    expect(padding({ pad_token_id: 32 })).toBe(-1);
+    expect(padding({ pad_token_id: -33 })).toBe(-1);
+    rejects({ ...tiny, pad_token_id: "0" }, "config.pad_token_id");
+    rejects({ ...tiny, pad_token_id: 0.5 }, "config.pad_token_id");
+    for (const model_type of ["olmo", "olmo2", "olmo3"]) expect(padding({ model_type })).toBe(1);
+    expect(padding({ model_type: "gemma2" })).toBe(0);
+    for (const model_type of ["mistral", "qwen2", "qwen3", "phi"])
+      expect([padding({ model_type }), padding({ model_type, pad_token_id: 5 })]).toEqual([-1, 5]);
+    expect(padding({ num_key_value_heads: undefined, model_type: "gpt_neox", pad_token_id: 5 })).toBe(-1);
+    expect(describeModel({ model_type: "gpt2", pad_token_id: 5 }).paddingToken).toBe(-1);
+  });
 });
 
 test("what is left out is transformers' default", () => {

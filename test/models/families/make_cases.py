@@ -3,11 +3,13 @@ Writes a tiny random checkpoint for every family of language models, by Hugging 
 gradient and a Hessian-vector product of a batch in float64 by PyTorch.
 
     python3 -m venv .venv && .venv/bin/pip install -r test/models/families/requirements.txt
-    .venv/bin/python test/models/families/make_cases.py
+    .venv/bin/python test/models/families/make_cases.py [case ...]
 
 PyTorch's CPU build will do; some seconds. For each case a folder cases/<name>/ with
     config.json, model.safetensors   as transformers saves them (or older transformers did); norms and biases drawn too
     batch.safetensors                input_ids, labels
+    left.safetensors, right.safetensors, packed.safetensors     the same sequences: padded on the left and on the right
+                                     with attention_mask (and, left, position_ids), and in one row with position_ids
     vector.safetensors               v, float32 numbers
     gradient.safetensors, product.safetensors   float64: ∇L and Hv
 and cases.json with the losses, that of θ − 0.01·∇L too.
@@ -16,6 +18,7 @@ and cases.json with the losses, that of θ − 0.01·∇L too.
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -25,6 +28,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 HERE = Path(__file__).parent
 STEP = 0.01
+PADDING = 3
 
 SIZES = dict(vocab_size=23, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=20,
              max_position_embeddings=16, pad_token_id=None)
@@ -53,6 +57,17 @@ CASES = {
     "gemma2": ("gemma2", SIZES | GROUPED | dict(head_dim=6, query_pre_attn_scalar=10, sliding_window=3,
                                                 attn_logit_softcapping=2.0, final_logit_softcapping=3.0)),
     "phi": ("phi", SIZES | GROUPED | dict(partial_rotary_factor=0.5, qk_layernorm=True)),
+    # The padding token's embedding gets no gradient; the head's part of a tied one stays.
+    "llama-padding": ("llama", SIZES | dict(pad_token_id=PADDING, eos_token_id=PADDING)),
+    "olmo2-padding-tied": ("olmo2", SIZES | GROUPED | dict(pad_token_id=PADDING, tie_word_embeddings=True)),
+    "gemma2-padding": ("gemma2", SIZES | GROUPED | dict(pad_token_id=PADDING, head_dim=6)),
+    "gpt2-padding": ("gpt2", dict(vocab_size=23, n_positions=16, n_embd=16, n_layer=1, n_head=2, pad_token_id=PADDING)),
+    # Three rotated channels, which transformers makes four.
+    "gpt-neox-odd": ("gpt_neox", SIZES | dict(hidden_size=48, hidden_act="gelu", rotary_pct=0.25, pad_token_id=PADDING)),
+    # config.json ties a head that is another one.
+    "llama-other-head": ("llama", SIZES | dict(tie_word_embeddings=False)),
+    "gpt2-other-head": ("gpt2", dict(vocab_size=23, n_positions=16, n_embd=16, n_layer=1, n_head=2,
+                                     tie_word_embeddings=False)),
 }
 # Of older transformers: their names of keys, and what is no parameter among the tensors.
 OLDER = {
@@ -79,8 +94,10 @@ def drawn(name, shape, scales_from_one, generator):
     return float(name.endswith("weight") and not scales_from_one) + 0.2 * values
 
 
-def tokens(generator):
+def tokens(generator, padding):
     ids = torch.randint(23, [3, 12], generator=generator)
+    if padding is not None:
+        ids[:, 4:6] = padding
     labels = ids[:, 1:].clone()
     labels[torch.rand(labels.shape, generator=generator) < 0.2] = -100
     return ids[:, :-1].contiguous(), labels
@@ -97,7 +114,7 @@ def make(name, model_type, settings, seed):
     torch.set_default_dtype(torch.float32)
     for key, parameter in model.named_parameters():
         parameter.data.copy_(drawn(key, parameter.shape, model_type == "gemma2", generator))
-    ids, labels = tokens(generator)
+    ids, labels = tokens(generator, settings.get("pad_token_id"))
     stored = {"lm_head.weight": "embed_out.weight"} if model_type == "gpt_neox" else {}
     parameters = {stored.get(key, key): parameter for key, parameter in model.named_parameters()}
 
@@ -118,6 +135,7 @@ def make(name, model_type, settings, seed):
         for parameter, g in zip(parameters.values(), gradient):
             parameter += STEP * g
 
+    ragged = write_ragged(folder, model, generator)
     model.float().save_pretrained(folder)
     save_file({"input_ids": ids, "labels": labels}, folder / "batch.safetensors")
     save_file(vector, folder / "vector.safetensors")
@@ -125,7 +143,49 @@ def make(name, model_type, settings, seed):
     save_file(dict(zip(parameters, (p.contiguous() for p in product))), folder / "product.safetensors")
     (folder / "generation_config.json").unlink(missing_ok=True)
     make_older(folder, OLDER.get(name, {}))
-    return {"loss": value.item(), "slope": along.item(), "movedLoss": moved}
+    if name.endswith("-other-head"):
+        tie(folder, ids, labels, value.item())
+    return {"loss": value.item(), "slope": along.item(), "movedLoss": moved, "raggedLoss": ragged}
+
+
+def write_ragged(folder, model, generator):
+    """The loss of sequences of several lengths, which is the same however they are padded or packed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = [torch.randint(23, [length + 1], generator=generator) for length in (7, 3, 5)]
+    losses = {}
+
+    def write(name, **tensors):
+        save_file({key: value.contiguous() for key, value in tensors.items()}, folder / f"{name}.safetensors")
+        labels = tensors.pop("labels")
+        with torch.no_grad(), Widened():
+            logits = model(use_cache=False, **tensors).logits
+            losses[name] = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)).item()
+
+    for name in ("left", "right"):
+        ids, labels = torch.full([3, 9], 11), torch.full([3, 9], -100)
+        mask = torch.zeros([3, 9], dtype=torch.int64)
+        for row, piece in enumerate(pieces):
+            n = len(piece) - 1
+            place = slice(9 - n, 9) if name == "left" else slice(0, n)
+            ids[row, place], labels[row, place], mask[row, place] = piece[:-1], piece[1:], 1
+        positions = dict(position_ids=(mask.cumsum(-1) - 1).clamp(min=0)) if name == "left" else {}
+        write(name, input_ids=ids, labels=labels, attention_mask=mask, **positions)
+    write("packed", input_ids=torch.cat([p[:-1] for p in pieces])[None], labels=torch.cat([p[1:] for p in pieces])[None],
+          position_ids=torch.cat([torch.arange(len(p) - 1) for p in pieces])[None])
+    assert max(losses.values()) - min(losses.values()) < 1e-12, losses
+    return losses["right"]
+
+
+def tie(folder, ids, labels, loss):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | dict(tie_word_embeddings=True), indent=2) + "\n")
+    torch.set_default_dtype(torch.float64)
+    with Widened(), torch.no_grad():
+        model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float64).eval()
+        logits = model(input_ids=ids, use_cache=False).logits
+        again = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)).item()
+    torch.set_default_dtype(torch.float32)
+    assert abs(again - loss) < 1e-12, (again, loss)
 
 
 def make_older(folder, keys):
@@ -144,8 +204,11 @@ def make_older(folder, keys):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    golden = {"step": STEP, "cases": {}}
+    wanted = sys.argv[1:] or list(CASES)
+    golden = json.loads((HERE / "cases.json").read_text()) if sys.argv[1:] else {"step": STEP, "cases": {}}
     for seed, (name, (model_type, settings)) in enumerate(CASES.items(), start=1):
+        if name not in wanted:
+            continue
         golden["cases"][name] = make(name, model_type, settings, seed)
         print(name, golden["cases"][name], flush=True)
     (HERE / "cases.json").write_text(json.dumps(golden, indent=2) + "\n")

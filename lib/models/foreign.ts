@@ -1,0 +1,92 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import path from "node:path";
+
+const starts: readonly [Buffer, string][] = [
+  [
+    Buffer.from("version https://git-lfs.github.com/spec/"),
+    'a pointer of Git LFS in its place: "git lfs pull" in its folder, or "hf download", brings the file itself',
+  ],
+  [
+    Buffer.from("PK\x03\x04"),
+    "a zip archive, as torch.save writes: it may run code when it is opened. Save it in safetensors from Python",
+  ],
+  [
+    Buffer.from([0x80, 0x02]),
+    "a pickle, as torch.save writes: it may run code when it is opened. Save it in safetensors from Python",
+  ],
+  [Buffer.from("GGUF"), "a GGUF file of llama.cpp: take the model's safetensors instead"],
+  [Buffer.from("\x93NUMPY", "latin1"), "a NumPy array: save it in safetensors from Python"],
+  [Buffer.from([0x1f, 0x8b]), "a gzip archive: unpack it first"],
+  [Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), "a zstd archive: unpack it first"],
+];
+const page = /^\s*<(!doctype|html)/i;
+
+/** Bytes of a file's start that `foreignFile` looks at. */
+export const foreignBytes = 128;
+
+/** What a file is that is not what its name says, by its first bytes, and what helps; undefined: nothing that is known here. */
+export function foreignFile(start: Buffer): string | undefined {
+  const known = starts.find(([magic]) => start.subarray(0, magic.length).equals(magic));
+  if (known) return known[1];
+  return page.test(start.toString("latin1"))
+    ? "a web page in its place: download the file itself, which may need a login"
+    : undefined;
+}
+
+/** How a PEFT adapter becomes a model that can be opened. `base`, `folder`: as Python finds them. */
+export function adapterRemedy(base = "BASE", folder = "ADAPTER"): string {
+  const model = `PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(${JSON.stringify(base)}), ${JSON.stringify(folder)})`;
+  return `adapters are not read by themselves; merge it into its model, in Python ${model}.merge_and_unload().save_pretrained("merged"), and open "merged"`;
+}
+
+const json = async (file: string): Promise<Record<string, unknown>> =>
+  readFile(file, "utf8").then(
+    (text) => JSON.parse(text) ?? {},
+    () => ({}),
+  );
+
+/** A PEFT adapter's folder: what it is, and what helps. */
+export async function adapterFolder(directory: string): Promise<string | undefined> {
+  const file = path.join(directory, "adapter_config.json");
+  if (!existsSync(file)) return undefined;
+  const { base_model_name_or_path: base } = await json(file);
+  return `a PEFT adapter: ${adapterRemedy(typeof base === "string" ? base : undefined, directory)}`;
+}
+
+/** What stands where a model's folder was expected, and what helps. */
+export async function notAModel(directory: string): Promise<string> {
+  const found = await stat(directory).catch(() => undefined);
+  if (!found) {
+    const hub = /^[\w.-]+\/[\w.-]+$/.test(directory) && !directory.startsWith(".");
+    const help = `a model of the Hugging Face hub is downloaded first: hf download ${directory} --local-dir ${path.basename(directory)}`;
+    return `nothing of that name${hub ? `; ${help}` : ""}`;
+  }
+  if (!found.isDirectory())
+    return `a file: a model is the folder with its config.json, here "${path.dirname(directory)}"`;
+  const adapter = await adapterFolder(directory);
+  if (adapter) return adapter;
+  const names = await readdir(directory).catch((): string[] => []);
+  const has = (pattern: RegExp) => names.find((name) => pattern.test(name));
+  const models = names
+    .filter((name) => existsSync(path.join(directory, name, "config.json")))
+    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  if (models.length > 0)
+    return `a folder of ${models.length} model${models.length > 1 ? "s" : ""}: choose one, as "${path.join(directory, models.at(-1) as string)}"`;
+  const adapters = names.filter((name) => existsSync(path.join(directory, name, "adapter_config.json")));
+  if (adapters.length > 0)
+    return `a folder of PEFT adapters: ${adapterRemedy(undefined, path.join(directory, adapters.at(-1) as string))}`;
+  if (has(/^snapshots$/)) {
+    const snapshots = await readdir(path.join(directory, "snapshots")).catch((): string[] => []);
+    return `the Hugging Face hub's cache: the model is in "${path.join(directory, "snapshots", snapshots[0] ?? "…")}"`;
+  }
+  if (has(/^model_index\.json$/)) return "a pipeline of diffusers, which is no language model";
+  if (has(/\.gguf$/)) return "a folder of GGUF files, of llama.cpp: take the model's safetensors instead";
+  if (has(/^params\.json$|^consolidated\..*\.pth$/))
+    return "Meta's own format: transformers' convert_llama_weights_to_hf.py makes a model's folder of it";
+  if (has(/\.distcp$/))
+    return "a checkpoint of torch.distributed: save the model by save_pretrained in Python first";
+  return names.length > 0
+    ? `a folder without it (${names.slice(0, 4).join(", ")}${names.length > 4 ? ", …" : ""})`
+    : "an empty folder";
+}

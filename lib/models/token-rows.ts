@@ -1,0 +1,166 @@
+import { expected } from "../errors.js";
+
+/** Token sequences, row-major [batch, sequence]. */
+export interface TokenRows {
+  inputIds: BigInt64Array;
+  labels: BigInt64Array;
+  shape: readonly [batch: number, sequence: number];
+}
+
+/** What transformers' collators write beside them, of the same shape. */
+export interface Placement {
+  /** 0: a padding token, which nothing attends to. */
+  attentionMask?: BigInt64Array;
+  /** Without a mask, a row holds a sequence for each time that they start again (packing). */
+  positionIds?: BigInt64Array;
+}
+
+export interface PlacedRows extends TokenRows {
+  /** Some sequence's first token is not at position 0: of no consequence to rotary positions, which are relative. */
+  relativePositions: boolean;
+}
+
+/** Tokens [start, end) of a row. */
+interface Sequence {
+  row: number;
+  start: number;
+  end: number;
+}
+
+const ignored = -100n;
+
+/** How labels are shifted in Python. */
+export const shiftInPython =
+  "labels = torch.nn.functional.pad(labels, (0, 1), value=-100)[..., 1:].contiguous()";
+
+/**
+ * Whether labels of rows of one sequence each are the input ids of their own places, as Hugging Face's collators write them
+ * (their models shift them within): all that count are, and one at least is not the id that follows.
+ */
+export function areUnshifted({ inputIds, labels, shape: [rows, length] }: TokenRows): boolean {
+  let followed = 0;
+  let contradictions = 0;
+  let last = 0;
+  for (let at = 0; at < rows * length; at++) {
+    const label = labels[at];
+    if (label === ignored) continue;
+    if (label !== inputIds[at]) return false;
+    // What follows a label without one after it may be padding.
+    if ((at + 1) % length !== 0 && labels[at + 1] !== ignored) {
+      followed++;
+      if (label !== inputIds[at + 1]) contradictions++;
+    } else if (at % length !== 0 && label !== inputIds[at - 1]) last++;
+  }
+  // Where no two labels are neighbours, two that repeat nothing are no accident.
+  return followed > 0 ? contradictions > 0 : last > 1;
+}
+
+/**
+ * Rows of one sequence each, from their first place on: what causal attention computes of them is what transformers
+ * computes of rows that are padded or packed, for padding at the end and labels of −100 change nothing, and positions
+ * count from a sequence's start. Rows that are so already are left as they are. Of the others, tokens after the last label
+ * that counts are left out.
+ *
+ * @throws RangeError, TypeError where mask and positions say what such rows cannot express.
+ */
+export function placeRows(rows: TokenRows, { attentionMask, positionIds }: Placement): PlacedRows {
+  if (!attentionMask && !positionIds) return { ...rows, relativePositions: false };
+  const [count, length] = rows.shape;
+  const sequences: Sequence[] = [];
+  for (let row = 0; row < count; row++)
+    sequences.push(
+      ...(attentionMask
+        ? unmasked(row, rows, attentionMask, positionIds)
+        : packed(row, length, positionIds as BigInt64Array)),
+    );
+  const firstOf = ({ row, start }: Sequence) =>
+    Number(positionIds ? positionIds[row * length + start] : start);
+  const counted = sequences
+    .map((sequence) => ({ ...sequence, end: lastLabel(sequence, rows) }))
+    .filter(({ start, end }) => end > start);
+  const relativePositions = counted.some((sequence) => firstOf(sequence) !== 0);
+  const alone =
+    sequences.length === count && sequences.every(({ row, start }, i) => row === i && start === 0);
+  if (alone || counted.length === 0) return { ...rows, relativePositions };
+
+  const width = Math.max(...counted.map(({ start, end }) => end - start));
+  const inputIds = new BigInt64Array(counted.length * width);
+  const labels = new BigInt64Array(counted.length * width).fill(ignored);
+  for (const [i, { row, start, end }] of counted.entries()) {
+    const from = row * length + start;
+    const to = row * length + end;
+    inputIds.set(rows.inputIds.subarray(from, to), i * width);
+    labels.set(rows.labels.subarray(from, to), i * width);
+  }
+  return { inputIds, labels, shape: [counted.length, width], relativePositions };
+}
+
+/** The end of a sequence that is cut after the last of its labels that counts. */
+function lastLabel({ row, start, end }: Sequence, { labels, shape: [, length] }: TokenRows): number {
+  let cut = end;
+  while (cut > start && labels[row * length + cut - 1] === ignored) cut--;
+  return cut;
+}
+
+/** The one run of tokens that are attended to. */
+function unmasked(
+  row: number,
+  { labels, shape: [, length] }: TokenRows,
+  mask: BigInt64Array,
+  positions: BigInt64Array | undefined,
+): Sequence[] {
+  const at = row * length;
+  let start = length;
+  let end = 0;
+  for (let t = 0; t < length; t++) {
+    const value = mask[at + t];
+    if (value !== 0n && value !== 1n)
+      throw expected("0 or 1", `data.attentionMask[${row}, ${t}]`, value, "range");
+    if (value === 1n) {
+      start = Math.min(start, t);
+      if (end > 0 && end !== t)
+        throw expected(
+          "padding at the start or at the end of a row, not within,",
+          `data.attentionMask[${row}, ${end}]`,
+          0,
+          "range",
+        );
+      end = t + 1;
+    } else if (labels[at + t] !== ignored)
+      throw expected(
+        "the label -100 where attentionMask is 0 (in Python: labels = labels.masked_fill(attention_mask == 0, -100))",
+        `data.labels[${row}, ${t}]`,
+        labels[at + t],
+        "range",
+      );
+  }
+  for (let t = start + 1; positions && t < end; t++)
+    if (positions[at + t] !== (positions[at + t - 1] as bigint) + 1n)
+      throw expected(
+        "positions that rise by 1 where attentionMask is 1 (for packed sequences, leave attentionMask out),",
+        `data.positionIds[${row}, ${t}]`,
+        positions[at + t],
+        "range",
+      );
+  return start < end ? [{ row, start, end }] : [];
+}
+
+/** A sequence for each time that positions start again. */
+function packed(row: number, length: number, positions: BigInt64Array): Sequence[] {
+  const at = row * length;
+  const found: Sequence[] = [];
+  let start = 0;
+  for (let t = 1; t <= length; t++) {
+    if (t < length && positions[at + t] === (positions[at + t - 1] as bigint) + 1n) continue;
+    if (t < length && positions[at + t] !== 0n)
+      throw expected(
+        "positions that rise by 1 or start again at 0 (of padded rows, give attentionMask too)",
+        `data.positionIds[${row}, ${t}]`,
+        positions[at + t],
+        "range",
+      );
+    found.push({ row, start, end: t });
+    start = t;
+  }
+  return found;
+}

@@ -1,0 +1,141 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { CriticalSharpnessError } from "../errors.js";
+import { adapterFolder, foreignBytes, foreignFile, notAModel } from "./foreign.js";
+import { readSafetensorsHeader, type StoredTensor } from "./safetensors.js";
+
+export interface FoundTensor extends StoredTensor {
+  path: string;
+}
+
+export interface FoundTensors {
+  tensors: Map<string, FoundTensor>;
+  /** The one file of weights, or the index of several. */
+  source: string;
+}
+
+export function badModelFile(file: string, what: string, received: string): CriticalSharpnessError {
+  return new CriticalSharpnessError(
+    "ERR_MODEL_FILE",
+    `Expected ${what} for "${file}" but received ${received}`,
+  );
+}
+
+/** A model's `config.json`. @throws CriticalSharpnessError that says what stands in the folder's place. */
+export async function readConfiguration(directory: string): Promise<unknown> {
+  const file = path.join(directory, "config.json");
+  if (!existsSync(file))
+    throw new CriticalSharpnessError(
+      "ERR_FILE",
+      `Expected a model's configuration for "${file}" but received ${await notAModel(directory)}`,
+    );
+  const adapter = await adapterFolder(directory);
+  if (adapter !== undefined)
+    throw badModelFile(
+      directory,
+      "a model without an adapter beside it (if it is merged already, remove adapter_config.json)",
+      adapter,
+    );
+  const configuration = await readJson(file);
+  const isRun = existsSync(path.join(directory, "metrics.jsonl"));
+  if (isRun && (configuration as { model_type?: unknown } | null)?.model_type === undefined)
+    throw badModelFile(
+      file,
+      "a model's configuration",
+      `a run's: its model is in "${path.join(directory, "checkpoint")}"`,
+    );
+  return configuration;
+}
+
+async function readJson(file: string): Promise<unknown> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    throw new CriticalSharpnessError(
+      "ERR_FILE",
+      `Expected a readable file for "${file}" but received: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  try {
+    return JSON.parse(bytes.toString("utf8").replace(/^\uFEFF/, ""));
+  } catch (error) {
+    throw badModelFile(
+      file,
+      "JSON",
+      foreignFile(bytes.subarray(0, foreignBytes)) ?? (error as Error).message,
+    );
+  }
+}
+
+/** Where the tensors of a model's folder lie. */
+export async function findTensors(directory: string): Promise<FoundTensors> {
+  const { files, source, weightMap } = await weightFiles(directory);
+  const tensors = new Map<string, FoundTensor>();
+  for (const file of files) {
+    const header = await readSafetensorsHeader(file);
+    for (const tensor of header.tensors.values()) {
+      const other = tensors.get(tensor.name);
+      if (other)
+        throw badModelFile(file, `a tensor "${tensor.name}" once`, `it again (it is in "${other.path}" too)`);
+      tensors.set(tensor.name, { ...tensor, path: file });
+    }
+  }
+  for (const [name, file] of Object.entries(weightMap)) {
+    const found = tensors.get(name);
+    if (!found || path.basename(found.path) !== file)
+      throw badModelFile(
+        source,
+        `a tensor "${name}" in "${file}", as it says,`,
+        found ? `it in "${path.basename(found.path)}"` : "none of that name",
+      );
+  }
+  return { tensors, source };
+}
+
+interface WeightFiles {
+  files: string[];
+  source: string;
+  weightMap: Record<string, string>;
+}
+
+async function weightFiles(directory: string): Promise<WeightFiles> {
+  const single = path.join(directory, "model.safetensors");
+  // As in transformers, shards count only where there is no single file: `save` writes one, whatever was there.
+  if (existsSync(single)) return { files: [single], source: single, weightMap: {} };
+  const index = path.join(directory, "model.safetensors.index.json");
+  if (!existsSync(index)) {
+    await refuseOthers(directory, single);
+    return { files: [single], source: single, weightMap: {} };
+  }
+  const parsed = (await readJson(index)) as { weight_map?: unknown } | null;
+  const weightMap = (parsed?.weight_map ?? {}) as Record<string, string>;
+  const files = [...new Set<unknown>(Object.values(weightMap))];
+  for (const file of files)
+    if (typeof file !== "string" || path.basename(file) !== file || file.startsWith("."))
+      throw badModelFile(index, "names of files beside it in weight_map", JSON.stringify(file));
+  if (files.length === 0) throw badModelFile(index, "a weight_map with files", "none");
+  return { files: files.map((file) => path.join(directory, file as string)), source: index, weightMap };
+}
+
+/** PyTorch's pickled weights run code when they are opened; weights under another name may be another model's. */
+async function refuseOthers(directory: string, single: string): Promise<void> {
+  const names = await readdir(directory);
+  const pickle = ["pytorch_model.bin", "pytorch_model.bin.index.json"].find((name) => names.includes(name));
+  const convert = `AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)`;
+  if (pickle !== undefined)
+    throw badModelFile(
+      single,
+      "weights in safetensors",
+      `only "${pickle}". Python's transformers converts it: ${convert}`,
+    );
+  const other = names.find((name) => /\.(safetensors|gguf|pth|pt|bin)$/.test(name));
+  if (other !== undefined)
+    throw badModelFile(
+      single,
+      "weights of that name",
+      `only "${other}": rename it, or save the model by save_pretrained`,
+    );
+}

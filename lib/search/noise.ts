@@ -1,0 +1,103 @@
+import { estimate, logPoints } from "./estimate.js";
+import type { Line } from "./line.js";
+import { type CheckedOptions, significance } from "./options.js";
+
+/** Relative standard error above which a crossing is no answer; above the tolerance, where that is larger. */
+const largestNoise = 1 / 8;
+
+/** A crossing found through noise. */
+export interface NoisyCrossing {
+  learningRate: number;
+  /** Standard error that noise makes, relative to it. */
+  noise: number;
+}
+
+/** Whether noise of this size leaves an answer. */
+export function isResolved(noise: number, { tolerance }: CheckedOptions): boolean {
+  return noise <= Math.max(largestNoise, tolerance);
+}
+
+/**
+ * Where the loss rises above L(θ) itself, by a curve through all points: a search encloses the place where the rise can be told
+ * from noise, which is beyond it. Undefined where the points do not say.
+ */
+export function crossingThroughNoise(
+  line: Line,
+  { slope, shape }: CheckedOptions,
+): NoisyCrossing | undefined {
+  if (slope !== undefined) {
+    const found = estimate(logPoints(line.points, line.baseLoss, slope, line.noise), undefined, shape);
+    if (!found) return undefined;
+    const learningRate = Math.exp(found.x);
+    return { learningRate, noise: relativeNoise(line, slope, learningRate, found.inverseExponent) };
+  }
+  const fit = quadratic(line, 2);
+  if (!fit || !(fit.slope > 3 * fit.slopeError) || !(fit.curvature > 0)) return undefined;
+  const learningRate = (2 * fit.slope) / fit.curvature;
+  return { learningRate, noise: relativeNoise(line, fit.slope, learningRate, 1) };
+}
+
+/** Whether no evaluation more would leave an answer: the noise is far too large wherever the crossing may be. */
+export function isHopeless(line: Line, options: CheckedOptions): boolean {
+  const { slope, shape } = options;
+  if (line.noise === 0 || slope === undefined || !line.upper) return false;
+  const found = estimate(logPoints(line.points, line.baseLoss, slope, line.noise), undefined, shape);
+  if (!found) return false;
+  const farthest = Math.exp(found.x + 2 * found.deviation);
+  return !isResolved(relativeNoise(line, slope, farthest, found.inverseExponent) / 2, options);
+}
+
+/** How far above the crossing, in ln η, the rise first reaches the threshold: sη((η/ηc)^(1/a) − 1) = threshold, nearly. */
+export function distanceToThreshold(
+  threshold: number,
+  slope: number,
+  crossing: { x: number; inverseExponent: number },
+): number {
+  if (threshold === 0) return 0;
+  const a = Math.max(0.1, crossing.inverseExponent);
+  const height = threshold / (slope * Math.exp(crossing.x));
+  return ((2 * a) / (1 + a)) * Math.log((1 + Math.sqrt(1 + 2 * height * (1 + a))) / 2);
+}
+
+/** Whether a fall was seen below the enclosed rise that noise does not explain. */
+export function fellBelow(line: Line): boolean {
+  const end = line.upper?.learningRate ?? Infinity;
+  return line.points.some((p) => p.learningRate < end && p.loss - line.baseLoss < -line.threshold);
+}
+
+/** Whether the loss rises from η = 0 on: the slope of the smallest rises that can be told from noise is that of a rise. */
+export function risesFromZero(line: Line): boolean {
+  const fit = quadratic(line, 64);
+  return fit !== undefined && -fit.slope > significance * fit.slopeError;
+}
+
+/** Standard error of a crossing relative to it: the noise of a rise over what the rise gains in one ln η there, s·ηc/a. */
+function relativeNoise(line: Line, slope: number, learningRate: number, inverseExponent: number): number {
+  return (line.noise * Math.max(0.1, inverseExponent)) / (slope * learningRate);
+}
+
+/** Least squares of L(η) − L(θ) = −sη + κη²/2 over the points up to `reach` times the smallest rise; s with its error. */
+function quadratic(
+  line: Line,
+  reach: number,
+): { slope: number; slopeError: number; curvature: number } | undefined {
+  const end = reach * (line.upper?.learningRate ?? 0);
+  const points = line.points.filter((p) => p.learningRate <= end && Number.isFinite(p.loss));
+  let [xx, xxx, xxxx, xr, xxr] = [0, 0, 0, 0, 0];
+  for (const { learningRate, loss } of points) {
+    const x = learningRate / end;
+    const rise = loss - line.baseLoss;
+    xx += x * x;
+    xxx += x ** 3;
+    xxxx += x ** 4;
+    xr += x * rise;
+    xxr += x * x * rise;
+  }
+  const determinant = xx * xxxx - xxx * xxx;
+  if (!(determinant > 1e-12 * xx * xxxx)) return undefined;
+  return {
+    slope: -(xr * xxxx - xxr * xxx) / determinant / end,
+    slopeError: (line.noise * Math.sqrt(xxxx / determinant)) / end,
+    curvature: (2 * (xxr * xx - xr * xxx)) / determinant / end ** 2,
+  };
+}
