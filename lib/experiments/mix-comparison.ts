@@ -30,32 +30,38 @@ const most = 1024;
  * of the worst task comes in, whose bias would depend on the noise. The distribution of the largest such t over all pairs of
  * ratios, were they equal, is that under random signs of whole repeats: all that one repeat measures shares its batches, so
  * that ratios and tasks keep their correlation (a sign-flip test with max-t, Westfall & Young 1993; Romano & Wolf 2005).
- * A Δ that does not move, whose ηc is 0, is compared too, for whether any ratio descends at all.
+ * Ratios that are left out are left out of the pairs too, and the rest is looked at again. A Δ that does not move, whose ηc is 0,
+ * is compared as well, for whether any ratio descends at all.
  */
 export function compareRatios(table: RateTable, seed: number): MixComparison {
   const repeats = table[0]?.[0]?.length ?? 0;
   const places = table.map((_, r) => r);
   const open = { pValues: places.map(() => null), candidates: places, descends: null };
   if (repeats < fewestRepeats) return open;
-  const columns = table.map((row) => row.filter((values) => !values.every((value) => value === Infinity)));
-  const still = [Array<number>(repeats).fill(0)];
-  const all = [...columns, still].map((row) => row.map((values) => new Column(values)));
-  const signs = signPatterns(repeats, seed);
-  const chance = largestByChance(all, signs);
-  const pValue = (t: number) => chance.filter((value) => value >= t).length / chance.length;
-  const allowed = Math.max(level, 2 / chance.length);
-  const significant = (t: number) => t > 0 && allowed <= limit && pValue(t) <= allowed;
-  const stay = all[places.length] as Column[];
-  const excess = places.map((a) =>
-    Math.max(0, ...places.map((b) => (a === b ? 0 : worse(all[a] as Column[], all[b] as Column[])))),
+  const rows = table.map((row) =>
+    row.filter((values) => !values.every((value) => value === Infinity)).map((values) => new Column(values)),
   );
-  const descends = places.some((r) => significant(worse(stay, all[r] as Column[])));
-  const rises = places.every((r) => significant(worse(all[r] as Column[], stay)));
-  return {
-    pValues: excess.map((t) => (t > 0 ? pValue(t) : 1)),
-    candidates: places.filter((a) => !significant(excess[a] as number)),
-    descends: descends ? true : rises ? false : null,
+  const still = [new Column(Array<number>(repeats).fill(0))];
+  const signs = signPatterns(repeats, seed);
+  const allowed = Math.max(level, 2 / signs.length);
+  /** The probability of a t as large as one among some ratios, were they equal. */
+  const among = (left: readonly number[]) => {
+    const chance = largestByChance([...left.map((place) => rows[place] as Column[]), still], signs);
+    return (t: number) => (t > 0 ? chance.filter((value) => value >= t).length / chance.length : 1);
   };
+  const significant = (p: number) => allowed <= limit && p <= allowed;
+  const first = among(places);
+  const pValues: number[] = [];
+  let candidates = places;
+  for (let left = -1, pValue = first; left !== candidates.length; pValue = among(candidates)) {
+    left = candidates.length;
+    for (const a of candidates)
+      pValues[a] = pValue(Math.max(0, ...candidates.map((b) => worse(rows[a], rows[b]))));
+    candidates = candidates.filter((place) => !significant(pValues[place] as number));
+  }
+  const descends = places.some((place) => significant(first(worse(still, rows[place]))));
+  const rises = places.every((place) => significant(first(worse(rows[place], still))));
+  return { pValues, candidates, descends: descends ? true : rises ? false : null };
 }
 
 /** The values of one task at one ratio. */
@@ -81,7 +87,7 @@ function studentized(difference: number, square: number): number {
 }
 
 /** How clearly the worst task of the first is worse than that of the second. */
-function worse(first: readonly Column[], second: readonly Column[]): number {
+function worse(first: readonly Column[] = [], second: readonly Column[] = []): number {
   const each = first.map((a) =>
     Math.min(
       ...second.map((b) => {

@@ -86,7 +86,7 @@ function recommendationRows({ recommendation, verdict }: MixRecords): string[][]
         ]),
     ...(crossing ? [["Crossing", `${crossing.tasks.join(" and ")} at ${prose(crossing.ratio)}`]] : []),
     [
-      "Probability of looking so much worse by chance",
+      "Probability of looking so much worse by chance (out at 2.5 %)",
       known.map(({ ratio, pValue }) => `${prose(ratio)}: ${prose(pValue)}`).join(", ") || "–",
     ],
     ...(verdict

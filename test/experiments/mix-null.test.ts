@@ -34,7 +34,9 @@ const drawn: Record<string, (key: string, rows: number, index: number) => Batch>
     const sequences = Array.from({ length: rows }, () => {
       const tokens = [draw.below(16)];
       while (tokens.length < 17)
-        tokens.push(draw.uniform() < 0.8 ? ((tokens.at(-1) as number) + 1 + draw.below(2)) % 16 : draw.below(16));
+        tokens.push(
+          draw.uniform() < 0.8 ? ((tokens.at(-1) as number) + 1 + draw.below(2)) % 16 : draw.below(16),
+        );
       return tokens;
     });
     return Batch.tokens({

@@ -70,7 +70,9 @@ function mixedRows(varied: number, rest: number, count: number) {
 
 /** Rows of the varied source in the batch of a place: with each row its share is met to within one. */
 function variedRows(ratio: number, place: number): number {
-  const [before, after] = [place * rows, (place + 1) * rows].map((row) => Math.ceil(ratio * row - 0.5 - 1e-9));
+  const [before, after] = [place * rows, (place + 1) * rows].map((row) =>
+    Math.ceil(ratio * row - 0.5 - 1e-9),
+  );
   return (after as number) - (before as number);
 }
 
@@ -113,9 +115,9 @@ describe("two quadratics, where λc has a closed form", () => {
     const changes = (pair: readonly [number, number]) => {
       const worst = worstOf(pair);
       const best = worst.indexOf(Math.min(...worst));
-      const largest = [best - 1, best, best + 1].flatMap((r) => {
-        const values = fine[r] === undefined ? [] : both(fine[r], pair);
-        return values.every(Number.isFinite) && values.length > 0 ? [values.indexOf(Math.max(...values))] : [];
+      const largest = fine.slice(Math.max(0, best - 1), best + 2).flatMap((ratio) => {
+        const values = both(ratio, pair);
+        return values.every(Number.isFinite) ? [values.indexOf(Math.max(...values))] : [];
       });
       return new Set(largest).size > 1;
     };

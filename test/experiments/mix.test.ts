@@ -1,5 +1,7 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { random } from "../../lib/data/index.js";
 import {
   type MixConfigurationInput,
   type MixEvent,
@@ -10,6 +12,7 @@ import {
 } from "../../lib/experiments/index.js";
 import { Batch, loadModel } from "../../lib/models/index.js";
 import { AdamW } from "../../lib/optimizers/index.js";
+import { writeReport } from "../../lib/report/index.js";
 import { temporaryFolder } from "./helpers.js";
 import { makeMix, readMixRecords, withoutTimes } from "./mix-helpers.js";
 
@@ -33,7 +36,9 @@ describe("a mix in a directory", () => {
     const repeat = [...Array(9).fill("mix"), "repeat"];
     expect(types).toEqual([...Array(9).fill("pair"), ...repeat, ...repeat, ...Array(4).fill("cell")]);
     const costs = lines.filter((line) => line.type === "repeat");
-    for (const cost of costs) expect(cost).toMatchObject({ updatePasses: 4, evaluatePasses: 3 });
+    // Ratios 0, ½ and 1 of two rows: each source's batch in two pieces, twice.
+    for (const cost of costs)
+      expect(cost).toMatchObject({ updateRows: 8, updatePasses: 8, evaluatePasses: 3 });
     expect(whole.points).toHaveLength(9);
     expect(whole.points).toEqual(summarizeMix(lines.filter((line) => line.type === "mix")).points);
     expect(whole.recommendation.sentence.length).toBeGreaterThan(40);
@@ -43,7 +48,7 @@ describe("a mix in a directory", () => {
     );
   });
 
-  it("trains from the checkpoint with the moments of the same mixture, and judges on held-out batches", async () => {
+  it("trains from the checkpoint with the moments of the same mixture, and judges on held-out batches that no sweep saw", async () => {
     const cell = whole.cells.find((c) => c.ratio === 1 && c.learningRate === 1e-2);
     // The same by hand, for the mixture that is one source alone: its sequences in the order of the epoch.
     const { MixData } = await import("../../lib/experiments/mix-data.js");
@@ -53,7 +58,7 @@ describe("a mix in a directory", () => {
     const loss = async (task: string) => {
       let [sum, count] = [0, 0];
       for (const index of [0, 1]) {
-        const batch = await data.task(task, index);
+        const batch = await data.judge(task, index);
         sum += batch.count * (await model.loss(batch));
         count += batch.count;
       }
@@ -62,7 +67,9 @@ describe("a mix in a directory", () => {
     const before = await loss("other");
     using optimizer = new AdamW(model, { learningRate: 1, betas: [0.9, 0.95], weightDecay: 0.1 });
     for (let i = 0; i < 4; i++) {
-      const { gradient } = await model.gradient(await data.varied(i));
+      const { varied } = data.update;
+      if (typeof varied !== "function") throw new Error("Expected a function");
+      const { gradient } = await model.gradient(await varied(i));
       using own = gradient;
       await optimizer.accumulate(own);
       if (i >= 2) await optimizer.step({ learningRate: 1e-2 });
@@ -104,6 +111,46 @@ describe("a mix in a directory", () => {
       code: "ERR_RUN_DIRECTORY",
       message: expect.stringContaining("seed"),
     });
+  });
+
+  it("keeps the judge's tokens from the sweep, however many repeats there are", async () => {
+    const { MixData } = await import("../../lib/experiments/mix-data.js");
+    // No sequence twice: all differ.
+    const draw = random("letters");
+    const letters = String.fromCharCode(...Array.from({ length: 2000 }, () => 97 + draw.below(26)));
+    writeFileSync(place("letters.jsonl"), `${JSON.stringify({ text: letters })}\n`);
+    const parsed = await parseMix({
+      ...configuration,
+      tasks: { other: { data: place("letters.jsonl") } },
+      batch: { size: 1 },
+      evaluate: { size: 1 },
+    });
+    using model = await loadModel(configuration.model);
+    await using data = await MixData.open(parsed, model);
+    // A loss tells the sequence: those of the sweep in a whole epoch, and those of the judge.
+    const losses = async (batch: (index: number) => Promise<Batch>, count: number) => {
+      const seen = new Set<number>();
+      for (let i = 0; i < 2 * count; i++) seen.add(await model.loss(await batch(i)));
+      return seen;
+    };
+    const swept = await losses((i) => data.task("other", i), data.taskBatches("other"));
+    const judged = await losses((i) => data.judge("other", i), data.judgeBatches("other"));
+    expect([swept.size, judged.size]).toEqual([data.taskBatches("other"), data.judgeBatches("other")]);
+    expect(swept.size).toBeGreaterThan(1.8 * judged.size);
+    expect([...judged].filter((loss) => swept.has(loss))).toEqual([]);
+  });
+
+  it("refuses the directory of an older version's mix, and its report", async () => {
+    await mix("old", {}, { repeats: 1 });
+    const file = path.join(place("old"), "config.json");
+    const { estimator, ...stored } = JSON.parse(readFileSync(file, "utf8"));
+    expect(estimator).toBe("mixture-batches");
+    writeFileSync(file, JSON.stringify(stored));
+    const refused = { code: "ERR_RUN_DIRECTORY", message: expect.stringContaining("an older version") };
+    await expect(mix("old", {}, { repeats: 2 })).rejects.toMatchObject(refused);
+    await expect(writeReport(place("old"))).rejects.toMatchObject(refused);
+    await mix("old", { fresh: true }, { repeats: 1 });
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ estimator });
   });
 
   it("warns where repeats share sequences", async () => {

@@ -8,8 +8,13 @@ const examples = (change: object) =>
   Batch.examples({ inputs, targets, shape: [5], ...change } as ExampleData);
 const shared = new BigInt64Array(new SharedArrayBuffer(32));
 
-/** Batch.tokens, Batch.examples. */
+/** Batch.tokens, Batch.examples, batch.rows. */
 export const batchRows: Row[] = [
+  ...each(
+    "rows of a batch",
+    [[], [-1, 1], [0, 0], [0, 6], [5, 5], [2, 1], [0.5, 1], ["0", 1], [0, NaN]],
+    (given) => examples({}).rows(...(given as [number, number])),
+  ),
   ...each("Batch.tokens of", [undefined, null, 3, [], "text"], (data) => Batch.tokens(data)),
   ...each("Batch.examples of", [undefined, null, 3, [], "text"], (data) => Batch.examples(data)),
   ...each(

@@ -76,6 +76,24 @@ export const mixSweepRows: Row[] = [
     "a sweep's batches of another model",
     (w) => sweep(w, { update: { varied: [w.batch], rest: [w.tokens] } }),
   ],
+  ...each(
+    "the rest of a sweep",
+    [
+      {},
+      { b: [] },
+      { b: { share: 0, batches: [] } },
+      { b: { share: 1 } },
+      { b: { share: 1, batches: [], more: 1 } },
+    ],
+    (rest, w) => sweep(w, { update: { varied: [w.batch], rest } }),
+  ),
+  [
+    "the rest of a sweep that has too few rows",
+    (w) => {
+      const rest = [w.batch.rows(0, 1)];
+      return sweep(w, { update: { varied: [w.batch], rest } });
+    },
+  ],
   ["a sweep's batches of a function that gives none", (w) => sweep(w, { evaluate: { a: () => undefined } })],
   ...each("tasks of a sweep", [undefined, null, {}, { a: 3 }, { a: [] }, { a: [3] }], (evaluate, w) =>
     sweep(w, { evaluate }),

@@ -200,3 +200,26 @@ test("passes refuse options and batches that are none", async () => {
   batch.dispose();
   await expect(regression.loss(batch)).rejects.toMatchObject({ code: "ERR_DISPOSED" });
 });
+
+test("rows of a batch are a batch of their own: the mean of their losses, weighed, is the whole's", async () => {
+  using whole = examples();
+  const parts = [whole.rows(0, 1), whole.rows(1, 3)] as const;
+  expect(parts.map(({ shape, count }) => [shape, count])).toEqual([
+    [[1], 1],
+    [[2], 2],
+  ]);
+  const all = await regression.loss(whole);
+  const [first, rest] = [await regression.loss(parts[0]), await regression.loss(parts[1])];
+  expect((first + 2 * rest) / 3).toBeCloseTo(all, 6);
+  whole.dispose();
+  // They outlive it.
+  expect(await regression.loss(parts[1])).toBe(rest);
+  for (const part of parts) part.dispose();
+});
+
+test("rows of tokens count their own labels", () => {
+  using whole = Batch.tokens({ inputIds: [1, 2, 3, 4], labels: [2, 3, -100, -100], shape: [2, 2] });
+  using first = whole.rows(0, 1);
+  using second = whole.rows(1, 2);
+  expect([first.count, second.count, second.shape]).toEqual([2, 0, [1, 2]]);
+});

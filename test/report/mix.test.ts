@@ -3,7 +3,7 @@ import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { measureMix, summarizeMix } from "../../lib/experiments/index.js";
 import type { Measured } from "../../lib/experiments/mix-estimate.js";
-import type { MixCellRecord } from "../../lib/experiments/mix-records.js";
+import { type MixCellRecord, oneTraining } from "../../lib/experiments/mix-records.js";
 import { mixVerdict } from "../../lib/experiments/mix-verdict.js";
 import { changeMapFigure } from "../../lib/report/figures/change-map.js";
 import { mixSharpnessFigure } from "../../lib/report/figures/mix-sharpness.js";
@@ -15,19 +15,21 @@ import { makeMix } from "../experiments/mix-helpers.js";
 
 const folder = temporaryFolder();
 const ratios = [0, 0.5, 1];
-/** One task that only descends above a half, one whose λc rises, one without a rise. */
-const measured = [0, 1, 2].flatMap((repeat) =>
+/** One task that only descends above a half, one whose λc rises, one without a rise, one that is unresolved at 1. */
+const measured = [0, 1, 2, 3, 4, 5, 6].flatMap((repeat) =>
   ratios.flatMap((ratio): Measured[] => {
     const line = (slope: number, curvature: number): Measured["measurement"] => ({
       status: slope <= 0 ? "non-descent" : curvature === 0 ? "unbounded" : "converged",
       slope,
       criticalSharpness: slope <= 0 ? null : curvature / slope,
     });
-    const shift = 0.05 * repeat;
+    const shift = 0.02 * repeat;
+    const unresolved = { status: "unresolved", slope: 1, criticalSharpness: null } as const;
     return [
       { repeat, ratio, task: "old", measurement: line(ratio - 0.3 - shift, 2) },
       { repeat, ratio, task: "new", measurement: line(1.5 - ratio + shift, 2) },
       { repeat, ratio, task: "flat", measurement: line(1, 0) },
+      { repeat, ratio, task: "dim", measurement: ratio === 1 ? unresolved : line(3, 1) },
     ];
   }),
 );
@@ -41,7 +43,9 @@ describe("the figures of a mix", () => {
     expect(marks("non-descent")).toBe(1);
     expect(marks("unbounded")).toBe(1);
     expect(marks("sweet-spot")).toBe(1);
-    expect(marks("interval")).toBe(1);
+    expect(marks("candidates")).toBe(1);
+    expect(marks("unresolved")).toBe(1);
+    expect(svg).toContain("unresolved (1)");
     expect(svg).toContain("non-descent (1)");
     expect(svg).toContain("unbounded (3)");
     expect((await raster(svg)).length).toBeGreaterThan(5000);
@@ -81,29 +85,35 @@ describe("the figures of a mix", () => {
 });
 
 describe("the verdict of training", () => {
+  const setup = { steps: 5, batches: 1, choices: {} };
   const cell = (ratio: number, learningRate: number, change: number | null): MixCellRecord => ({
     type: "cell",
     ratio,
     learningRate,
-    setup: { steps: 5, batches: 1, choices: {} },
+    setup,
     tasks: { a: { before: 1, after: change === null ? null : 1 + change }, b: { before: 1, after: 0.9 } },
     choices: {},
     seconds: 1,
   });
-  const at = (ratio: number | null, interval: [number, number] | null) => ({
+  /** Changes by ratio, at the learning rates 0.1, 0.2 and 0.4. */
+  const grid = (changes: Record<number, (number | null)[]>) =>
+    Object.entries(changes).flatMap(([ratio, own]) =>
+      own.map((change, i) => cell(Number(ratio), 0.1 * 2 ** i, change)),
+    );
+  const of = (chosen: number[], change: Partial<typeof recommendation> = {}) => ({
     ...recommendation,
-    ratio,
-    interval,
+    ratio: chosen[0] as number,
+    ratios: chosen,
+    decided: true,
+    descends: true,
+    ...change,
   });
-  it("holds where the ratio with the largest safe learning rate is within the interval", () => {
-    const cells = [
-      cell(0, 0.1, -0.1),
-      cell(0, 0.2, 0.1),
-      cell(0.5, 0.1, -0.1),
-      cell(0.5, 0.2, -0.1),
-      cell(1, 0.2, null),
-    ];
-    expect(mixVerdict(cells, at(0.4, [0.3, 0.6]))).toMatchObject({
+  const cells = grid({ 0: [-1, 1, 1], 0.5: [-1, -1, 1], 1: [1, -1, null] });
+
+  it("takes the end of the run without a rise from the smallest learning rate on", () => {
+    const verdict = mixVerdict(grid({ 0: [-1, 1, -1], 0.5: [-1, -1, 1], 1: [1, -1, -1] }), of([0.5]));
+    expect(verdict).toMatchObject({
+      // At 0 there is no rise at 0.4, at 1 none from 0.2 on: chance, above a rise.
       safe: [
         { ratio: 0, learningRate: 0.1 },
         { ratio: 0.5, learningRate: 0.2 },
@@ -112,16 +122,38 @@ describe("the verdict of training", () => {
       best: [0.5],
       held: true,
     });
-    expect(mixVerdict(cells, at(0, [0, 0.1]))).toMatchObject({ held: false });
-    const never = { ...at(null, null), support: [] };
-    expect(mixVerdict(cells, never)).toMatchObject({ held: false });
-    expect(mixVerdict(cells, at(null, null))).toMatchObject({ held: null, best: [0.5] });
   });
-  it("says nothing where every training raised a loss, or there was none", () => {
-    expect(mixVerdict([cell(0, 0.1, 0.2)], at(0.5, [0.5, 0.5]))).toMatchObject({ best: [], held: null });
-    const never = { ...at(null, null), support: [] };
-    expect(mixVerdict([cell(0, 0.1, 0.2)], never)).toMatchObject({ held: true });
+  it("holds where a ratio with the largest such learning rate is among the recommended", () => {
+    expect(mixVerdict(cells, of([0.5, 1]))).toMatchObject({ best: [0.5], held: true });
+    expect(mixVerdict(cells, of([0]))).toMatchObject({ best: [0.5], held: false });
+    expect(mixVerdict(cells, of([0, 0.5, 1], { decided: false }))).toMatchObject({ held: null });
+    const none = { ratio: null, decided: false };
+    expect(mixVerdict(cells, of([0], { ...none, descends: false }))).toMatchObject({ held: false });
+    expect(mixVerdict(cells, of([0], { ...none, descends: null }))).toMatchObject({
+      held: null,
+      best: [0.5],
+    });
+  });
+  it("says nothing where every training raised a loss, none told ratios apart, or there was none", () => {
+    const worse = grid({ 0: [1, 1], 1: [1, 1] });
+    expect(mixVerdict(worse, of([0]))).toMatchObject({ best: [], held: null });
+    const never = of([0], { ratio: null, decided: false, descends: false });
+    expect(mixVerdict(worse, never)).toMatchObject({ held: true });
+    expect(mixVerdict(grid({ 0: [-1, -1], 1: [-1, -1] }), of([0]))).toMatchObject({
+      best: [0, 1],
+      held: null,
+    });
     expect(mixVerdict([], recommendation)).toBeNull();
+  });
+  it("compares learning rates at which every ratio was trained, of one training", () => {
+    const more = [...cells, cell(0, 0.05, -1), cell(0, 0.15, -1)];
+    expect(mixVerdict(more, of([0.5]))).toEqual(mixVerdict(cells, of([0.5])));
+    expect(mixVerdict([cell(0, 0.1, -1), cell(1, 0.2, -1)], of([0]))).toMatchObject({ best: [], held: null });
+    const long = cells.map((c) => ({ ...c, setup: { ...setup, steps: 9 } }));
+    expect(oneTraining([...long, ...cells], { steps: 9, batches: 4 })).toEqual(long);
+    expect(oneTraining([...long, ...cells], { steps: 7, batches: 4 })).toEqual(cells);
+    expect(oneTraining([...cells, ...cells], { steps: 5, batches: 4 })).toEqual(cells);
+    expect(oneTraining([], { steps: 5, batches: 4 })).toEqual([]);
   });
 });
 
@@ -148,7 +180,13 @@ describe("the report of a mix", () => {
     expect(html).toMatch(/ratio|recommend/);
     expect(html).toContain("After 2 steps");
     expect(html.match(/<figure>/g)).toHaveLength(6);
-    for (const text of ["Recommendation", "Source old", "Task other", "8 backward passes", "95 % interval"])
+    for (const text of [
+      "Recommendation",
+      "Source old",
+      "Task other",
+      "16 backward passes over 16 sequences",
+      "The best is among",
+    ])
       expect(html).toContain(text);
   });
   it("has a line for each repeat, ratio and task, and one for all repeats", () => {

@@ -136,6 +136,7 @@ function describe({ points, recommendation, verdict }: MixResult): string[] {
     const { criticalSharpness, interval } = points.find(
       (p) => p.ratio === ratio && p.task === task,
     ) as MixResult["points"][number];
+    if (Number.isNaN(criticalSharpness)) return "unresolved";
     if (criticalSharpness === Infinity && !Number.isFinite(interval?.[0])) return "∞ (non-descent)";
     const range = interval ? ` ${short(interval[0])}–${short(interval[1])}` : "";
     return `${short(criticalSharpness)}${range}`;
