@@ -52,8 +52,9 @@ export async function openLine(
   { signal, microBatch, perturbation: mode, dtype }: LinePasses,
 ): Promise<OpenLine> {
   const { version } = model;
+  const known = checkGiven(model, batch, given);
   const norm = await finiteNorm(direction);
-  const start = await slopeAndLoss(model, batch, direction, norm, given);
+  const start = await startOf(model, direction, norm, known);
   return {
     norm,
     start,
@@ -82,38 +83,48 @@ async function finiteNorm(direction: Direction): Promise<number> {
   );
 }
 
-async function slopeAndLoss(
+/** What was given, checked. */
+interface CheckedGiven {
+  slope: number | undefined;
+  baseLoss: number | undefined;
+  /** The batch's gradient, or its norm alone. */
+  gradient: Direction | undefined;
+  gradientNorm: number | undefined;
+}
+
+function checkGiven(
   model: Model,
   batch: Batch,
-  direction: Direction,
-  directionNorm: number,
   { slope, baseLoss, gradient, gradientNorm, subject }: GivenOfLine,
-): Promise<LineStart> {
+): CheckedGiven {
   if (slope !== undefined && gradient !== undefined)
     throw expected(`either a slope or a gradient, not both,`, subject, { slope, gradient });
-  if (baseLoss !== undefined && slope === undefined)
-    throw expected("a slope beside it", `${subject}: baseLoss`, baseLoss, "range");
-  if (gradientNorm !== undefined && slope === undefined)
-    throw expected("a slope beside it", `${subject}: gradientNorm`, gradientNorm, "range");
-  const noiseOf = (norm: number) => {
-    const noise = slopeNoise(model.dtype, norm, directionNorm);
-    return Number.isFinite(noise) ? noise : undefined;
-  };
-  if (slope !== undefined)
-    return {
-      slope: checkNumber(slope, `${subject}: slope`),
-      slopeNoise:
-        gradientNorm === undefined
-          ? undefined
-          : noiseOf(checkNumber(gradientNorm, `${subject}: gradientNorm`, { minimum: 0 })),
-      baseLoss: baseLoss === undefined ? undefined : checkNumber(baseLoss, `${subject}: baseLoss`),
-    };
-  if (gradient === undefined) return { slope: undefined, slopeNoise: undefined, baseLoss: undefined };
-  const { vector, loss } = checkGradient(model, batch, gradient, subject);
+  for (const [name, value] of Object.entries({ baseLoss, gradientNorm }))
+    if (value !== undefined && slope === undefined)
+      throw expected("a slope beside it", `${subject}: ${name}`, value, "range");
+  const number = (value: unknown, name: string, bounds = {}) =>
+    value === undefined ? undefined : checkNumber(value, `${subject}: ${name}`, bounds);
+  const given = gradient === undefined ? undefined : checkGradient(model, batch, gradient, subject);
   return {
-    slope: await dot(vector, direction),
-    slopeNoise: noiseOf(await vector.norm()),
-    baseLoss: loss,
+    slope: number(slope, "slope"),
+    baseLoss: given ? given.loss : number(baseLoss, "baseLoss"),
+    gradient: given?.vector,
+    gradientNorm: number(gradientNorm, "gradientNorm", { minimum: 0 }),
+  };
+}
+
+async function startOf(
+  model: Model,
+  direction: Direction,
+  directionNorm: number,
+  { slope, baseLoss, gradient, gradientNorm }: CheckedGiven,
+): Promise<LineStart> {
+  const norm = gradient ? await gradient.norm() : gradientNorm;
+  const noise = norm === undefined ? NaN : slopeNoise(model.dtype, norm, directionNorm);
+  return {
+    slope: gradient ? await dot(gradient, direction) : slope,
+    slopeNoise: Number.isFinite(noise) ? noise : undefined,
+    baseLoss,
   };
 }
 

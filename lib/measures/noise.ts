@@ -19,11 +19,13 @@ export function slopeNoise(dtype: ComputeDtype, gradientNorm: number, directionN
   return (spacing[dtype] / 16) * gradientNorm * directionNorm;
 }
 
-const points = 9;
+const points = 12;
+/** A polynomial that leaves so much more than one of a higher degree leaves what is no noise. */
+const bent = 3;
 
 /**
- * σ of one loss by what losses scatter about a polynomial through nine of them near a learning rate, close enough together for what
- * the polynomial leaves out to stay below the noise that is expected. Known to about a third of itself.
+ * σ of one loss by what losses scatter about a polynomial through twelve of them near a learning rate, close enough together for what
+ * the polynomial leaves out to stay below the noise that is expected. Known to about a quarter of itself.
  *
  * @param relativeNoise the noise expected, as a part of what the loss changes by up to `learningRate`
  * @returns NaN where a loss is not finite
@@ -33,15 +35,21 @@ export async function scatterOfLosses(
   learningRate: number,
   relativeNoise: number,
 ): Promise<number> {
-  const reach = Math.min(0.1, 0.2 * relativeNoise ** 0.25);
+  const reach = Math.min(0.12, 0.3 * relativeNoise ** 0.25);
   const places = Array.from({ length: points }, (_, i) => (2 * i) / (points - 1) - 1);
   const losses: number[] = [];
   for (const place of places) losses.push(await lossAt(learningRate * (1 + reach * place)));
   if (!losses.every(Number.isFinite)) return NaN;
   const level = losses[0] as number;
   const rises = losses.map((loss) => loss - level);
-  // A line that bends faster than usual leaves more beside a cubic than noise does, and less beside the next.
-  return Math.min(...[3, 5].map((degree) => scatter(places, rises, degree)));
+  // Where a line bends fast, a polynomial leaves more than noise does, and one of a higher degree far less.
+  const [cubic, fifth, seventh] = [3, 5, 7].map((degree) => scatter(places, rises, degree)) as [
+    number,
+    number,
+    number,
+  ];
+  if (cubic <= bent * fifth) return cubic;
+  return fifth <= bent * seventh ? fifth : seventh;
 }
 
 /** Standard deviation of values about their least-squares polynomial. */

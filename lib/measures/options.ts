@@ -16,7 +16,7 @@ export interface MeasureOptions {
   /** Rows or sequences at a time. Default: all at once. */
   microBatch?: number;
   /**
-   * σ: standard deviation of the rounding of one loss, in the loss's units. Default: measured of the model near a crossing, in nine
+   * σ: standard deviation of the rounding of one loss, in the loss's units. Default: measured of the model near a crossing, in twelve
    * forward passes, and remembered.
    */
   lossNoise?: number;

@@ -19,8 +19,8 @@ export function seriesFigures({ configuration, measured }: SeriesRecords): Figur
     });
   const critical = points(({ criticalSharpness }) => criticalSharpness).map((point, i) => {
     const { name, criticalSharpness } = measured[i] as SeriesRecords["measured"][number];
-    const { nonDescent, count } = criticalSharpness;
-    return { ...point, name, nonDescent, count };
+    const { nonDescent, count, unresolved = 0 } = criticalSharpness;
+    return { ...point, name, nonDescent, unresolved, count };
   });
   return [
     seriesSharpnessFigure({

@@ -74,14 +74,17 @@ function measurementRows(series: SeriesRecords): string[][] {
 
 function checkpointRows({ measured }: SeriesRecords): string[][] {
   return measured.map(({ name, criticalSharpness, loss }) => {
-    const { mean, standardError, median, nonDescent, count, unbounded } = criticalSharpness;
+    const { mean, standardError, median, nonDescent, count, unbounded, unresolved = 0 } = criticalSharpness;
+    const all = count + nonDescent + unresolved;
+    const none = unresolved > 0 ? NaN : Infinity;
     const left = [
-      ...(nonDescent > 0 ? [`${nonDescent} of ${nonDescent + count} non-descent`] : []),
+      ...(nonDescent > 0 ? [`${nonDescent} of ${all} non-descent`] : []),
+      ...(unresolved > 0 ? [`${unresolved} of ${all} unresolved`] : []),
       ...(unbounded > 0 ? [`${unbounded} unbounded`] : []),
     ];
     return [
       name,
-      `λc ${prose(count === 0 ? Infinity : mean)} ± ${prose(standardError)}, median ${prose(median ?? Infinity)}`,
+      `λc ${prose(count === 0 ? none : mean)} ± ${prose(standardError)}, median ${prose(median ?? none)}`,
       `loss ${prose(loss.mean, 4)}`,
       left.join(", "),
     ];

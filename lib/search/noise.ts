@@ -1,6 +1,7 @@
-import { estimate, logPoints } from "./estimate.js";
+import { estimate, type FittedEstimate, logPoints } from "./estimate.js";
 import type { Line } from "./line.js";
 import { type CheckedOptions, significance } from "./options.js";
+import type { LineShape } from "./types.js";
 
 /** Relative standard error above which a crossing is no answer; above the tolerance, where that is larger. */
 const largestNoise = 1 / 8;
@@ -26,7 +27,7 @@ export function crossingThroughNoise(
   { slope, shape }: CheckedOptions,
 ): NoisyCrossing | undefined {
   if (slope !== undefined) {
-    const found = estimate(logPoints(line.points, line.baseLoss, slope, line.noise), undefined, shape);
+    const found = fitted(line, slope, shape);
     if (!found) return undefined;
     const learningRate = Math.exp(found.x);
     return { learningRate, noise: relativeNoise(line, slope, learningRate, found.inverseExponent) };
@@ -41,10 +42,20 @@ export function crossingThroughNoise(
 export function isHopeless(line: Line, options: CheckedOptions): boolean {
   const { slope, shape } = options;
   if (line.noise === 0 || slope === undefined || !line.upper) return false;
-  const found = estimate(logPoints(line.points, line.baseLoss, slope, line.noise), undefined, shape);
+  const found = fitted(line, slope, shape);
   if (!found) return false;
   const farthest = Math.exp(found.x + 2 * found.deviation);
   return !isResolved(relativeNoise(line, slope, farthest, found.inverseExponent) / 2, options);
+}
+
+/** The crossing by a curve through all points; undefined where it is far outside the bracket: of another line than this one. */
+function fitted(line: Line, slope: number, shape: LineShape): FittedEstimate | undefined {
+  const found = estimate(logPoints(line.points, line.baseLoss, slope, line.noise), undefined, shape);
+  if (!found) return undefined;
+  const isAbove = line.upper !== undefined && found.x > Math.log(line.upper.learningRate) + 0.1;
+  // The lower end is below where the rise can be told from noise, not below the crossing.
+  const isBelow = line.lower !== undefined && found.x < Math.log(line.lower.learningRate) - 1;
+  return isAbove || isBelow ? undefined : found;
 }
 
 /** How far above the crossing, in ln η, the rise first reaches the threshold: sη((η/ηc)^(1/a) − 1) = threshold, nearly. */

@@ -32,12 +32,12 @@ export function outcome(line: Line, options: CheckedOptions): Outcome {
   // The last loss is above L(θ), within the noise: it may rise or not.
   if (!line.upper)
     return line.lower && line.lower.loss > line.baseLoss ? unresolved("noise") : ended("unbounded", Infinity);
+  const middle = lower + (upper - lower) / 2;
+  const jump = line.narrow && line.noise > 0 ? jumpNoise(line) : undefined;
+  if (jump !== undefined) return { ...ended("converged", middle), noise: jump };
   if (isHopeless(line, options)) return unresolved("noise", crossingThroughNoise(line, options)?.noise);
   if (!line.lower) return options.slope === undefined ? ended("non-descent", 0) : unresolved("limit");
-  const middle = lower + (upper - lower) / 2;
   if (line.noise === 0) return ended("converged", middle);
-  const jump = jumpNoise(line);
-  if (jump !== undefined) return { ...ended("converged", middle), noise: jump };
   if (options.slope === undefined && !fellBelow(line))
     return risesFromZero(line) ? { ...ended("non-descent", 0), lower: 0 } : unresolved("noise");
   const crossing = crossingThroughNoise(line, options);

@@ -19,7 +19,7 @@ test("a gradient brings slope and base loss along: no pass at η = 0", async () 
   expect(Math.abs(result.criticalLearningRate / 0.4 - 1)).toBeLessThan(1 / 16);
   expect(result).toMatchObject({ slope: 2, baseLoss: 1.5, status: "converged", firstCrossing: "probed" });
   expect(result.forwardPasses).toBe(model.passes.length);
-  expect(result.forwardPasses).toBe(5 + 9); // nine of them for the noise
+  expect(result.forwardPasses).toBe(5 + 12); // twelve of them for the noise
   for (const pass of model.passes) {
     expect(pass.learningRate).toBeGreaterThan(0);
     expect(pass).toMatchObject({ mode: "in-place", microBatch: 7 });

@@ -28,6 +28,7 @@ function sharpnessData(n: number, change: Partial<SharpnessData> = {}): Sharpnes
     threshold: count(n).map((x) => ({ x, y: 2000 / x })),
     nonDescent: [],
     unbounded: [],
+    unresolved: [],
     ...change,
   };
 }
@@ -67,6 +68,12 @@ describe("λc against the threshold", () => {
       expect.arrayContaining(["λc = ∞: non-descent (3)", "λc = 0: unbounded (2)", "∞", "0"]),
     );
   });
+  it("rings what is unresolved at the lower edge, and counts it apart", () => {
+    const svg = draw(sharpnessFigure(sharpnessData(12, { unresolved: [13, 14] })));
+    expect(find(svg, ".unresolved circle")).toHaveLength(2);
+    expect(texts(svg)).toContain("unresolved (2)");
+    expect(texts(svg)[1]).toContain("of 12 measurements, 2 more unresolved");
+  });
   it("breaks its line where λc is infinite", () => {
     const whole = sharpnessData(5);
     const data = { ...whole, measured: whole.measured.filter(({ x }) => x !== 3), nonDescent: [3] };
@@ -84,7 +91,9 @@ describe("λc against the threshold", () => {
     expect(svg.length).toBeLessThan(300_000);
   });
   it("is there though nothing converged", () => {
-    const svg = draw(sharpnessFigure({ measured: [], threshold: [], nonDescent: [1], unbounded: [] }));
+    const svg = draw(
+      sharpnessFigure({ measured: [], threshold: [], nonDescent: [1], unbounded: [], unresolved: [] }),
+    );
     expect(find(svg, ".non-descent path")).toHaveLength(1);
   });
   it("tells how often λc is above the threshold", () => {

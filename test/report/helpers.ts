@@ -22,17 +22,30 @@ export const configuration: TrainConfigurationInput = {
   steps: 500,
 };
 
-/** A measurement whose λc is given; Infinity and 0 have the statuses that they stand for. */
+/** A measurement whose λc is given; Infinity, 0 and NaN have the statuses that they stand for. */
 export function measurement(criticalSharpness: number, forwardPasses = 3): MeasurementRecord {
   const rate = 2 / criticalSharpness;
   const common = {
+    reason: null,
     firstCrossing: "bracketed" as const,
+    dtype: "float32" as const,
     baseLoss: 1,
     noise: null,
     evaluations: [{ learningRate: 0.1, loss: null }],
     forwardPasses,
     seconds: 0.25,
   } satisfies Partial<MeasurementRecord>;
+  if (Number.isNaN(criticalSharpness))
+    return {
+      ...common,
+      reason: "noise",
+      criticalLearningRate: null,
+      criticalSharpness: null,
+      lower: 0,
+      upper: 0.1,
+      status: "unresolved",
+      slope: 1e-9,
+    };
   if (criticalSharpness === Infinity)
     return {
       ...common,

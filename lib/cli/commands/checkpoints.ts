@@ -95,14 +95,15 @@ function describe({ checkpoints, failures, directory }: SeriesResult): string[] 
   const row = (cells: readonly string[]) =>
     cells.map((cell, i) => (i === 0 ? cell.padEnd(width) : cell.padStart(12))).join("");
   return [
-    row(["checkpoint", "λc", "± s.e.", "loss", "non-descent"]),
+    row(["checkpoint", "λc", "± s.e.", "loss", "non-descent", "unresolved"]),
     ...checkpoints.map(({ name, criticalSharpness: c, loss }) =>
       row([
         name,
         short(c.mean),
         short(c.standardError),
         short(loss.mean),
-        `${c.nonDescent}/${c.nonDescent + c.count}`,
+        `${c.nonDescent}/${c.nonDescent + c.count + c.unresolved}`,
+        `${c.unresolved}`,
       ]),
     ),
     ...failures.map(({ name, message }) => `${name}: failed: ${message}`),

@@ -8,7 +8,7 @@ import { line } from "../series.js";
 import { connected, type SeriesAxis } from "../series-axis.js";
 import type { Point } from "../statistics.js";
 import { colors } from "../style.js";
-import { edgeMarks, edgeRoom } from "./edge-marks.js";
+import { edgeMarks, edgeRoom, unresolvedMarks } from "./edge-marks.js";
 import { errorBars } from "./error-bars.js";
 
 /** A mean over batches, with its standard error (NaN of one batch). */
@@ -17,8 +17,8 @@ export interface ErrorPoint extends Point {
 }
 
 export interface SeriesSharpnessData {
-  /** λc of each checkpoint; y is NaN where no batch's Δ descends. */
-  critical: readonly (ErrorPoint & { name: string; nonDescent: number; count: number })[];
+  /** λc of each checkpoint; y is NaN where no batch has one. */
+  critical: readonly (ErrorPoint & { name: string; nonDescent: number; unresolved: number; count: number })[];
   /** λdir and λmax(P⁻¹H), where measured. */
   directional: readonly ErrorPoint[];
   preconditioned: readonly ErrorPoint[];
@@ -34,7 +34,8 @@ export interface SeriesSharpnessData {
 export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
   const { critical, directional, preconditioned, batches, border } = data;
   const others = directional.length + preconditioned.length > 0;
-  const infinite = critical.filter(({ y }) => !Number.isFinite(y)).map(({ x }) => x);
+  const infinite = critical.filter(isInfinite).map(({ x }) => x);
+  const unresolved = critical.filter(isUnresolved).map(({ x }) => x);
   const shown = [...critical, ...directional, ...preconditioned];
   const log = spansDecades(shown.map(({ y }) => y).filter(Number.isFinite));
   const values = shown.flatMap(({ y, error }) => [lowEnd({ y, error }, log) ?? y, y + (error || 0)]);
@@ -46,6 +47,7 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
     subtitle: subtitle(data),
     legend: legendItems(data),
     insetTop: infinite.length > 0 ? edgeRoom : 0,
+    insetBottom: unresolved.length > 0 ? edgeRoom : 0,
     y: {
       ...yScale,
       label: others ? "sharpness (units of 1/η)" : "λc (units of 1/η)",
@@ -59,6 +61,14 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
         critical.filter(({ nonDescent }) => nonDescent > 0),
         { x: "x", y: "y", r: 6.5, stroke: colors.purple, strokeWidth: 1.5, className: "some-non-descent" },
       ),
+      Plot.dot(
+        critical.filter((point) => point.unresolved > 0),
+        { x: "x", y: "y", r: 9, stroke: colors.blue, strokeWidth: 1.5, className: "some-unresolved" },
+      ),
+      ...unresolvedMarks(unresolved, {
+        color: colors.blue,
+        title: (x) => `${x}: unresolved, no batch's rise could be told from noise`,
+      }),
       ...edgeMarks(infinite, {
         edge: "top",
         label: "∞",
@@ -77,6 +87,9 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
       (critical.some(({ nonDescent }) => nonDescent > 0)
         ? "Rings mark checkpoints where some batches' Δ does not descend: the mean leaves those out. "
         : "") +
+      (critical.some((point) => point.unresolved > 0)
+        ? "Blue rings: some batches are unresolved, their rise is no larger than rounding noise, and are left out too. "
+        : "") +
       (infinite.length > 0 ? "Triangles on the upper edge: no batch's Δ descends. " : "") +
       (shown.some((point) => lowEnd(point, log) === undefined)
         ? "An arrow is a bar that goes on below what a logarithmic axis shows. "
@@ -85,6 +98,10 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
     draw: (size) => drawChart({ ...chart, x: data.axis(size) }, size),
   };
 }
+
+type Critical = SeriesSharpnessData["critical"][number];
+const isInfinite = ({ y, unresolved }: Critical) => !Number.isFinite(y) && unresolved === 0;
+const isUnresolved = ({ y, unresolved }: Critical) => !Number.isFinite(y) && unresolved > 0;
 
 /** Where a bar ends below; undefined where a log axis has no place for it, or would have little else. */
 function lowEnd({ y, error }: Pick<ErrorPoint, "y" | "error">, log: boolean): number | undefined {
@@ -141,9 +158,11 @@ function legendItems({ directional, preconditioned, preconditionedName, critical
   const some = critical.filter(({ nonDescent, count }) => nonDescent > 0 && count > 0).length;
   if (some > 0)
     items.push({ glyph: "ring", color: colors.purple, text: `some batches non-descent (${some})` });
-  const all = critical.filter(({ count }) => count === 0).length;
+  const all = critical.filter(isInfinite).length;
   if (all > 0)
     items.push({ glyph: "triangle-up", color: colors.purple, text: `λc = ∞: non-descent (${all})` });
+  const open = critical.filter(({ unresolved }) => unresolved > 0).length;
+  if (open > 0) items.push({ glyph: "ring", color: colors.blue, text: `batches unresolved (${open})` });
   return items;
 }
 
@@ -151,7 +170,8 @@ function legendItems({ directional, preconditioned, preconditionedName, critical
 function subtitle({ critical }: SeriesSharpnessData): string {
   const finite = critical.filter(({ y }) => Number.isFinite(y));
   const [first, last] = [finite[0], finite.at(-1)];
-  if (!first || !last) return "λc = ∞ at every checkpoint";
+  if (!first || !last)
+    return critical.some(isUnresolved) ? "unresolved at every checkpoint" : "λc = ∞ at every checkpoint";
   const largest = finite.reduce((a, b) => (b.y > a.y ? b : a));
   const ends = first === last ? prose(first.y) : `${prose(first.y)} → ${prose(last.y)}`;
   return `λc ${ends}  ·  largest ${prose(largest.y)} at ${largest.name}`;
