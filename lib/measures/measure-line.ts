@@ -59,7 +59,7 @@ async function openInFloat32(line: ModelLine, passes: LinePasses): Promise<OpenL
   const isKnown = line.slope !== undefined || line.gradient !== undefined;
   const gradient = isKnown ? await model.gradient(batch, { microBatch, signal, dtype }) : undefined;
   using _ = gradient?.gradient;
-  return openLine(model, batch, direction, { gradient, subject }, { ...passes, dtype });
+  return await openLine(model, batch, direction, { gradient, subject }, { ...passes, dtype });
 }
 
 interface NoisyLine extends OpenLine {
