@@ -50,7 +50,7 @@ export const lineNames = [
 /**
  * Critical sharpness λc = 2/ηc of a model along Δ, where ηc is the smallest η > 0 with L(θ − η·Δ) > L(θ) (Kalra et al.
  * 2026). The weights keep every bit. The first crossing is looked for also below the one found. Rises that the rounding of losses
- * may make count for nothing; how large it is is measured of the model once, in twelve forward passes near a crossing.
+ * may make count for nothing; how large it is is measured of the model near its first two crossings, in twelve forward passes each.
  *
  * @throws CriticalSharpnessError `ERR_GRADIENT_BATCH`, `ERR_GRADIENT_VERSION` if the gradient is not that of the batch at
  *   today's weights; `ERR_WEIGHTS_CHANGED` if they change meanwhile; `ERR_NON_FINITE_DIRECTION`, `ERR_NON_FINITE_SLOPE`,

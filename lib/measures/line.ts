@@ -120,7 +120,14 @@ async function startOf(
   { slope, baseLoss, gradient, gradientNorm }: CheckedGiven,
 ): Promise<LineStart> {
   const norm = gradient ? await gradient.norm() : gradientNorm;
-  const noise = norm === undefined ? NaN : slopeNoise(model.dtype, norm, directionNorm);
+  const noise =
+    norm === undefined
+      ? NaN
+      : slopeNoise(model.dtype, {
+          gradient: norm,
+          direction: directionNorm,
+          parameters: model.parameterCount,
+        });
   return {
     slope: gradient ? await dot(gradient, direction) : slope,
     slopeNoise: Number.isFinite(noise) ? noise : undefined,

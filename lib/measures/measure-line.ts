@@ -92,14 +92,18 @@ async function searchThroughNoise(line: NoisyLine, search: SearchLine): Promise<
     loss: baseLoss,
     distance: learningRate === null ? null : learningRate * norm,
   });
-  const expected = memory.recall(circumstances(null)) ?? expectedLossNoise(dtype, line.batch, baseLoss);
+  const expected =
+    memory.recall(circumstances(null))?.sigma ?? expectedLossNoise(dtype, line.batch, baseLoss);
   const found = await search(lossAt, { ...known, lossNoise: expected }, norm);
   const center = whereNoiseMatters(found);
   if (center === undefined) return ended(found);
-  const recalled = memory.recall(circumstances(center));
-  const lossNoise = recalled ?? (await scatterOfLosses(lossAt, center, found.noise ?? 1));
-  if (!Number.isFinite(lossNoise)) return ended(found);
-  if (recalled === undefined) memory.remember(circumstances(center), lossNoise);
+  if (!memory.recall(circumstances(center))?.isSettled) {
+    const scatter = await scatterOfLosses(lossAt, center, found.noise ?? 1);
+    // None at all is of losses that are too coarse for points so near each other.
+    if (scatter > 0) memory.remember(circumstances(center), scatter);
+  }
+  const lossNoise = memory.recall(circumstances(center))?.sigma;
+  if (lossNoise === undefined) return ended(found);
   const ratio = lossNoise / expected;
   const noise = found.noise === null ? null : found.noise * ratio;
   const isOff = ratio > other || ratio < 1 / other;

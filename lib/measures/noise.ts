@@ -14,14 +14,20 @@ export function expectedLossNoise(dtype: ComputeDtype, batch: Pick<Batch, "count
   return (spacing[dtype] * Math.abs(loss)) / Math.sqrt(batch.count);
 }
 
-/** Standard error of a slope ∇L·Δ that the rounding of ∇L makes: seen on networks of many sizes, and rather too large. */
-export function slopeNoise(dtype: ComputeDtype, gradientNorm: number, directionNorm: number): number {
-  return (spacing[dtype] / 16) * gradientNorm * directionNorm;
+/**
+ * Standard error of a slope ∇L·Δ that the rounding of ∇L makes: each of the products has an error of its own. Within a factor of 2 or
+ * so of what was seen on networks of a thousand to a few hundred thousand parameters.
+ */
+export function slopeNoise(
+  dtype: ComputeDtype,
+  norms: { gradient: number; direction: number; parameters: number },
+): number {
+  return (spacing[dtype] * norms.gradient * norms.direction) / Math.sqrt(Math.max(1, norms.parameters));
 }
 
 const points = 12;
 /** A polynomial that leaves so much more than one of a higher degree leaves what is no noise. */
-const bent = 3;
+const bent = 2.5;
 
 /**
  * σ of one loss by what losses scatter about a polynomial through twelve of them near a learning rate, close enough together for what
@@ -35,7 +41,7 @@ export async function scatterOfLosses(
   learningRate: number,
   relativeNoise: number,
 ): Promise<number> {
-  const reach = Math.min(0.12, 0.3 * relativeNoise ** 0.25);
+  const reach = Math.min(0.12, 0.12 * relativeNoise ** 0.25);
   const places = Array.from({ length: points }, (_, i) => (2 * i) / (points - 1) - 1);
   const losses: number[] = [];
   for (const place of places) losses.push(await lossAt(learningRate * (1 + reach * place)));
@@ -71,8 +77,11 @@ export interface NoiseCircumstances {
   distance: number | null;
 }
 
-/** One measurement of a loss's noise: σ/|L(θ)|, and where. Plain data. */
-export type MeasuredNoise = NoiseCircumstances & { relative: number };
+/** A loss's noise as it was measured: σ/|L(θ)|, of how many measurements, and where. Plain data. */
+export type MeasuredNoise = NoiseCircumstances & { relative: number; times: number };
+
+/** Measurements of a noise that are enough. */
+const enough = 2;
 
 const remembered = 16;
 
@@ -95,7 +104,7 @@ export class NoiseMemory {
           one !== null &&
           one.dtype in spacing &&
           (one.distance === null || Number.isFinite(one.distance)) &&
-          [one.count, one.loss, one.relative].every(Number.isFinite),
+          [one.count, one.loss, one.relative, one.times].every(Number.isFinite),
       )
     );
   }
@@ -107,12 +116,23 @@ export class NoiseMemory {
   /** Takes in σ of one loss. */
   remember(circumstances: NoiseCircumstances, sigma: number): void {
     const relative = sigma / Math.abs(circumstances.loss || 1);
-    this.#measured = [{ ...circumstances, relative }, ...this.#measured].slice(0, remembered);
+    const before = this.#find(circumstances);
+    const times = before?.times ?? 0;
+    const sum = times * (before?.relative ?? 0) ** 2 + relative ** 2;
+    const one = { ...circumstances, relative: Math.sqrt(sum / (times + 1)), times: times + 1 };
+    this.#measured = [one, ...this.#measured.filter((other) => other !== before)].slice(0, remembered);
   }
 
-  /** σ of one loss as it was measured in nearly the same circumstances. */
-  recall(now: NoiseCircumstances): number | undefined {
-    const found = this.#measured.find(
+  /** σ of one loss as it was measured in nearly the same circumstances; whether it was so often enough. */
+  recall(now: NoiseCircumstances): { sigma: number; isSettled: boolean } | undefined {
+    const found = this.#find(now);
+    if (!found) return undefined;
+    const sigma = found.relative * Math.abs(now.loss || 1) * Math.sqrt(found.count / now.count);
+    return { sigma, isSettled: found.times >= enough };
+  }
+
+  #find(now: NoiseCircumstances): MeasuredNoise | undefined {
+    return this.#measured.find(
       ({ dtype, count, loss, distance }) =>
         dtype === now.dtype &&
         isWithin(count, now.count, 1.5) &&
@@ -122,7 +142,6 @@ export class NoiseMemory {
           now.distance === null ||
           isWithin(distance, now.distance, 3)),
     );
-    return found && found.relative * Math.abs(now.loss || 1) * Math.sqrt(found.count / now.count);
   }
 }
 

@@ -1,4 +1,5 @@
 import { estimate, type FittedEstimate, logPoints } from "./estimate.js";
+import { independent, observe } from "./gaussian.js";
 import type { Line } from "./line.js";
 import { type CheckedOptions, significance } from "./options.js";
 import type { LineShape } from "./types.js";
@@ -76,10 +77,13 @@ export function fellBelow(line: Line): boolean {
   return line.points.some((p) => p.learningRate < end && p.loss - line.baseLoss < -line.threshold);
 }
 
-/** Whether the loss rises from η = 0 on: the slope of the smallest rises that can be told from noise is that of a rise. */
+/**
+ * Whether the loss rises from η = 0 on: the slope of the smallest rises that can be told from noise is that of a rise. Twice as sure
+ * as of a single rise, since a search stops where noise is highest.
+ */
 export function risesFromZero(line: Line): boolean {
   const fit = quadratic(line, 64);
-  return fit !== undefined && -fit.slope > significance * fit.slopeError;
+  return fit !== undefined && -fit.slope > 2 * significance * fit.slopeError;
 }
 
 /** Standard error of a crossing relative to it: the noise of a rise over what the rise gains in one ln η there, s·ηc/a. */
@@ -87,28 +91,33 @@ function relativeNoise(line: Line, slope: number, learningRate: number, inverseE
   return (line.noise * Math.max(0.1, inverseExponent)) / (slope * learningRate);
 }
 
-/** Least squares of L(η) − L(θ) = −sη + κη²/2 over the points up to `reach` times the smallest rise; s with its error. */
+/**
+ * L(η) − L(θ) = e − sη + κη²/2 fitted to the points up to `reach` times the smallest rise, s with its error: e is the rounding of
+ * L(θ), which all differences share and which would otherwise look like a slope.
+ */
 function quadratic(
   line: Line,
   reach: number,
 ): { slope: number; slopeError: number; curvature: number } | undefined {
   const end = reach * (line.upper?.learningRate ?? 0);
   const points = line.points.filter((p) => p.learningRate <= end && Number.isFinite(p.loss));
-  let [xx, xxx, xxxx, xr, xxr] = [0, 0, 0, 0, 0];
+  if (points.length < 3) return undefined;
+  // In units of one loss's noise, and of `end`.
+  const unit = line.noise / Math.SQRT2;
+  const largest = Math.max(...points.map(({ loss }) => Math.abs(loss - line.baseLoss)));
+  let fit = independent([0, 0, 0], [1, vague * (1 + largest / unit), vague * (1 + largest / unit)]);
   for (const { learningRate, loss } of points) {
     const x = learningRate / end;
-    const rise = loss - line.baseLoss;
-    xx += x * x;
-    xxx += x ** 3;
-    xxxx += x ** 4;
-    xr += x * rise;
-    xxr += x * x * rise;
+    fit = observe(fit, [1, -x, (x * x) / 2], (loss - line.baseLoss) / unit, 1);
   }
-  const determinant = xx * xxxx - xxx * xxx;
-  if (!(determinant > 1e-12 * xx * xxxx)) return undefined;
+  const [, slope, curvature] = fit.mean as [number, number, number];
+  const slopeError = Math.sqrt(Math.max(0, fit.covariance[1]?.[1] ?? Infinity));
   return {
-    slope: -(xr * xxxx - xxr * xxx) / determinant / end,
-    slopeError: (line.noise * Math.sqrt(xxxx / determinant)) / end,
-    curvature: (2 * (xxr * xx - xr * xxx)) / determinant / end ** 2,
+    slope: (slope * unit) / end,
+    slopeError: (slopeError * unit) / end,
+    curvature: (curvature * unit) / end ** 2,
   };
 }
+
+/** Deviation of an unknown of which nothing is known, in units of the largest rise. */
+const vague = 1e3;

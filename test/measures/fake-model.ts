@@ -9,6 +9,7 @@ export class FakeModel {
   readonly dtype = "float64";
   readonly parameterDtype = "float64";
   readonly parameters = [];
+  readonly parameterCount = 1;
   readonly passes: { learningRate: number; mode: string | undefined; microBatch: number | undefined }[] = [];
   /** Called before each pass. */
   onPass: (count: number) => void = () => {};

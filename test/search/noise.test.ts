@@ -126,7 +126,9 @@ test("without a slope: a crossing in the noise is unresolved, never Δ that does
 test("without a slope: a line that rises from 0 on is told by its rises above the noise", async () => {
   const all = await quadratics(1e-4, { slopeIsKnown: false, sign: -1 });
   expect(withStatus(all, "converged")).toEqual([]);
-  expect(withStatus(all, "non-descent").length).toBeGreaterThan(0.95 * count);
+  // The others stopped with too few rises above the noise to tell.
+  expect(withStatus(all, "non-descent").length + withStatus(all, "unresolved").length).toBe(count);
+  expect(withStatus(all, "non-descent").length).toBeGreaterThan(count / 2);
 });
 
 test("pure noise is unresolved or has no rise, whatever is asked", async () => {
