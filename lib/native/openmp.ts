@@ -12,9 +12,9 @@ const spins = { alone: "10000", busy: "1000" };
 const waiting = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"] as const;
 
 /**
- * Loads libgomp so that its threads spin briefly, the more so where the machine is busy now, unless the user chose. It reads the environment once, while it is loaded, so
- * the variable is gone again before a child process could inherit it. In a worker thread, whose `process.env` is a copy, this
- * has no effect: there libgomp's own default holds if no thread has loaded it before.
+ * Loads libgomp so that its threads spin briefly, the more so where the machine is busy now, unless the user chose. It reads the
+ * environment once, while it is loaded, so the variable is gone again before a child process could inherit it. In a worker
+ * thread, whose `process.env` is a copy, this has no effect: there libgomp's own default holds if no thread has loaded it before.
  */
 export function withBriefSpinning(load: () => void): void {
   const chosen = waiting.some((name) => process.env[name] !== undefined);

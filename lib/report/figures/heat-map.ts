@@ -13,21 +13,23 @@ export interface HeatMapData {
   rows: readonly string[];
   /** Of the columns, one for each place on the axis. */
   columns: readonly string[];
-  /** By row and column; NaN where there is no value. */
+  /** By row and column; Infinity where Δ does not descend, NaN where it could not be told. */
   values: readonly (readonly number[])[];
   axis: SeriesAxis["axis"];
 }
 
 /** From dark to light, as cividis is: told apart by colour-blind readers and in grey. */
 const ramp = ["#00204c", "#1f3c6d", "#575d6d", "#7c7b78", "#a69d75", "#d3c164", "#ffe945"];
-const missing = "#d0d7de";
+const infinite = "#d0d7de";
+const unresolved = "#ffffff";
 
 /** Positive values over rows and columns, coloured by their logarithm. */
 export function heatMapFigure({ name, title, caption, rows, columns, values, axis }: HeatMapData): Figure {
   const known = values.flat().filter((value) => value > 0 && Number.isFinite(value));
   const [low, high] = [Math.min(...known), Math.max(...known)];
   const colorOf = (value: number) => {
-    if (!Number.isFinite(value)) return missing;
+    if (Number.isNaN(value)) return unresolved;
+    if (value === Infinity) return infinite;
     return mixColors(ramp, value <= 0 || high <= low ? 0 : Math.log(value / low) / Math.log(high / low));
   };
   const cells = values.flatMap((row, r) =>
@@ -35,19 +37,14 @@ export function heatMapFigure({ name, title, caption, rows, columns, values, axi
       x: c,
       y: rows.length - 1 - r,
       value,
-      title: `${rows[r]}, ${columns[c]}: ${prose(value)}`,
+      title: `${rows[r]}, ${columns[c]}: ${Number.isNaN(value) ? "unresolved" : prose(value)}`,
     })),
   );
   const ys = rows.map((_, i) => i);
   const chart = {
     title,
     subtitle: known.length > 0 ? `λc from ${prose(low)} (dark) to ${prose(high)} (light)` : "no finite λc",
-    legend: legendItems(
-      low,
-      high,
-      colorOf,
-      cells.some(({ value }) => !Number.isFinite(value)),
-    ),
+    legend: legendItems(low, high, colorOf, values.flat()),
     y: {
       type: "linear" as const,
       domain: [-0.5, rows.length - 0.5] as [number, number],
@@ -75,13 +72,14 @@ function legendItems(
   low: number,
   high: number,
   colorOf: (value: number) => string,
-  some: boolean,
+  values: readonly number[],
 ): LegendItem[] {
   const count = high > low ? 5 : 1;
   const items: LegendItem[] = Array.from({ length: Number.isFinite(low) ? count : 0 }, (_, i) => {
     const value = low * (high / low) ** (count > 1 ? i / (count - 1) : 0);
     return { glyph: "bar", color: colorOf(value), text: prose(value, 2) };
   });
-  if (some) items.push({ glyph: "bar", color: missing, text: "∞ (non-descent)" });
+  if (values.includes(Infinity)) items.push({ glyph: "bar", color: infinite, text: "∞ (non-descent)" });
+  if (values.some(Number.isNaN)) items.push({ glyph: "outlined-bar", color: unresolved, text: "unresolved" });
   return items;
 }
