@@ -44,7 +44,7 @@ export function mixVerdict(
     return { safe, best, held: null, sentence: `${steps} no learning rate was tried at every ratio.` };
   const found =
     best.length > 0
-      ? `${steps} the largest learning rate up to which no task's loss rose is ${short(largest)}, at the ratio ${ratiosText(best, ratios)}`
+      ? `${steps} the largest learning rate up to which no task's loss rose is ${short(largest)}, at the ${best.length === 1 ? "ratio" : "ratios"} ${ratiosText(best, ratios)}`
       : `${steps} some task's loss rose at every ratio from the smallest learning rate on`;
   return { safe, best, ...judge(found, best, ratios, recommendation) };
 }

@@ -17,7 +17,7 @@ sys.path += [str(HERE.parent / "golden"), str(HERE.parent / "models/families")]
 from make_cases import Widened  # noqa: E402
 from updates import adamw  # noqa: E402
 
-RATIOS, BATCHES, ROWS, JUDGED, LENGTH = [0, 0.5, 0.9, 1], 3, 2, 8, 128
+RATIOS, BATCHES, ROWS, JUDGED, LENGTH = [0, 0.3, 0.5, 0.9, 1], 3, 4, 8, 128
 BETAS, EPSILON, DECAY = [0.9, 0.95], 1e-8, 0.1
 SOURCES = {
     "stories": ("stories260k/sampled-stories.jsonl", lambda r: r["text"]),
@@ -33,6 +33,20 @@ def batches(folder, tokenizer, file, text):
     rows = [[1, *tokenizer.encode(text(r), add_special_tokens=False)][: LENGTH + 1] for r in records]
     cuts = [*range(0, BATCHES * ROWS + 1, ROWS), len(rows)]
     return [rows[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+def mixtures(ratio, stories, gsm8k):
+    """Batches of which stories make up a part of the tokens: each next row is of the source that is furthest behind."""
+    given = [0, 0]
+    for pools in zip(stories, gsm8k):
+        taken = [0, 0]
+        for _ in range(ROWS):
+            total = sum(given) + LENGTH
+            behind = [share * total - tokens for share, tokens in zip((ratio, 1 - ratio), given)]
+            source = 0 if ratio == 1 or (ratio > 0 and behind[0] >= behind[1]) else 1
+            given[source] += len(pools[source][taken[source]]) - 1
+            taken[source] += 1
+        yield pools[0][: taken[0]] + pools[1][: taken[1]]
 
 
 def loss(model, rows):
@@ -80,14 +94,12 @@ if __name__ == "__main__":
             folder / "stories260k", attn_implementation="eager", dtype=torch.float64
         )
         data = {name: batches(folder, tokenizer, *source) for name, source in SOURCES.items()}
-        parts = {name: [gradient(model, rows) for rows in data[name][:-1]] for name in ("stories", "gsm8k")}
         own = {name: gradient(model, rows[-1]) for name, rows in data.items()}
         weights = {name: p.detach().clone() for name, p in model.named_parameters()}
         lines = []
         for ratio in RATIOS:
-            mixed = [
-                {n: ratio * a[n] + (1 - ratio) * b[n] for n in a} for a, b in zip(parts["stories"], parts["gsm8k"])
-            ]
+            batches_of_both = mixtures(ratio, data["stories"][:-1], data["gsm8k"][:-1])
+            mixed = [gradient(model, rows) for rows in batches_of_both]
             direction, _ = adamw(weights, mixed, BETAS, EPSILON, DECAY)
             for task, rows in data.items():
                 slope = sum((own[task][n] * direction[n]).sum() for n in direction).item()
