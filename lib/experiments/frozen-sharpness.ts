@@ -139,10 +139,10 @@ class FrozenWatch implements Disposable {
   constructor(options: CheckedFrozenOptions, optimizer: Optimizer | undefined) {
     this.#options = options;
     this.#optimizer = optimizer;
+    this.#meter = new SharpnessMeter(options.search);
+    // The parts share what is learnt of rounding, and change nothing about the whole.
     const noise = new NoiseMemory();
-    const meter = () => new SharpnessMeter(options.search, noise);
-    this.#meter = meter();
-    this.#meters = new Map(options.parts.map(([name]) => [name, meter()]));
+    this.#meters = new Map(options.parts.map(([name]) => [name, new SharpnessMeter(options.search, noise)]));
   }
 
   async measure(index: number): Promise<FrozenMeasurement> {

@@ -68,6 +68,7 @@ describe("λc with frozen weights, on a quadratic where it has a closed form", (
       median: near([...values].sort((a, b) => a - b)[1] as number),
       nonDescent: 0,
       unbounded: 0,
+      unresolved: 0,
     });
     expect(await model.digest()).toBe(before);
     expect(model.version).toBe(1);
@@ -155,6 +156,7 @@ describe("what the mean is over", () => {
       median: Infinity,
       nonDescent: 1,
       unbounded: 0,
+      unresolved: 0,
     });
     expect(found.directionalSharpness?.count).toBe(0);
   });
