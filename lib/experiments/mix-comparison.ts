@@ -7,8 +7,8 @@ export type RateTable = readonly (readonly (readonly number[])[])[];
 /** What repeats tell of ratios that are compared with each other. */
 export interface MixComparison {
   /**
-   * For each ratio the probability, were all ratios equal, of one that looks as much worse than another as this one does than
-   * the best; 1 where none looks better. Null of fewer than `fewestRepeats`.
+   * For each ratio the probability, were all ratios equal, of one that looks as much worse than another as this one does; 1 where no
+   * other looks better. Null of fewer repeats than `fewestRepeats`.
    */
   pValues: (number | null)[];
   /** Ratios, by place, that no other is significantly better than. */
@@ -25,105 +25,102 @@ const limit = 0.05;
 const most = 1024;
 
 /**
- * Which ratios may be the best. The worst task of ratio a is worse than that of b if some task at a has a smaller ηc than every
- * task at b: the largest over tasks at a of the smallest over tasks at b of Student's t of the paired differences. No estimate
- * of the worst task comes in, whose bias would depend on the noise. The distribution of the largest such t over all pairs of
- * ratios, were they equal, is that under random signs of whole repeats: all that one repeat measures shares its batches, so
- * that ratios and tasks keep their correlation (a sign-flip test with max-t, Westfall & Young 1993; Romano & Wolf 2005).
- * Ratios that are left out are left out of the pairs too, and the rest is looked at again. A Δ that does not move, whose ηc is 0,
- * is compared as well, for whether any ratio descends at all.
+ * Which ratios may be the best. A ratio is worse than another if the task that binds it, of the smallest ηc, has a smaller one than
+ * *every* task has at the other: the smallest, over those tasks, of Student's t of the paired differences. (The smallest of several
+ * noisy ηc is too small: compared with another such it would tell ratios apart whose tasks are as good but more alike.) The
+ * distribution of the largest t over all pairs of ratios, were they equal, is that under random signs of whole repeats: all that
+ * one repeat measures shares its batches, so that ratios and tasks keep their correlation (a sign-flip test with max-t, Westfall &
+ * Young 1993). Ratios that are left out are left out of the pairs too, and the rest is looked at again (Romano & Wolf 2005).
  */
 export function compareRatios(table: RateTable, seed: number): MixComparison {
   const repeats = table[0]?.[0]?.length ?? 0;
-  const places = table.map((_, r) => r);
-  const open = { pValues: places.map(() => null), candidates: places, descends: null };
-  if (repeats < fewestRepeats) return open;
-  const rows = table.map((row) =>
-    row.filter((values) => !values.every((value) => value === Infinity)).map((values) => new Column(values)),
-  );
-  const still = [new Column(Array<number>(repeats).fill(0))];
+  const places = table.map((_, place) => place);
+  if (repeats < fewestRepeats) return { pValues: places.map(() => null), candidates: places, descends: null };
   const signs = signPatterns(repeats, seed);
   const allowed = Math.max(level, 2 / signs.length);
-  /** The probability of a t as large as one among some ratios, were they equal. */
-  const among = (left: readonly number[]) => {
-    const chance = largestByChance([...left.map((place) => rows[place] as Column[]), still], signs);
-    return (t: number) => (t > 0 ? chance.filter((value) => value >= t).length / chance.length : 1);
-  };
   const significant = (p: number) => allowed <= limit && p <= allowed;
-  const first = among(places);
+  const ratios = table.map((tasks) => new Ratio(tasks, signs));
   const pValues: number[] = [];
   let candidates = places;
-  for (let left = -1, pValue = first; left !== candidates.length; pValue = among(candidates)) {
-    left = candidates.length;
-    for (const a of candidates)
-      pValues[a] = pValue(Math.max(0, ...candidates.map((b) => worse(rows[a], rows[b]))));
+  for (let before = -1; before !== candidates.length; ) {
+    before = candidates.length;
+    const compared = candidates.map((place) => ratios[place] as Ratio);
+    const pValue = chance(compared.flatMap((a) => compared.map((b) => [a, b])));
+    for (const [i, place] of candidates.entries()) {
+      const own = compared[i] as Ratio;
+      pValues[place] = pValue(Math.max(...compared.map((other) => worse(own, other))));
+    }
     candidates = candidates.filter((place) => !significant(pValues[place] as number));
   }
-  const descends = places.some((place) => significant(first(worse(still, rows[place]))));
-  const rises = places.every((place) => significant(first(worse(rows[place], still))));
-  return { pValues, candidates, descends: descends ? true : rises ? false : null };
+  // A Δ that does not move has the ηc 0 of every task.
+  const still = new Ratio([Array<number>(repeats).fill(0)], signs);
+  const better = chance(ratios.map((ratio) => [still, ratio]));
+  const worseThanStill = chance(ratios.map((ratio) => [ratio, still]));
+  const some = ratios.some((ratio) => significant(better(worse(still, ratio))));
+  const none = ratios.every((ratio) => significant(worseThanStill(worse(ratio, still))));
+  return { pValues, candidates, descends: some ? true : none ? false : null };
 }
 
-/** The values of one task at one ratio. */
-class Column {
-  readonly mean: number;
-  constructor(readonly values: readonly number[]) {
-    this.mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  }
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-  /** Mean square of the differences from another. */
-  spread(other: Column): number {
-    let sum = 0;
-    for (const [i, value] of this.values.entries()) sum += (value - (other.values[i] as number)) ** 2;
-    return sum / this.values.length;
+/** What one ratio's tasks are. */
+class Ratio {
+  /** Those that bind anything, an unknown one included. */
+  readonly tasks: readonly (readonly number[])[];
+  /** The one of the smallest ηc among those that are known. */
+  readonly binding: readonly number[] | undefined;
+  /** Its mean under each pattern of signs. */
+  readonly signed: readonly number[];
+
+  constructor(tasks: readonly (readonly number[])[], signs: readonly Int8Array[]) {
+    this.tasks = tasks.filter((values) => !values.every((value) => value === Infinity));
+    const known = this.tasks.filter((values) => values.every(Number.isFinite));
+    const [binding] = [...known].sort((a, b) => mean(a) - mean(b));
+    this.binding = binding;
+    this.signed = binding ? signs.map((pattern) => signedMean(binding, pattern)) : [];
   }
 }
 
-/** Student's t of a mean difference but for a constant factor, from the mean square of the differences. */
+function signedMean(values: readonly number[], signs: Int8Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (signs[i] as number) * (values[i] as number);
+  return sum / values.length;
+}
+
+/** Mean square of the differences; signs do not change it. */
+function meanSquare(a: readonly number[], b: readonly number[]): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += ((a[i] as number) - (b[i] as number)) ** 2;
+  return sum / a.length;
+}
+
+/** Student's t of a mean difference, but for a constant factor. */
 function studentized(difference: number, square: number): number {
   if (difference === 0) return 0;
   // What rounding leaves of no variance at all is none.
   return difference / Math.sqrt(Math.max(square - difference ** 2, 1e-14 * square));
 }
 
-/** How clearly the worst task of the first is worse than that of the second. */
-function worse(first: readonly Column[] = [], second: readonly Column[] = []): number {
-  const each = first.map((a) =>
-    Math.min(
-      ...second.map((b) => {
-        const t = studentized(b.mean - a.mean, a.spread(b));
-        return Number.isNaN(t) ? -Infinity : t;
-      }),
-    ),
-  );
-  return second.length === 0 ? -Infinity : Math.max(-Infinity, ...each);
+/** How clearly the first is worse than the second; −∞ where something is unknown. */
+function worse({ binding }: Ratio, { tasks }: Ratio): number {
+  if (!binding || tasks.length === 0) return -Infinity;
+  const each = tasks.map((values) => studentized(mean(values) - mean(binding), meanSquare(values, binding)));
+  return each.some(Number.isNaN) ? -Infinity : Math.min(...each);
 }
 
-/** For each pattern of signs the largest t that any ratio's tasks have against the task that binds another. */
-function largestByChance(rows: readonly (readonly Column[])[], signs: readonly Int8Array[]): number[] {
-  const known = rows.map((row) => row.filter(({ mean }) => Number.isFinite(mean)));
-  const binding = known.map((row) =>
-    row.reduce<Column | undefined>((worst, c) => (worst && worst.mean <= c.mean ? worst : c), undefined),
-  );
-  const flat = known.flatMap((row, r) => row.map((column) => ({ column, r })));
-  const pairs = binding.flatMap((b, r) =>
-    b ? flat.filter((a) => a.r !== r).map((a) => ({ a: a.column, b, square: a.column.spread(b) })) : [],
-  );
-  const places = new Map(flat.map(({ column }, place) => [column, place]));
-  const indices = pairs.map(({ a, b }) => [places.get(a) as number, places.get(b) as number] as const);
-  return signs.map((pattern) => {
-    const means = flat.map(({ column: { values } }) => {
-      let sum = 0;
-      for (let i = 0; i < values.length; i++) sum += (pattern[i] as number) * (values[i] as number);
-      return sum / values.length;
-    });
-    let largest = 0;
-    for (const [p, [a, b]] of indices.entries()) {
-      const difference = (means[b] as number) - (means[a] as number);
-      largest = Math.max(largest, studentized(difference, (pairs[p] as { square: number }).square));
+/** The probability that one of some pairs looks as much worse, the first than the second, as t says, were they equal. */
+function chance(pairs: readonly (readonly Ratio[])[]): (t: number) => number {
+  const largest: number[] = [];
+  for (const [first, second] of pairs as readonly (readonly [Ratio, Ratio])[]) {
+    if (first === second || !first.binding || !second.binding) continue;
+    const square = meanSquare(first.binding, second.binding);
+    for (const [i, own] of first.signed.entries()) {
+      const t = studentized((second.signed[i] as number) - own, square);
+      largest[i] = Math.max(largest[i] ?? 0, t);
     }
-    return largest;
-  });
+  }
+  return (t) =>
+    t > 0 && largest.length > 0 ? largest.filter((value) => value >= t).length / largest.length : 1;
 }
 
 /** All patterns of signs, or random ones where they are too many; the first is what was measured. */
