@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { globSync, isDynamicPattern } from "tinyglobby";
+import { CriticalSharpnessError } from "../errors.js";
 import { badData, unreadable } from "./errors.js";
 import { type DataFormat, formatOf, formatOfName, knownEndings } from "./format.js";
 
@@ -28,8 +29,9 @@ function filesAt(given: string, format: DataFormat | undefined): string[] {
   try {
     return statSync(given).isDirectory() ? filesIn(given, format) : [given];
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).syscall) throw unreadable("a readable file or folder", given, error);
-    throw error;
+    // Of the system, or of a path that is none.
+    if (error instanceof CriticalSharpnessError) throw error;
+    throw unreadable("a readable file or folder", given, error);
   }
 }
 
