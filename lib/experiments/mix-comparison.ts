@@ -1,8 +1,5 @@
 import { random } from "../data/random.js";
-import { fewestRepeats } from "./mix-estimate.js";
-
-/** Signed ηc of every task at every ratio, repeat by repeat: by ratio, task and repeat. Infinite: it binds nothing; NaN: unknown. */
-export type RateTable = readonly (readonly (readonly number[])[])[];
+import { fewestRepeats, type PooledLine } from "./mix-estimate.js";
 
 /** What repeats tell of ratios that are compared with each other. */
 export interface MixComparison {
@@ -26,14 +23,17 @@ const most = 1024;
 
 /**
  * Which ratios may be the best. A ratio is worse than another if the task that binds it, of the smallest ηc, has a smaller one than
- * *every* task has at the other: the smallest, over those tasks, of Student's t of the paired differences. (The smallest of several
- * noisy ηc is too small: compared with another such it would tell ratios apart whose tasks are as good but more alike.) The
- * distribution of the largest t over all pairs of ratios, were they equal, is that under random signs of whole repeats: all that
+ * *every* task has at the other: the smallest, over those tasks, of Student's t of what the repeats say of the pair. (The smallest
+ * of several noisy ηc is too small: compared with another such it would tell ratios apart whose tasks are as good but more alike.)
+ * The distribution of the largest t over all pairs of ratios, were they equal, is that under random signs of whole repeats: all that
  * one repeat measures shares its batches, so that ratios and tasks keep their correlation (a sign-flip test with max-t, Westfall &
  * Young 1993). Ratios that are left out are left out of the pairs too, and the rest is looked at again (Romano & Wolf 2005).
+ *
+ * @param table by ratio and task
+ * @param seed of random signs, where there are too many repeats to take all
  */
-export function compareRatios(table: RateTable, seed: number): MixComparison {
-  const repeats = table[0]?.[0]?.length ?? 0;
+export function compareRatios(table: readonly (readonly PooledLine[])[], seed: number): MixComparison {
+  const repeats = table[0]?.[0]?.slopes.length ?? 0;
   const places = table.map((_, place) => place);
   if (repeats < fewestRepeats) return { pValues: places.map(() => null), candidates: places, descends: null };
   const signs = signPatterns(repeats, seed);
@@ -52,8 +52,7 @@ export function compareRatios(table: RateTable, seed: number): MixComparison {
     }
     candidates = candidates.filter((place) => !significant(pValues[place] as number));
   }
-  // A Δ that does not move has the ηc 0 of every task.
-  const still = new Ratio([Array<number>(repeats).fill(0)], signs);
+  const still = new Ratio([staying(repeats)], signs);
   const better = chance(ratios.map((ratio) => [still, ratio]));
   const worseThanStill = chance(ratios.map((ratio) => [ratio, still]));
   const some = ratios.some((ratio) => significant(better(worse(still, ratio))));
@@ -61,23 +60,32 @@ export function compareRatios(table: RateTable, seed: number): MixComparison {
   return { pValues, candidates, descends: some ? true : none ? false : null };
 }
 
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+/** The lines along a Δ that does not move. */
+function staying(repeats: number): PooledLine {
+  const zeros = Array<number>(repeats).fill(0);
+  return { slopes: zeros, curvatures: zeros, slope: 0, curvature: 0, signedRate: 0 };
+}
 
 /** What one ratio's tasks are. */
 class Ratio {
   /** Those that bind anything, an unknown one included. */
-  readonly tasks: readonly (readonly number[])[];
+  readonly tasks: readonly PooledLine[];
   /** The one of the smallest ηc among those that are known. */
-  readonly binding: readonly number[] | undefined;
-  /** Its mean under each pattern of signs. */
-  readonly signed: readonly number[];
+  readonly binding: PooledLine | undefined;
+  /** Its mean slope and curvature under each pattern of signs. */
+  readonly signed: readonly { slope: number; curvature: number }[];
 
-  constructor(tasks: readonly (readonly number[])[], signs: readonly Int8Array[]) {
-    this.tasks = tasks.filter((values) => !values.every((value) => value === Infinity));
-    const known = this.tasks.filter((values) => values.every(Number.isFinite));
-    const [binding] = [...known].sort((a, b) => mean(a) - mean(b));
+  constructor(tasks: readonly PooledLine[], signs: readonly Int8Array[]) {
+    this.tasks = tasks.filter(({ signedRate }) => signedRate !== Infinity);
+    const known = this.tasks.filter(({ signedRate }) => Number.isFinite(signedRate));
+    const [binding] = [...known].sort((a, b) => a.signedRate - b.signedRate);
     this.binding = binding;
-    this.signed = binding ? signs.map((pattern) => signedMean(binding, pattern)) : [];
+    this.signed = binding
+      ? signs.map((pattern) => ({
+          slope: signedMean(binding.slopes, pattern),
+          curvature: signedMean(binding.curvatures, pattern),
+        }))
+      : [];
   }
 }
 
@@ -87,24 +95,50 @@ function signedMean(values: readonly number[], signs: Int8Array): number {
   return sum / values.length;
 }
 
-/** Mean square of the differences; signs do not change it. */
-function meanSquare(a: readonly number[], b: readonly number[]): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += ((a[i] as number) - (b[i] as number)) ** 2;
-  return sum / a.length;
-}
+/**
+ * What a repeat says of two lines with one ηc: 2(s₂ − s₁) − ηc(κ₂ − κ₁), whose mean has the sign of the difference of both ηc. The
+ * common ηc, of both together, makes it change its sign where the lines change places. Their own ηc would not: where few large κ
+ * matter, the one that has them by chance has a smaller ηc, and seems to have a smaller error of it too.
+ */
+class Pair {
+  readonly #rate: number;
+  /** Mean square over repeats, which signs do not change. */
+  readonly #square: number;
 
-/** Student's t of a mean difference, but for a constant factor. */
-function studentized(difference: number, square: number): number {
-  if (difference === 0) return 0;
-  // What rounding leaves of no variance at all is none.
-  return difference / Math.sqrt(Math.max(square - difference ** 2, 1e-14 * square));
+  constructor(first: PooledLine, second: PooledLine) {
+    // Where nothing bends, beside a Δ that does not move, slopes alone are compared.
+    const still = first.curvature === 0 || second.curvature === 0;
+    this.#rate = still ? 0 : (2 * (first.slope + second.slope)) / (first.curvature + second.curvature);
+    let sum = 0;
+    for (const [i, slope] of first.slopes.entries())
+      sum +=
+        this.#difference(
+          { slope, curvature: first.curvatures[i] as number },
+          { slope: second.slopes[i] as number, curvature: second.curvatures[i] as number },
+        ) ** 2;
+    this.#square = sum / first.slopes.length;
+  }
+
+  #difference(
+    first: { slope: number; curvature: number },
+    second: { slope: number; curvature: number },
+  ): number {
+    return 2 * (second.slope - first.slope) - this.#rate * (second.curvature - first.curvature);
+  }
+
+  /** Student's t, but for a constant factor, of means of the first and the second: positive if the second's ηc is larger. */
+  t(first: { slope: number; curvature: number }, second: { slope: number; curvature: number }): number {
+    const difference = this.#difference(first, second);
+    if (difference === 0) return 0;
+    // What rounding leaves of no variance at all is none.
+    return difference / Math.sqrt(Math.max(this.#square - difference ** 2, 1e-14 * this.#square));
+  }
 }
 
 /** How clearly the first is worse than the second; −∞ where something is unknown. */
 function worse({ binding }: Ratio, { tasks }: Ratio): number {
   if (!binding || tasks.length === 0) return -Infinity;
-  const each = tasks.map((values) => studentized(mean(values) - mean(binding), meanSquare(values, binding)));
+  const each = tasks.map((task) => new Pair(binding, task).t(binding, task));
   return each.some(Number.isNaN) ? -Infinity : Math.min(...each);
 }
 
@@ -113,11 +147,9 @@ function chance(pairs: readonly (readonly Ratio[])[]): (t: number) => number {
   const largest: number[] = [];
   for (const [first, second] of pairs as readonly (readonly [Ratio, Ratio])[]) {
     if (first === second || !first.binding || !second.binding) continue;
-    const square = meanSquare(first.binding, second.binding);
-    for (const [i, own] of first.signed.entries()) {
-      const t = studentized((second.signed[i] as number) - own, square);
-      largest[i] = Math.max(largest[i] ?? 0, t);
-    }
+    const pair = new Pair(first.binding, second.binding);
+    for (const [i, own] of first.signed.entries())
+      largest[i] = Math.max(largest[i] ?? 0, pair.t(own, second.signed[i] as Ratio["signed"][number]));
   }
   return (t) =>
     t > 0 && largest.length > 0 ? largest.filter((value) => value >= t).length / largest.length : 1;

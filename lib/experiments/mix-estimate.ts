@@ -40,22 +40,20 @@ export interface MixPoint {
 export const fewestRepeats = 5;
 
 /**
- * The mean loss over repeats along one ratio's Δ, each line taken as a quadratic −sη + κη²/2. A mean of λc would have to leave
- * out the repeats in which it is infinite, and so call a direction descending that is so half of the time.
+ * The lines of one task along one ratio's Δ, each taken as a quadratic −sη + κη²/2, and so their mean. A mean of λc would have to
+ * leave out the repeats in which it is infinite, and so call a direction descending that is so half of the time.
  */
 export interface PooledLine {
+  /** s of each repeat; the others' mean where it is unknown. */
+  slopes: number[];
+  /** κ of each repeat; the others' mean where its search tells none: it does not descend, or was not resolved. */
+  curvatures: number[];
   /** mean(s); NaN where no repeat has one. */
   slope: number;
-  /**
-   * 2·mean(s)/mean(κ): ηc, and below 0 by how much Δ fails to descend. Infinite where no line bends. NaN where the slope is
-   * positive, or unknown, and no repeat tells κ.
-   */
+  /** mean(κ); NaN where the slope is positive, or unknown, and no repeat tells κ. 0 where no line bends. */
+  curvature: number;
+  /** 2·slope/curvature: ηc, and below 0 by how much Δ fails to descend. */
   signedRate: number;
-  /**
-   * The same to first order, repeat by repeat: `signedRate` is their mean, and its error is theirs. A repeat that tells no κ
-   * has the mean's.
-   */
-  values: number[];
 }
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -73,20 +71,20 @@ export function pooledCurvature(measurements: readonly Measured["measurement"][]
 
 /** @param typical mean(κ) where none of the repeats descends: of the nearest ratio that has one */
 export function pooledLine(measurements: readonly Measured["measurement"][], typical = NaN): PooledLine {
-  const slopes = measurements.map(({ slope }) => slope ?? NaN);
-  const slope = mean(slopes.filter(Number.isFinite));
+  const slope = mean(measurements.flatMap((m) => m.slope ?? []));
   const own = pooledCurvature(measurements);
   const bend = Number.isNaN(own) && slope <= 0 ? typical : own;
-  const signedRate = slope === 0 ? 0 : (2 * slope) / bend;
-  const values = measurements.map((measurement, i) => {
-    const s = slopes[i] as number;
-    if (Number.isNaN(s) || bend === 0) return signedRate;
-    return (2 * s) / bend - signedRate * ((curvature(measurement) ?? bend) / bend - 1);
-  });
-  return { slope, signedRate, values };
+  return {
+    slopes: measurements.map((m) => m.slope ?? slope),
+    curvatures: measurements.map((m) => curvature(m) ?? bend),
+    slope,
+    curvature: bend,
+    signedRate: slope === 0 ? 0 : (2 * slope) / bend,
+  };
 }
 
-export function mixPoint(measured: readonly Measured[], { slope, signedRate, values }: PooledLine): MixPoint {
+export function mixPoint(measured: readonly Measured[], line: PooledLine): MixPoint {
+  const { slope, signedRate } = line;
   const { ratio, task } = measured[0] as Measured;
   const criticalLearningRate = slope <= 0 ? 0 : signedRate;
   const counted = (status: SearchResult["status"]) =>
@@ -98,7 +96,7 @@ export function mixPoint(measured: readonly Measured[], { slope, signedRate, val
     criticalSharpness: 2 / criticalLearningRate,
     criticalLearningRate,
     slope: estimate(measured.flatMap(({ measurement }) => measurement.slope ?? [])),
-    interval: interval(values),
+    interval: interval(line),
     count: measured.length,
     nonDescent: counted("non-descent"),
     unbounded: counted("unbounded"),
@@ -112,8 +110,16 @@ function statusOf(criticalLearningRate: number): SearchResult["status"] {
   return criticalLearningRate === Infinity ? "unbounded" : "converged";
 }
 
-/** Student's, of the signed ηc, on whose scale the noise of slopes is added: as λc. */
-function interval(values: readonly number[]): [low: number, high: number] | null {
+/** Student's, of the signed ηc to first order, on whose scale the noise of slopes is added: as λc. */
+function interval({
+  slopes,
+  curvatures,
+  curvature,
+  signedRate,
+}: PooledLine): [low: number, high: number] | null {
+  const values = slopes.map(
+    (s, i) => (2 * s - signedRate * (curvatures[i] as number)) / curvature + signedRate,
+  );
   if (values.length < fewestRepeats || !values.every(Number.isFinite)) return null;
   const { mean, standardError } = statistics(values);
   const reach = studentQuantile(values.length - 1) * standardError;

@@ -41,18 +41,11 @@ export function summarizeMix(measured: readonly Measured[], seed = 0): MixSummar
   const table = points.map((row) => row.map((point) => point.criticalSharpness));
   return {
     points: points.flat(),
-    recommendation: recommend(
-      { ratios, tasks, table },
-      compareRatios(
-        lines.map((row) => row.map(({ values }) => values)),
-        seed,
-      ),
-      {
-        repeats: repeats.length,
-        measurements: measured.length,
-        unresolved: measured.filter(({ measurement }) => measurement.status === "unresolved").length,
-      },
-    ),
+    recommendation: recommend({ ratios, tasks, table }, compareRatios(lines, seed), {
+      repeats: repeats.length,
+      measurements: measured.length,
+      unresolved: measured.filter(({ measurement }) => measurement.status === "unresolved").length,
+    }),
   };
 }
 
