@@ -2,7 +2,7 @@ import { checkSignal } from "../checks.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import { type MeasuredSharpness, measureLine } from "./measure-line.js";
-import { noiseOf } from "./noise.js";
+import { NoiseMemory } from "./noise.js";
 import {
   checkBatch,
   checkCallback,
@@ -50,7 +50,8 @@ export const lineNames = [
 /**
  * Critical sharpness λc = 2/ηc of a model along Δ, where ηc is the smallest η > 0 with L(θ − η·Δ) > L(θ) (Kalra et al.
  * 2026). The weights keep every bit. The first crossing is looked for also below the one found. Rises that the rounding of losses
- * may make count for nothing; how large it is is measured of the model near its first two crossings, in twelve forward passes each.
+ * may make count for nothing; how large it is is measured near the crossing, in
+ * twelve forward passes. A `SharpnessMeter` remembers it.
  *
  * @throws CriticalSharpnessError `ERR_GRADIENT_BATCH`, `ERR_GRADIENT_VERSION` if the gradient is not that of the batch at
  *   today's weights; `ERR_WEIGHTS_CHANGED` if they change meanwhile; `ERR_NON_FINITE_DIRECTION`, `ERR_NON_FINITE_SLOPE`,
@@ -67,7 +68,7 @@ export async function criticalSharpness(options: LineToMeasure & MeasureOptions)
     measure,
     (lossAt, known) =>
       findCriticalLearningRate(lossAt, { ...searchOptions(measure), ...known, signal, onEvaluation }),
-    noiseOf(line.model),
+    new NoiseMemory(),
   );
 }
 

@@ -2,6 +2,7 @@ import { checkOptions, checkSignal } from "../checks.js";
 import { expected, throwIfAborted } from "../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
 import type { MeasuredSharpness } from "./measure-line.js";
+import { NoiseMemory } from "./noise.js";
 import {
   checkBatch,
   checkCallback,
@@ -55,17 +56,14 @@ export async function sharpnessMatrix<Name extends string>(
     for (const [name, batch] of tasks)
       gradients[name] = await model.gradient(batch, { microBatch: search.microBatch, signal });
     const matrix = {} as SharpnessMatrix<Name>;
+    const noise = new NoiseMemory();
     for (const [update] of tasks) {
       throwIfAborted(signal);
       const direction = directions[update] ?? (gradients[update] as Gradient).gradient;
-      const row = await relativeCriticalSharpness<Name>({
-        ...search,
-        model,
-        direction,
-        evaluate,
-        gradients,
-        signal,
-      });
+      const row = await relativeCriticalSharpness<Name>(
+        { ...search, model, direction, evaluate, gradients, signal },
+        noise,
+      );
       matrix[update] = row;
       for (const [name] of tasks) report?.(row[name], update, name);
     }

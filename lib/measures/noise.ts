@@ -1,5 +1,5 @@
 import { Matrix, solve } from "ml-matrix";
-import type { Batch, Model } from "../models/index.js";
+import type { Batch } from "../models/index.js";
 import type { ComputeDtype } from "../native/surface.js";
 import type { LossAt } from "../search/index.js";
 
@@ -147,16 +147,4 @@ export class NoiseMemory {
 
 function isWithin(a: number, b: number, factor: number): boolean {
   return a <= b * factor && b <= a * factor;
-}
-
-const ofModels = new WeakMap<Model, NoiseMemory>();
-
-/** What single measurements of a model share. */
-export function noiseOf(model: Model): NoiseMemory {
-  let memory = ofModels.get(model);
-  if (!memory) {
-    memory = new NoiseMemory();
-    ofModels.set(model, memory);
-  }
-  return memory;
 }

@@ -16,8 +16,8 @@ export interface MeasureOptions {
   /** Rows or sequences at a time. Default: all at once. */
   microBatch?: number;
   /**
-   * σ: standard deviation of the rounding of one loss, in the loss's units. Default: measured of the model near its first two crossings, in twelve
-   * forward passes each, and remembered.
+   * σ: standard deviation of the rounding of one loss, in the loss's units. Default: measured near the crossing, in twelve forward
+   * passes; a meter remembers it from its first two crossings on.
    */
   lossNoise?: number;
   /** N: learning rates besides at which an earlier crossing is looked for, over the three decades below the one found. */

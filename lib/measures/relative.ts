@@ -3,7 +3,7 @@ import { expected } from "../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import { type MeasuredSharpness, measureLine } from "./measure-line.js";
-import { noiseOf } from "./noise.js";
+import { NoiseMemory } from "./noise.js";
 import {
   checkBatch,
   checkCallback,
@@ -53,10 +53,12 @@ const names = [
  * (Kalra et al. 2026). One result for each batch, one batch after the other, each with its own L(θ), slope and status: a
  * Δ that does not descend on a batch (`non-descent`, 2/ηc = ∞) is a result.
  *
+ * @param noise what was learnt of the model's rounding; calls about one model may share it
  * @throws as `criticalSharpness`.
  */
 export async function relativeCriticalSharpness<Name extends string>(
   options: RelativeOptions<Name>,
+  noise = new NoiseMemory(),
 ): Promise<Record<Name, MeasuredSharpness>> {
   const given = checkNames(options, "options", names);
   const model = checkModel(given.model);
@@ -86,7 +88,7 @@ export async function relativeCriticalSharpness<Name extends string>(
       search,
       (lossAt, facts) =>
         findCriticalLearningRate(lossAt, { ...searchOptions(search), ...facts, signal, onEvaluation }),
-      noiseOf(model),
+      noise,
     );
   }
   return results;
