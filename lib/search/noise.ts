@@ -20,23 +20,38 @@ export function isResolved(noise: number, { tolerance }: CheckedOptions): boolea
 }
 
 /**
- * Where the loss rises above L(θ) itself, by a curve through all points: a search encloses the place where the rise can be told
- * from noise, which is beyond it. Undefined where the points do not say.
+ * Where the loss rises above L(θ) itself. A search encloses the place where the rise can be told from noise, which is beyond it: by as
+ * much as a line of this slope and shape needs to rise so far. Within that bracket, the crossing of a curve through all points.
+ * Undefined where the points do not say.
  */
-export function crossingThroughNoise(
-  line: Line,
-  { slope, shape }: CheckedOptions,
-): NoisyCrossing | undefined {
-  if (slope !== undefined) {
-    const found = fitted(line, slope, shape);
-    if (!found) return undefined;
-    const learningRate = Math.exp(found.x);
-    return { learningRate, noise: relativeNoise(line, slope, learningRate, found.inverseExponent) };
+export function crossingThroughNoise(line: Line, options: CheckedOptions): NoisyCrossing | undefined {
+  const { lower, upper } = line;
+  const known =
+    options.slope === undefined ? quadraticCrossing(line) : powerCrossing(line, options.slope, options);
+  if (!known) return undefined;
+  let { x } = known;
+  if (lower && upper && line.narrow) {
+    const [low, high] = [Math.log(lower.learningRate), Math.log(upper.learningRate)];
+    // What is subtracted depends on the result, and little: three times are enough.
+    for (let i = 0; i < 3; i++) {
+      const beyond = distanceToThreshold(line.threshold, known.slope, { ...known, x });
+      const error = 2 * relativeNoise(line, known.slope, Math.exp(x), known.inverseExponent);
+      x = Math.min(high - beyond + error, Math.max(low - beyond - error, known.x));
+    }
   }
+  const learningRate = Math.exp(x);
+  return { learningRate, noise: relativeNoise(line, known.slope, learningRate, known.inverseExponent) };
+}
+
+function powerCrossing(line: Line, slope: number, { shape }: CheckedOptions) {
+  const found = fitted(line, slope, shape);
+  return found && { slope, x: found.x, inverseExponent: found.inverseExponent };
+}
+
+function quadraticCrossing(line: Line) {
   const fit = quadratic(line, 2);
   if (!fit || !(fit.slope > 3 * fit.slopeError) || !(fit.curvature > 0)) return undefined;
-  const learningRate = (2 * fit.slope) / fit.curvature;
-  return { learningRate, noise: relativeNoise(line, fit.slope, learningRate, 1) };
+  return { slope: fit.slope, x: Math.log((2 * fit.slope) / fit.curvature), inverseExponent: 1 };
 }
 
 /** Whether no evaluation more would leave an answer: the noise is far too large wherever the crossing may be. */
