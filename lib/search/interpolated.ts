@@ -9,7 +9,7 @@ const slack = 3;
 /** Largest factor of one step where the points say where the crossing is, and where they say nothing. */
 const longest = Math.log(64);
 const blind = Math.log(16);
-/** Of one step up, where a first crossing is looked for: bisection's. */
+/** Of one step up, where nothing is known of a line and its first crossing is looked for: bisection's. */
 const careful = Math.LN2;
 
 /**
@@ -49,7 +49,7 @@ async function enclose(line: Line, options: CheckedOptions, width: number): Prom
   for (let steps = 0; !line.lower || !line.upper; steps++) {
     const end = Math.log((line.lower ?? line.upper)?.learningRate as number);
     const sign = line.lower ? 1 : -1;
-    const stride = sign > 0 && options.firstCrossing !== false ? careful : longest;
+    const stride = sign > 0 && options.firstCrossing === true ? careful : longest;
     const room = sign * (start - end) + reach;
     if (room <= 1e-9 || isHopeless(line, options)) return;
     const expected = crossing(line, options);

@@ -1,11 +1,14 @@
-import { estimate, type FittedEstimate, logPoints } from "./estimate.js";
+import { estimate, type FittedEstimate, logPoints, unknownShape } from "./estimate.js";
 import { independent, observe } from "./gaussian.js";
-import type { Line } from "./line.js";
+import type { Line, Point } from "./line.js";
 import { type CheckedOptions, significance } from "./options.js";
 import type { LineShape } from "./types.js";
 
 /** Relative standard error above which a crossing is no answer; above the tolerance, where that is larger. */
 const largestNoise = 1 / 8;
+
+/** ln D of points that tell where a crossing is though nothing is known of the line's shape. */
+const nearby = 3;
 
 /** A crossing found through noise. */
 export interface NoisyCrossing {
@@ -43,9 +46,12 @@ export function crossingThroughNoise(line: Line, options: CheckedOptions): Noisy
   return { learningRate, noise: relativeNoise(line, known.slope, learningRate, known.inverseExponent) };
 }
 
+/** By the shape that was learnt of other lines or else by none; where neither fits, where the search ended. */
 function powerCrossing(line: Line, slope: number, { shape }: CheckedOptions) {
-  const found = fitted(line, slope, shape);
-  return found && { slope, x: found.x, inverseExponent: found.inverseExponent };
+  const found = fitted(line, slope, shape) ?? fitted(line, slope, unknownShape);
+  if (found) return { slope, x: found.x, inverseExponent: found.inverseExponent };
+  if (!line.narrow) return undefined;
+  return { slope, x: Math.log((line.lower as Point).learningRate), inverseExponent: 1 };
 }
 
 function quadraticCrossing(line: Line) {
@@ -54,24 +60,34 @@ function quadraticCrossing(line: Line) {
   return { slope: fit.slope, x: Math.log((2 * fit.slope) / fit.curvature), inverseExponent: 1 };
 }
 
-/** Whether no evaluation more would leave an answer: the noise is far too large wherever the crossing may be. */
-export function isHopeless(line: Line, options: CheckedOptions): boolean {
-  const { slope, shape } = options;
+/**
+ * Whether no evaluation more would leave an answer: the noise is far too large wherever the crossing may be. Judged from points near
+ * the crossing alone, and by a line of which nothing was learnt: what is far off says little of where the crossing is.
+ */
+export function isHopeless(line: Line, { slope, tolerance }: CheckedOptions): boolean {
   if (line.noise === 0 || slope === undefined || !line.upper) return false;
-  const found = fitted(line, slope, shape);
-  if (!found) return false;
+  const points = logPoints(line.points, line.baseLoss, slope, line.noise).filter(
+    ({ y }) => Math.abs(y) < nearby,
+  );
+  const found = estimate(points, undefined, unknownShape);
+  // Two points of nearly one height, far apart in η, are none of a power.
+  if (!found || isElsewhere(line, found)) return false;
   const farthest = Math.exp(found.x + 2 * found.deviation);
-  return !isResolved(relativeNoise(line, slope, farthest, found.inverseExponent) / 2, options);
+  return relativeNoise(line, slope, farthest, found.inverseExponent) > 2 * Math.max(largestNoise, tolerance);
 }
 
-/** The crossing by a curve through all points; undefined where it is far outside the bracket: of another line than this one. */
+/** The crossing by a curve through all points. */
 function fitted(line: Line, slope: number, shape: LineShape): FittedEstimate | undefined {
   const found = estimate(logPoints(line.points, line.baseLoss, slope, line.noise), undefined, shape);
-  if (!found) return undefined;
-  const isAbove = line.upper !== undefined && found.x > Math.log(line.upper.learningRate) + 0.1;
+  return found && !isElsewhere(line, found) ? found : undefined;
+}
+
+/** Whether a crossing is far outside the bracket, or of a shape that no line has: the points are not of a line such as it assumes. */
+function isElsewhere({ lower, upper }: Line, { x, inverseExponent }: FittedEstimate): boolean {
+  if (inverseExponent < 0.05 || inverseExponent > 20) return true;
+  const isAbove = upper !== undefined && x > Math.log(upper.learningRate) + 0.1;
   // The lower end is below where the rise can be told from noise, not below the crossing.
-  const isBelow = line.lower !== undefined && found.x < Math.log(line.lower.learningRate) - 1;
-  return isAbove || isBelow ? undefined : found;
+  return isAbove || (lower !== undefined && x < Math.log(lower.learningRate) - 1);
 }
 
 /** How far above the crossing, in ln η, the rise first reaches the threshold: sη((η/ηc)^(1/a) − 1) = threshold, nearly. */

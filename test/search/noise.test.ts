@@ -162,3 +162,17 @@ test("a slope within its noise says nothing: the search looks", async () => {
     "non-descent",
   );
 });
+
+test("what was learnt of other lines never makes a line unresolved that has little noise", async () => {
+  for (const inverseExponent of [0.1, 1, 8]) {
+    const result = await findCriticalLearningRate((eta) => 3 - 6 * eta + 4000 * eta ** 1.5, {
+      slope: 6,
+      lossNoise: 1e-7,
+      initialLearningRate: 0.024,
+      initialError: 0.1,
+      shape: { inverseExponent, bend: 0, deviation: 0.02 },
+    });
+    expect(result.status).toBe("converged");
+    expect(Math.abs(Math.log(result.criticalLearningRate / (6 / 4000) ** 2))).toBeLessThan(0.065);
+  }
+});

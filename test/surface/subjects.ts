@@ -128,6 +128,7 @@ const batches: Subject = {
         kind: () => batch.kind,
         shape: () => batch.shape,
         count: () => batch.count,
+        rows: () => batch.rows?.(0, 1).count,
       },
     };
   },
@@ -150,6 +151,7 @@ const directions: Subject = {
         store: () => direction.store(),
         dot: () => direction.dot(direction),
         norm: () => direction.norm(),
+        nonFiniteParameter: () => direction.nonFiniteParameter(),
         scale: () => direction.scale(2),
         multiply: () => direction.multiply(direction),
         inverseSquareRoot: async () => {
