@@ -217,12 +217,12 @@ class FrozenWatch implements Disposable {
   async #preconditioned(batch: Batch): Promise<EigenvalueRecord | null> {
     const { hessian, model, search, signal } = this.#options;
     if (!hessian) return null;
-    using preconditioner = (await this.#optimizer?.preconditioner()) ?? null;
+    using preconditioner = (await this.#optimizer?.preconditioner()) ?? undefined;
     const result = await hessianEigenvalues({
       ...hessian,
       model,
       batch,
-      preconditioner: preconditioner ?? undefined,
+      preconditioner,
       microBatch: search.microBatch,
       signal,
       initial: this.#eigenvector,

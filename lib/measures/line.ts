@@ -1,6 +1,7 @@
 import { checkNumber } from "../checks.js";
 import { CriticalSharpnessError, expected } from "../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../models/index.js";
+import type { ComputeDtype } from "../native/surface.js";
 import type { LossAt } from "../search/index.js";
 import { slopeNoise } from "./noise.js";
 import { checkBatch, checkDirection, type MeasureOptions } from "./options.js";
@@ -54,7 +55,11 @@ export async function openLine(
   const { version } = model;
   const known = checkGiven(model, batch, given);
   const norm = await finiteNorm(direction);
-  const start = await startOf(model, direction, norm, known);
+  const start = await startOf(known, direction, {
+    dtype: dtype ?? model.dtype,
+    direction: norm,
+    parameters: model.parameterCount,
+  });
   return {
     norm,
     start,
@@ -114,20 +119,12 @@ function checkGiven(
 }
 
 async function startOf(
-  model: Model,
-  direction: Direction,
-  directionNorm: number,
   { slope, baseLoss, gradient, gradientNorm }: CheckedGiven,
+  direction: Direction,
+  { dtype, ...sizes }: { dtype: ComputeDtype; direction: number; parameters: number },
 ): Promise<LineStart> {
   const norm = gradient ? await gradient.norm() : gradientNorm;
-  const noise =
-    norm === undefined
-      ? NaN
-      : slopeNoise(model.dtype, {
-          gradient: norm,
-          direction: directionNorm,
-          parameters: model.parameterCount,
-        });
+  const noise = norm === undefined ? NaN : slopeNoise(dtype, { ...sizes, gradient: norm });
   return {
     slope: gradient ? await dot(gradient, direction) : slope,
     slopeNoise: Number.isFinite(noise) ? noise : undefined,

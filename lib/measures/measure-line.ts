@@ -1,6 +1,6 @@
 import type { Batch, Direction, Model } from "../models/index.js";
 import type { ComputeDtype } from "../native/surface.js";
-import type { LossAt, SearchOptions, SearchResult } from "../search/index.js";
+import { type LossAt, type SearchOptions, type SearchResult, significance } from "../search/index.js";
 import { type GivenOfLine, type LinePasses, type OpenLine, openLine } from "./line.js";
 import { expectedLossNoise, type NoiseCircumstances, type NoiseMemory, scatterOfLosses } from "./noise.js";
 import type { MeasureOptions } from "./options.js";
@@ -80,7 +80,7 @@ async function searchThroughNoise(line: NoisyLine, search: SearchLine): Promise<
   };
   const ended = (result: SearchResult): MeasuredSharpness => ({ ...result, dtype, forwardPasses });
   // s below 0 is the answer, and needs no pass.
-  const falls = !(start.slope !== undefined && start.slope < -4 * (start.slopeNoise ?? 0));
+  const falls = !(start.slope !== undefined && start.slope < -significance * (start.slopeNoise ?? 0));
   const baseLoss = start.baseLoss ?? (falls ? await lossAt(0) : undefined);
   const known = { ...start, baseLoss };
   if (line.lossNoise !== undefined || baseLoss === undefined || !Number.isFinite(baseLoss))

@@ -10,6 +10,9 @@ const largestNoise = 1 / 8;
 /** ln D of points that tell where a crossing is though nothing is known of the line's shape. */
 const nearby = 3;
 
+/** Deviation of an unknown of which nothing is known, in units of the largest rise. */
+const vague = 1e3;
+
 /** A crossing found through noise. */
 export interface NoisyCrossing {
   learningRate: number;
@@ -64,7 +67,8 @@ function quadraticCrossing(line: Line) {
  * Whether no evaluation more would leave an answer: the noise is far too large wherever the crossing may be. Judged from points near
  * the crossing alone, and by a line of which nothing was learnt: what is far off says little of where the crossing is.
  */
-export function isHopeless(line: Line, { slope, tolerance }: CheckedOptions): boolean {
+export function isHopeless(line: Line, options: CheckedOptions): boolean {
+  const { slope } = options;
   if (line.noise === 0 || slope === undefined || !line.upper) return false;
   const points = logPoints(line.points, line.baseLoss, slope, line.noise).filter(
     ({ y }) => Math.abs(y) < nearby,
@@ -73,7 +77,7 @@ export function isHopeless(line: Line, { slope, tolerance }: CheckedOptions): bo
   // Two points of nearly one height, far apart in η, are none of a power.
   if (!found || isElsewhere(line, found)) return false;
   const farthest = Math.exp(found.x + 2 * found.deviation);
-  return relativeNoise(line, slope, farthest, found.inverseExponent) > 2 * Math.max(largestNoise, tolerance);
+  return !isResolved(relativeNoise(line, slope, farthest, found.inverseExponent) / 2, options);
 }
 
 /** The crossing by a curve through all points. */
@@ -149,6 +153,3 @@ function quadratic(
     curvature: (curvature * unit) / end ** 2,
   };
 }
-
-/** Deviation of an unknown of which nothing is known, in units of the largest rise. */
-const vague = 1e3;
