@@ -1,6 +1,6 @@
 // The time of a λc in bfloat16 compute over that in float32, and how far their ηc are apart.
 import { createModel, criticalSharpness } from "../dist/index.js";
-import { native } from "../dist/native/load.js";
+import { native } from "../dist/torch/load.js";
 import { gpt, tokenBatch } from "./shared/models.mjs";
 import { figure, spread } from "./shared/results.mjs";
 import { inTurns, ratio } from "./shared/timing.mjs";

@@ -66,6 +66,6 @@ for (const { busy, bar } of loads) {
   }
 }
 const notes = [
-  `${rounds} rounds, the settings in turns; the ratio is the median of the rounds' ratios, with quartiles. A process for each run, from its start to its end: 40 steps of examples/quickstart.json.`,
+  `${rounds} rounds, the settings in turns; the ratio is the median of the rounds' ratios, with quartiles. A process for each run, from its start to its end: ${steps} steps of examples/quickstart.json.`,
 ];
 await writeTables("busy-machine", "Beside other busy processes", tables, notes, { figures });

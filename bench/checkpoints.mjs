@@ -5,9 +5,9 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { findCheckpoints, measureCheckpoints, train } from "../dist/index.js";
-import { seriesSharpnessFigure } from "../dist/report/figures/series-sharpness.js";
-import { raster } from "../dist/report/raster.js";
-import { seriesAxis } from "../dist/report/series-axis.js";
+import { seriesSharpnessFigure } from "../dist/report/figures/sharpness-over-series.js";
+import { seriesAxis } from "../dist/report/series.js";
+import { raster } from "../dist/report/write.js";
 import { figure, writeResults } from "./shared/results.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));

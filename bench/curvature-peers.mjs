@@ -1,3 +1,4 @@
+import { hessianEigenvalues } from "../lib/curvature/index.js";
 // Hessian-vector products and the largest Hessian eigenvalue against the Python tools: the same weights, batch and threads,
 // in turns. Arguments: sizes, to measure only these anew.
 import { spawnSync } from "node:child_process";
@@ -5,15 +6,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import {
-  Curvature,
-  criticalSharpness,
-  Direction,
-  hessianEigenvalues,
-  loadBatch,
-  loadModel,
-} from "../dist/index.js";
-import { native } from "../dist/native/load.js";
+import { Curvature, criticalSharpness, Direction, loadBatch, loadModel } from "../dist/index.js";
+import { native } from "../dist/torch/load.js";
 import { startPeer } from "./peers/python.mjs";
 import { writeBatch } from "./shared/batch-file.mjs";
 import { exactMemory, peakOf } from "./shared/peak.mjs";

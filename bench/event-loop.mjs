@@ -5,7 +5,7 @@ import path from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { AdamW, createModel, readConfiguration, SharpnessMeter, train } from "../dist/index.js";
-import { native } from "../dist/native/load.js";
+import { native } from "../dist/torch/load.js";
 import { gpt, tokenBatch } from "./shared/models.mjs";
 import { figure } from "./shared/results.mjs";
 

@@ -4,9 +4,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { writeSafetensors } from "../dist/files/safetensors-writer.js";
 import { AdamW, createModel, loadModel } from "../dist/index.js";
-import { writeSafetensors } from "../dist/models/safetensors-writer.js";
-import { native } from "../dist/native/load.js";
+import { native } from "../dist/torch/load.js";
 import { startPeer } from "./peers/python.mjs";
 import { measurementsBeside, ourStep } from "./shared/beside-peer.mjs";
 import { gpt, tokenBatch } from "./shared/models.mjs";

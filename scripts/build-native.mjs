@@ -57,7 +57,7 @@ const addon = path.join(root, "build/Release/critical_sharpness.node");
 // By way of a rename: a process that runs on the old file keeps it.
 copyFileSync(built, `${addon}.new`);
 renameSync(`${addon}.new`, addon);
-const { writeBuildNote } = await import("../dist/native/build-note.js");
+const { writeBuildNote } = await import("../dist/torch/locate-libtorch.js");
 writeBuildNote({ ...libtorch, cuda: nvcc !== undefined });
 
 /** cmake-js, which knows what other systems' linkers want; the archive of scripts/pack-gpu.mjs does without. */

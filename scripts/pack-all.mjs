@@ -16,11 +16,11 @@ const [directory, option] = process.argv.slice(2);
 if (!directory || (option && option !== "--main-only")) stop("Usage: npm run pack:all -- DIR [--main-only]");
 
 run("npm", ["run", "--silent", "build:ts"]);
-const { platformOf } = await import("../dist/native/libtorch-release.js");
+const { platformOf } = await import("../dist/torch/libtorch-release.js");
 const platform = platformOf();
 if (!platform)
   stop(
-    `Expected a platform of lib/native/libtorch-release.ts but received ${process.platform}-${process.arch}`,
+    `Expected a platform of lib/torch/libtorch-release.ts but received ${process.platform}-${process.arch}`,
   );
 run("npm", ["run", "--silent", "package:native"]);
 

@@ -1,4 +1,4 @@
-import { writeSafetensors } from "../../dist/models/safetensors-writer.js";
+import { writeSafetensors } from "../../dist/files/safetensors-writer.js";
 
 const dtypes = { inputs: "float32" };
 

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { readSafetensorsHeader, readStoredTensor } from "../../dist/files/safetensors.js";
 import { Direction, loadBatches, loadModel } from "../../dist/index.js";
-import { readSafetensorsHeader, readStoredTensor } from "../../dist/models/safetensors.js";
-import { native } from "../../dist/native/load.js";
+import { native } from "../../dist/torch/load.js";
 
 const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../test/golden");
 export const golden = JSON.parse(readFileSync(path.join(folder, "golden.json"), "utf8"));

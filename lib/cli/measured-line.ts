@@ -8,10 +8,9 @@ import {
   loadModel,
   type Model,
 } from "../models/index.js";
-import type { ComputeDtype, ParameterDtype } from "../native/surface.js";
-import { UsageError } from "./failure.js";
+import type { ComputeDtype, ParameterDtype } from "../torch/index.js";
+import { interruption, UsageError } from "./program.js";
 import { type Progress, showProgress } from "./progress.js";
-import { interruption } from "./signals.js";
 
 /** Flags that name a model, the batch that judges and the direction. */
 export interface LineFlags {

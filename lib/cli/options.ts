@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type Device, isDevice } from "../models/device.js";
+import { type Device, isDevice } from "../models/index.js";
 
 /** The parser of an option that takes an integer ≥ `minimum`. */
 export function integer(minimum: number): (text: string) => number {

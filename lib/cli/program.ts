@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
-import { packageVersion } from "../experiments/index.js";
+import { packageVersion } from "../torch/index.js";
+
 import { checkpointsCommand } from "./commands/checkpoints.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { fetchLibtorchCommand } from "./commands/fetch-libtorch.js";
@@ -9,7 +10,6 @@ import { measureCommand } from "./commands/measure.js";
 import { mixCommand } from "./commands/mix.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
-import { exitCodeOf, exitCodes, failureMessage } from "./failure.js";
 
 /** Runs the command of these arguments and gives the exit code; errors are told on standard error. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -50,3 +50,58 @@ export async function run(args: readonly string[]): Promise<number> {
 
 /** Called by a command that ends otherwise than done, though without an error. */
 export type SetStatus = (code: number) => void;
+
+/** How a command ended, for the shell. */
+export const exitCodes = { done: 0, failed: 1, badUsage: 2 } as const;
+
+/** Command-line arguments that do not go together. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** A flag's value, a configuration or an option of the library that cannot be used is bad usage; the rest are failures. */
+const usageCodes = new Set(["ERR_CONFIGURATION", "ERR_INVALID_ARG_TYPE", "ERR_OUT_OF_RANGE"]);
+
+export function exitCodeOf(error: unknown): number {
+  const { code } = (error ?? {}) as { code?: unknown };
+  const isUsage = error instanceof UsageError || (typeof code === "string" && usageCodes.has(code));
+  return isUsage ? exitCodes.badUsage : exitCodes.failed;
+}
+
+/** One message; with `verbose` the stacks of the error and its causes. */
+export function failureMessage(error: unknown, verbose: boolean): string {
+  if (!(error instanceof Error)) return `error: ${String(error)}`;
+  if (!verbose) return `error: ${error.message}`;
+  const stacks: string[] = [];
+  for (let e: unknown = error; e instanceof Error; e = e.cause) stacks.push(e.stack ?? e.message);
+  return `error: ${stacks.join("\ncaused by: ")}`;
+}
+
+/** A signal that Ctrl-C (SIGINT) or SIGTERM aborts; disposing of it takes the handlers away. */
+export interface Interruption extends Disposable {
+  readonly signal: AbortSignal;
+}
+
+/** The first interruption aborts the signal and says `notice`; a second one ends the process at once. */
+export function interruption(
+  notice: string,
+  display: { note(line: string): void; stop(): void },
+): Interruption {
+  const controller = new AbortController();
+  const onSignal = (name: NodeJS.Signals) => {
+    if (controller.signal.aborted) {
+      display.stop();
+      process.exit(1);
+    }
+    display.note(notice);
+    controller.abort(new Error(name));
+  };
+  const names = ["SIGINT", "SIGTERM"] as const;
+  for (const name of names) process.on(name, onSignal);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      for (const name of names) process.off(name, onSignal);
+    },
+  };
+}

@@ -1,11 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import { createReadStream, type ReadStream } from "node:fs";
 import type { Data, RecordBatch } from "apache-arrow";
-import { checkStrings } from "../checks.js";
 import { CriticalSharpnessError } from "../errors.js";
-import { openFile } from "../open-file.js";
-import { refusePointer } from "./contents.js";
-import { badData, unreadable } from "./errors.js";
+import { badData, openFile, refusePointer, unreadable } from "../files/index.js";
+import { checkStrings } from "../options/index.js";
+
 import { checkRecordText, documentOf, type RecordText, usualField } from "./template.js";
 import type { Texts } from "./texts.js";
 

@@ -1,6 +1,6 @@
-import { checkBoolean, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
-import { badData } from "./errors.js";
+import { badData } from "../files/index.js";
+import { checkBoolean, checkNumber, checkOptions } from "../options/index.js";
 import type { Texts } from "./texts.js";
 import type { TextTokenizer } from "./tokenizers.js";
 import { type TokenArray, type TokenStream, tokensInMemory } from "./tokens.js";

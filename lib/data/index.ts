@@ -1,20 +1,39 @@
 export { arrowTexts } from "./arrow-texts.js";
-export { loadCifar10 } from "./cifar10.js";
 export { type CorpusOptions, tokenizeCorpus } from "./corpus.js";
-export { csvTexts } from "./csv-texts.js";
-export { type ExampleBatch, ExampleBatches, type ExampleBatchOptions } from "./example-batches.js";
-export type { ExampleSet } from "./examples.js";
-export { jsonTexts } from "./json-texts.js";
-export { MixtureBatches, type MixtureOptions } from "./mixture-batches.js";
-export { loadMnist } from "./mnist.js";
+export { dataSchema, isExampleData, ownTokenizer, resolveData } from "./description.js";
+export {
+  type ExampleBatch,
+  ExampleBatches,
+  type ExampleBatchOptions,
+  type ExampleSet,
+  type SyntheticOptions,
+  syntheticExamples,
+} from "./examples.js";
+export { loadCifar10, loadMnist } from "./images.js";
+export {
+  Apportionment,
+  dolminoShares,
+  MixtureBatches,
+  type MixtureOptions,
+  normalizedShares,
+  type Shares,
+  varyShare,
+} from "./mixture-batches.js";
 export { type MultipleChoiceQuestion, multipleChoiceQuestions } from "./multiple-choice.js";
+export { openData } from "./open-data.js";
 export { parquetTexts } from "./parquet-texts.js";
 export { type Random, random } from "./random.js";
-export { dolminoShares, normalizedShares, type Shares, varyShare } from "./shares.js";
-export { type SyntheticOptions, syntheticExamples } from "./synthetic.js";
 export { type Document, type RecordText, templateText } from "./template.js";
-export { jsonLinesTexts, listFiles, plainTexts, stateOfTheUnionTexts, type Texts } from "./texts.js";
+export {
+  csvTexts,
+  jsonLinesTexts,
+  jsonTexts,
+  listFiles,
+  plainTexts,
+  stateOfTheUnionTexts,
+  type Texts,
+} from "./texts.js";
 export { type TokenBatch, TokenBatches, type TokenBatchOptions } from "./token-batches.js";
-export { openTokenFile, type TokenFileOptions } from "./token-file.js";
+export { checkVocabulary, openTokenFile, type TokenFileOptions } from "./token-file.js";
 export { byteTokenizer, type DocumentOptions, loadTokenizer, type TextTokenizer } from "./tokenizers.js";
 export { concatenated, splitStream, type TokenArray, type TokenStream, tokensInMemory } from "./tokens.js";

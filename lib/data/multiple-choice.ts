@@ -1,6 +1,5 @@
-import { checkNumber, checkStrings } from "../checks.js";
-import { badData } from "./errors.js";
-import { textLines } from "./text-file.js";
+import { badData, textLines } from "../files/index.js";
+import { checkNumber, checkStrings } from "../options/index.js";
 import { parseLine } from "./texts.js";
 
 export interface MultipleChoiceQuestion {

@@ -1,7 +1,7 @@
-import { checkString } from "../checks.js";
 import { expected } from "../errors.js";
-import { badData } from "./errors.js";
-import { isRow, tokenIds } from "./token-ids.js";
+import { badData } from "../files/index.js";
+import { checkString } from "../options/index.js";
+import { isRow, tokenIds } from "./tokens.js";
 
 /** A text, or the ids of one that was tokenized before. */
 export type Document = string | Uint32Array;

@@ -1,12 +1,19 @@
 import type { FileHandle } from "node:fs/promises";
-import { checkChoice, checkOptions } from "../checks.js";
 import { CriticalSharpnessError } from "../errors.js";
-import { openFile } from "../open-file.js";
-import { refusePointer } from "./contents.js";
-import { badData, unreadable } from "./errors.js";
-import { npyHeaderBytes, npyMagic, parseNpyHeader } from "./npy.js";
-import { type TokenDtype, type TokenLayout, widths } from "./token-layout.js";
-import { parseShardHeader } from "./token-shard.js";
+import {
+  badData,
+  npyHeaderBytes,
+  npyMagic,
+  openFile,
+  parseNpyHeader,
+  parseShardHeader,
+  refusePointer,
+  type TokenDtype,
+  type TokenLayout,
+  unreadable,
+  widths,
+} from "../files/index.js";
+import { checkChoice, checkOptions } from "../options/index.js";
 import type { StoredTokens, TokenArray, TokenStream } from "./tokens.js";
 
 export interface TokenFileOptions {

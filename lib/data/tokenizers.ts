@@ -1,7 +1,6 @@
 import path from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
-import { badData } from "./errors.js";
-import { readText } from "./text-file.js";
+import { badData, readText } from "../files/index.js";
 import { asSplits, mendSteps, type Step } from "./tokenizer-steps.js";
 import type { TokenArray } from "./tokens.js";
 

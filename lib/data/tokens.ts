@@ -1,6 +1,6 @@
-import { checkNumber } from "../checks.js";
 import { expected } from "../errors.js";
-import { badData } from "./errors.js";
+import { badData } from "../files/index.js";
+import { checkNumber } from "../options/index.js";
 
 /** Token ids as they are stored. */
 export type TokenArray = Uint8Array | Uint16Array | Uint32Array;
@@ -123,4 +123,30 @@ export function concatenated(streams: readonly TokenStream[]): TokenStream {
       for (const stream of streams) await stream[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Whether a value is a row of numbers, as columns of token ids hold. */
+export function isRow(value: unknown): value is Iterable<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && Symbol.iterator in value);
+}
+
+/**
+ * Token ids of a row of numbers, which may be of any type.
+ *
+ * @param field the name under which they stand, for messages
+ * @throws CriticalSharpnessError `ERR_DATA` naming the place.
+ */
+export function tokenIds(row: Iterable<unknown>, field: string, source: string): Uint32Array {
+  const ids: number[] = [];
+  for (const value of row) {
+    const id = typeof value === "bigint" ? Number(value) : value;
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= 2 ** 32)
+      throw badData(
+        `text, or token ids from 0 to 4294967295, under "${field}"`,
+        source,
+        `${typeof value === "object" ? `an array of ${value === null ? "null" : "objects"}` : JSON.stringify(id)} at [${ids.length}]`,
+      );
+    ids.push(id);
+  }
+  return Uint32Array.from(ids);
 }

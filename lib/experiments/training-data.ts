@@ -1,17 +1,16 @@
-import type { ExampleBatch } from "../data/index.js";
 import {
+  checkVocabulary,
+  type ExampleBatch,
   ExampleBatches,
   type ExampleSet,
+  openData,
   type TokenBatch,
-  type TokenBatches,
+  TokenBatches,
   type TokenStream,
 } from "../data/index.js";
-import { checkVocabulary } from "../data/token-file.js";
-import { configureModel } from "../models/configuration.js";
-import { Batch, type ModelConfig } from "../models/index.js";
-import type { TrainConfiguration } from "./configuration.js";
-import { badConfiguration } from "./configuration-errors.js";
-import { cutBatches, openData } from "./open-data.js";
+import { Batch, configureModel, type ModelConfig } from "../models/index.js";
+import { badConfiguration } from "../options/index.js";
+import type { TrainConfiguration } from "./train/configuration.js";
 
 /** What batches are cut by. */
 export type DataUse = Pick<TrainConfiguration, "batch" | "seed"> &
@@ -135,4 +134,21 @@ export function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, {
   const loss = opened.targets instanceof Float32Array ? "mse" : "cross_entropy";
   if (model.loss !== loss)
     throw bad(`"${loss}", as the data's targets need,`, "model.loss", `"${model.loss}"`);
+}
+
+/** Batches of what was opened. */
+function cutBatches(
+  opened: TokenStream | ExampleSet,
+  { batch, validation, seed }: Pick<TrainConfiguration, "batch" | "validation" | "seed">,
+  contextLength: number,
+): TokenBatches | ExampleBatches {
+  const common = { size: batch.size, seed, validationFraction: validation?.fraction ?? 0 };
+  return "read" in opened
+    ? new TokenBatches(opened, {
+        ...common,
+        sequence: batch.sequence ?? contextLength,
+        documents: batch.documents,
+        sampling: batch.sampling,
+      })
+    : new ExampleBatches(opened, common);
 }

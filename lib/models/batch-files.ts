@@ -1,14 +1,15 @@
-import { checkString } from "../checks.js";
 import { CriticalSharpnessError } from "../errors.js";
-import { Batch, type ExampleData, type TokenData } from "./batch.js";
 import {
   readSafetensorsHeader,
   readStoredTensor,
   type SafetensorsHeader,
   type StoredDtype,
+  type StoredNumbers,
   type StoredTensor,
-} from "./safetensors.js";
-import { type StoredNumbers, storedNumbers } from "./stored-numbers.js";
+  storedNumbers,
+} from "../files/index.js";
+import { checkString } from "../options/index.js";
+import { Batch, type ExampleData, type TokenData } from "./batch.js";
 import { shiftInPython } from "./token-rows.js";
 
 /**

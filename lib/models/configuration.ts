@@ -1,9 +1,7 @@
-import { checkChoice, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
-import type { NativeModelDescription } from "../native/model-description.js";
-import type { Initialization } from "../native/surface.js";
-import type { Checkpoint } from "./families/family.js";
-import { type FamilyName, families, familyNames } from "./families/index.js";
+import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
+import type { Initialization, NativeModelDescription } from "../torch/index.js";
+import { type Checkpoint, type FamilyName, families, familyNames } from "./families/index.js";
 
 /** A multilayer perceptron, our own format (design: layer sizes from input to output). */
 export interface MlpConfig {
@@ -108,4 +106,20 @@ function configureDecoder(raw: Record<string, unknown>, type: FamilyName): Confi
     checkpoint: family,
     language: { vocabularySize: description.vocabularySize, contextLength },
   };
+}
+
+/** Where a model computes: the processor, or a CUDA device by its number; "cuda" is "cuda:0". */
+export type Device = "cpu" | "cuda" | `cuda:${number}`;
+
+/** What a device's name may be. Whether there is such a device is found out when a model is made. */
+export function isDevice(name: unknown): name is Device {
+  return typeof name === "string" && /^(cpu|cuda(:(0|[1-9]\d?))?)$/.test(name);
+}
+
+export const deviceNames = '"cpu", "cuda" or "cuda:<number>"';
+
+export function checkDevice(value: unknown, subject: string): Device {
+  if (!isDevice(value))
+    throw expected(deviceNames, subject, value, typeof value === "string" ? "range" : "type");
+  return value;
 }

@@ -1,8 +1,8 @@
-import { checkChoice, checkNumber, checkOptions } from "../checks.js";
-import { native } from "../native/load.js";
-import type { ComputeDtype, Initialization, ParameterDtype } from "../native/surface.js";
-import { configureModel, type ModelConfigInput } from "./configuration.js";
-import { checkDevice, type Device } from "./device.js";
+import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
+import type { ComputeDtype, Initialization, ParameterDtype } from "../torch/index.js";
+import { native } from "../torch/index.js";
+import { checkDevice, configureModel, type Device, type ModelConfigInput } from "./configuration.js";
+
 import { Model } from "./model.js";
 
 export interface ModelOptions {

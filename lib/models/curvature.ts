@@ -5,11 +5,9 @@ import {
   checkNumber,
   checkOptions,
   checkSignal,
-} from "../checks.js";
-import { withSignal } from "../native/cancel.js";
-import { native } from "../native/load.js";
-import { Owner } from "../native/owner.js";
-import type { CurvatureOperator, NativeCurvature } from "../native/surface.js";
+} from "../options/index.js";
+import type { CurvatureOperator, NativeCurvature, NativeKrylov, NativeKrylovStep } from "../torch/index.js";
+import { native, Owner, withSignal } from "../torch/index.js";
 import { Batch } from "./batch.js";
 import { Direction } from "./direction.js";
 import { Model } from "./model.js";
@@ -72,5 +70,46 @@ export class Curvature extends Owner<NativeCurvature> {
       this.handle.product(vector, { cancel }),
     );
     return { ...result, product: Direction.of(this.model, result.product) };
+  }
+}
+
+export interface KrylovOptions extends ProductOptions {
+  /** S, a diagonal: the operator is S·curvature·S. Default: 1. */
+  scaling?: Direction;
+  /** Of random vectors. */
+  seed: number;
+}
+
+/**
+ * An orthonormal basis of directions, each made of the one before by the curvature of a batch's loss. The vectors stay in
+ * native memory: one copy of the weights each.
+ */
+export class KrylovBasis extends Owner<NativeKrylov> {
+  readonly #model: Model;
+
+  constructor(model: Model, batch: Batch, { scaling, seed, ...options }: KrylovOptions) {
+    using curvature = new Curvature(model, batch, options); // what the basis needs of it, it keeps
+    super(native().createKrylov(curvature.handle, { scaling: scaling?.handle ?? null, seed }));
+    this.#model = model;
+  }
+
+  /** Starts a basis from a direction, or a random one. False: it is zero or not finite. */
+  async start(first?: Direction): Promise<boolean> {
+    return this.handle.start(first?.handle ?? null);
+  }
+
+  /** One product with the last vector, orthogonalised against all of them; one vector more. */
+  async step(signal?: AbortSignal): Promise<NativeKrylovStep> {
+    return withSignal(signal, (cancel) => this.handle.step({ cancel }));
+  }
+
+  /** Keeps these combinations of all vectors but the last, and the last after them. */
+  async restart(combinations: readonly (readonly number[])[]): Promise<void> {
+    await this.handle.restart(combinations);
+  }
+
+  /** Σ coefficientsᵢ·qᵢ over the first vectors. */
+  async combination(coefficients: readonly number[]): Promise<Direction> {
+    return Direction.of(this.#model, await this.handle.combination(coefficients));
   }
 }

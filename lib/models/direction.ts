@@ -1,13 +1,16 @@
 import path from "node:path";
-import { checkChoice, checkInstance, checkNumber, checkOptions, checkString } from "../checks.js";
 import { CriticalSharpnessError, expected } from "../errors.js";
-import { native } from "../native/load.js";
-import { Owner } from "../native/owner.js";
-import type { FileTensor, NativeVector } from "../native/surface.js";
-import { adapterRemedy } from "./foreign.js";
+import {
+  adapterRemedy,
+  floatingDtype,
+  floatingDtypes,
+  readSafetensorsHeader,
+  writeSafetensors,
+} from "../files/index.js";
+import { checkChoice, checkInstance, checkNumber, checkOptions, checkString } from "../options/index.js";
+import type { FileTensor, NativeVector } from "../torch/index.js";
+import { native, Owner } from "../torch/index.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
-import { floatingDtype, floatingDtypes, readSafetensorsHeader } from "./safetensors.js";
-import { writeSafetensors } from "./safetensors-writer.js";
 
 /**
  * One number for each weight of a model: an update direction Δ (the step is θ − η·Δ, so it descends where ∇L·Δ > 0), a

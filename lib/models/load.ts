@@ -1,18 +1,18 @@
-import { checkString } from "../checks.js";
-import { native } from "../native/load.js";
-import type { FileTensor, NativeModel } from "../native/surface.js";
+import { floatingDtype, floatingDtypes } from "../files/index.js";
+import { checkString } from "../options/index.js";
+import type { FileTensor, NativeModel } from "../torch/index.js";
+import { native } from "../torch/index.js";
 import { type ConfiguredModel, configureModel } from "./configuration.js";
 import { checkModelOptions, type ModelOptions } from "./create.js";
-import type { Checkpoint } from "./families/family.js";
+import type { Checkpoint } from "./families/index.js";
 import { Model } from "./model.js";
-import { floatingDtype, floatingDtypes } from "./safetensors.js";
-import { sameNumbers } from "./same-numbers.js";
 import {
   badModelFile,
   type FoundTensor,
   type FoundTensors,
   findTensors,
   readConfiguration,
+  sameNumbers,
 } from "./weight-files.js";
 
 /**

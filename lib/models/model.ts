@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { writeSafetensors, writing } from "../files/index.js";
 import {
   checkBoolean,
   checkChoice,
@@ -9,16 +10,13 @@ import {
   checkOptions,
   checkSignal,
   checkString,
-} from "../checks.js";
-import { withSignal } from "../native/cancel.js";
-import type { ComputeDtype, NativeModel, NativePerturbation, ParameterDtype } from "../native/surface.js";
+} from "../options/index.js";
+import type { ComputeDtype, NativeModel, NativePerturbation, ParameterDtype } from "../torch/index.js";
+import { withSignal } from "../torch/index.js";
 import { Batch } from "./batch.js";
-import type { ConfiguredModel, ModelConfig } from "./configuration.js";
-import type { Device } from "./device.js";
+import type { ConfiguredModel, Device, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
 import { ParameterSet } from "./parameters.js";
-import { writeSafetensors } from "./safetensors-writer.js";
-import { writing } from "./writing.js";
 
 export interface PassOptions {
   /** Stops the pass at the next micro-batch or layer. */

@@ -2,8 +2,17 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
-import { adapterFolder, foreignBytes, foreignFile, notAModel } from "./foreign.js";
-import { readSafetensorsHeader, type StoredTensor } from "./safetensors.js";
+import {
+  adapterFolder,
+  foreignBytes,
+  foreignFile,
+  notAModel,
+  openFile,
+  readExactly,
+  readSafetensorsHeader,
+  type StoredTensor,
+  storedNumbers,
+} from "../files/index.js";
 
 export interface FoundTensor extends StoredTensor {
   path: string;
@@ -138,4 +147,31 @@ async function refuseOthers(directory: string, single: string): Promise<void> {
       "weights of that name",
       `only "${other}": rename it, or save the model by save_pretrained`,
     );
+}
+
+/** Numbers that are compared at a time. */
+const chunk = 1 << 20;
+
+/** Whether two tensors hold the same numbers in the same shape; of the same dtype, the same bits. */
+export async function sameNumbers(a: FoundTensor, b: FoundTensor): Promise<boolean> {
+  if (String(a.shape) !== String(b.shape)) return false;
+  const count = a.shape.reduce((product, size) => product * size, 1);
+  await using first = await openFile(a.path, "r");
+  await using second = await openFile(b.path, "r");
+  const read = async (file: typeof first, { byteOffset, byteLength }: FoundTensor, start: number) => {
+    const width = byteLength / count;
+    return readExactly(file, byteOffset + start * width, Math.min(chunk, count - start) * width);
+  };
+  for (let start = 0; start < count; start += chunk) {
+    const [x, y] = [await read(first, a, start), await read(second, b, start)];
+    if (a.dtype === b.dtype ? !x.equals(y) : !sameValues(x, a, y, b)) return false;
+  }
+  return true;
+}
+
+function sameValues(x: Buffer, a: FoundTensor, y: Buffer, b: FoundTensor): boolean {
+  const numbers = (bytes: Buffer, { dtype }: FoundTensor) =>
+    storedNumbers(new Uint8Array(bytes).buffer as ArrayBuffer, dtype);
+  const [p, q] = [numbers(x, a), numbers(y, b)];
+  return p !== undefined && q !== undefined && p.length === q.length && p.every((n, i) => Object.is(n, q[i]));
 }

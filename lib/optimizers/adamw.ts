@@ -1,8 +1,8 @@
-import { checkInstance, checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
-import type { Direction } from "../models/direction.js";
-import { ParameterSet } from "../models/parameters.js";
-import { native } from "../native/load.js";
+import type { Direction } from "../models/index.js";
+import { ParameterSet } from "../models/index.js";
+import { checkInstance, checkNumber, checkOptions } from "../options/index.js";
+import { native } from "../torch/index.js";
 import { checkOptimizerOptions, type OptimizerOptions } from "./groups.js";
 import { Optimizer, type OptimizerRule } from "./optimizer.js";
 

@@ -1,7 +1,7 @@
-import { checkNumber, checkOptions } from "../checks.js";
 import { expected } from "../errors.js";
-import { type ParameterSelection, type ParameterSet, select } from "../models/parameters.js";
-import type { NativeOptimizerGroup } from "../native/surface.js";
+import { type ParameterSelection, type ParameterSet, select } from "../models/index.js";
+import { checkNumber, checkOptions } from "../options/index.js";
+import type { NativeOptimizerGroup } from "../torch/index.js";
 
 /** Parameters with settings of their own; each parameter is in at most one group. */
 export interface ParameterGroup {

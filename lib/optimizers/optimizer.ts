@@ -1,11 +1,8 @@
-import { checkBoolean, checkInstance, checkNumber, checkOptions, checkString } from "../checks.js";
-import { Batch } from "../models/batch.js";
-import { Direction } from "../models/direction.js";
-import { checkGradientPass, type Gradient, type GradientOptions } from "../models/model.js";
-import type { ParameterSet } from "../models/parameters.js";
-import { withSignal } from "../native/cancel.js";
-import { Owner } from "../native/owner.js";
-import type { NativeOptimizer, NativeOptimizerGroup } from "../native/surface.js";
+import type { ParameterSet } from "../models/index.js";
+import { Batch, checkGradientPass, Direction, type Gradient, type GradientOptions } from "../models/index.js";
+import { checkBoolean, checkInstance, checkNumber, checkOptions, checkString } from "../options/index.js";
+import type { NativeOptimizer, NativeOptimizerGroup } from "../torch/index.js";
+import { Owner, withSignal } from "../torch/index.js";
 import { readState, writeState } from "./state-file.js";
 
 /** What is known of a gradient that went into an optimizer's state and was not kept. */

@@ -1,4 +1,4 @@
-import { checkChoice, checkNumber, checkOptions } from "../checks.js";
+import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
 
 /** The learning rate η of a step; steps count from 1. A pure function. */
 export type Schedule = (step: number) => number;

@@ -1,8 +1,7 @@
 import { CriticalSharpnessError } from "../errors.js";
-import { floatingDtype, floatingDtypes, readSafetensorsHeader } from "../models/safetensors.js";
-import { writeSafetensors } from "../models/safetensors-writer.js";
-import { native } from "../native/load.js";
-import type { FileTensor, NativeVector } from "../native/surface.js";
+import { floatingDtype, floatingDtypes, readSafetensorsHeader, writeSafetensors } from "../files/index.js";
+import type { FileTensor, NativeVector } from "../torch/index.js";
+import { native } from "../torch/index.js";
 import type { Optimizer } from "./optimizer.js";
 
 /** Writes an optimizer's state tensors, its kind and its count of gradients. */

@@ -1,50 +1,4 @@
-import type { CurvatureRecord } from "../experiments/records.js";
-import type { RunRecords, RunStep } from "./run-records.js";
-
 export type Cell = string | number | null | undefined;
-
-const columns = [
-  "step",
-  "tokens",
-  "loss",
-  "learningRate",
-  "gradientNorm",
-  "seconds",
-  "validationLoss",
-  "status",
-  "reason",
-  "firstCrossing",
-  "criticalLearningRate",
-  "criticalSharpness",
-  "lower",
-  "upper",
-  "slope",
-  "baseLoss",
-  "noise",
-  "forwardPasses",
-  "measurementSeconds",
-  "hessianSharpness",
-  "preconditionedSharpness",
-  "directionalSharpness",
-  "sharpnessThreshold",
-] as const;
-
-type Row = Record<(typeof columns)[number], Cell>;
-
-/**
- * A run as comma-separated values: a line for each step, in full precision. What is not known is empty; ηc and λc that
- * are infinite are written as Infinity, which spreadsheets aside everything reads as a number.
- */
-export function csv({
-  steps,
-  validations,
-  curvatures,
-}: Pick<RunRecords, "steps" | "validations" | "curvatures">): string {
-  const validationLoss = new Map(validations.map(({ step, loss }) => [step, loss]));
-  const curvature = new Map(curvatures.map((record) => [record.step, record]));
-  const lines = steps.map((step) => row(step, validationLoss.get(step.step), curvature.get(step.step)));
-  return csvText(columns, lines);
-}
 
 /** A head and a line for each row; what is not known is empty. */
 export function csvText<Name extends string>(
@@ -54,41 +8,6 @@ export function csvText<Name extends string>(
   return [columns.join(","), ...rows.map((cells) => columns.map((name) => text(cells[name])).join(","))]
     .map((line) => `${line}\n`)
     .join("");
-}
-
-function row(
-  { type: _, measurement, ...step }: RunStep,
-  validationLoss: Cell,
-  curvature: CurvatureRecord | undefined,
-): Row {
-  return {
-    ...step,
-    validationLoss,
-    ...measured(measurement),
-    hessianSharpness: curvature?.hessian.eigenvalue,
-    preconditionedSharpness: curvature?.preconditioned?.eigenvalue,
-    directionalSharpness: curvature?.directionalSharpness,
-    sharpnessThreshold: curvature?.threshold,
-  };
-}
-
-function measured(measurement: RunStep["measurement"]) {
-  const unbounded = measurement?.status === "unbounded";
-  const nonDescent = measurement?.status === "non-descent";
-  return {
-    status: measurement?.status,
-    reason: measurement?.reason,
-    firstCrossing: measurement?.firstCrossing,
-    criticalLearningRate: unbounded ? Infinity : measurement?.criticalLearningRate,
-    criticalSharpness: nonDescent ? Infinity : measurement?.criticalSharpness,
-    lower: measurement?.lower,
-    upper: measurement?.upper,
-    slope: measurement?.slope,
-    baseLoss: measurement?.baseLoss,
-    noise: measurement?.noise,
-    forwardPasses: measurement?.forwardPasses,
-    measurementSeconds: measurement?.seconds,
-  };
 }
 
 /** Names of files may have anything in them (RFC 4180). */

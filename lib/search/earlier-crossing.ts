@@ -1,6 +1,5 @@
 import type { Line } from "./line.js";
-import type { CheckedOptions } from "./options.js";
-import type { SearchResult } from "./types.js";
+import type { CheckedOptions, SearchResult } from "./options.js";
 
 type Search = (line: Line, options: CheckedOptions) => Promise<void>;
 

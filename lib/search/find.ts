@@ -1,11 +1,15 @@
-import { bisect } from "./bisection.js";
 import { lookBelow } from "./earlier-crossing.js";
 import { interpolate } from "./interpolated.js";
 import { Line } from "./line.js";
-import { isHopeless } from "./noise.js";
-import { type CheckedOptions, checkLossAt, checkSearchOptions } from "./options.js";
-import { outcome } from "./outcome.js";
-import type { LossAt, SearchOptions, SearchResult } from "./types.js";
+import { isHopeless, outcome } from "./noise.js";
+import {
+  type CheckedOptions,
+  checkLossAt,
+  checkSearchOptions,
+  type LossAt,
+  type SearchOptions,
+  type SearchResult,
+} from "./options.js";
 
 /**
  * The critical learning rate of a line: the smallest η > 0 with L(η) > L(0), strictly. A loss that is not finite counts as
@@ -58,4 +62,20 @@ function nonDescent({ givenSlope, baseLoss }: CheckedOptions): SearchResult {
     evaluations: [],
     forwardPasses: 0,
   };
+}
+
+/**
+ * The procedure of Kalra et al. 2026: from the initial learning rate double while the loss does not rise, or halve while
+ * it does; then bisect. It stops short where no crossing was met within `maximumDoublings`.
+ */
+export async function bisect(line: Line, options: CheckedOptions): Promise<void> {
+  if (!line.lower && !line.upper) await line.evaluate(options.initialLearningRate);
+  const smallest = options.initialLearningRate * 2 ** -options.maximumDoublings;
+  const largest = options.initialLearningRate * 2 ** options.maximumDoublings;
+  while (!line.upper && line.lower && line.lower.learningRate < largest)
+    await line.evaluate(Math.min(largest, line.lower.learningRate * 2));
+  while (!line.lower && line.upper && line.upper.learningRate > smallest)
+    await line.evaluate(Math.max(smallest, line.upper.learningRate / 2));
+  while (line.lower && line.upper && !line.narrow)
+    await line.evaluate((line.lower.learningRate + line.upper.learningRate) / 2);
 }

@@ -1,6 +1,4 @@
 export { findCriticalLearningRate } from "./find.js";
-export { significance } from "./options.js";
-export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";
 export type {
   Evaluation,
   LossAt,
@@ -9,4 +7,6 @@ export type {
   SearchResult,
   SearchStatus,
   UnresolvedReason,
-} from "./types.js";
+} from "./options.js";
+export { significance } from "./options.js";
+export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";

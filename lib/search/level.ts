@@ -1,4 +1,4 @@
-import { forget, type Gaussian, independent, observe, project } from "./gaussian.js";
+import { forget, type Gaussian, independent, observe, project } from "./estimate.js";
 
 /** State of the prediction of ln ηc. Plain data. */
 export interface LevelState {

@@ -1,6 +1,5 @@
 import { AbortError, expected, throwIfAborted } from "../errors.js";
-import { type CheckedOptions, checkBaseLoss, significance } from "./options.js";
-import type { Evaluation, LossAt } from "./types.js";
+import { type CheckedOptions, checkBaseLoss, type Evaluation, type LossAt, significance } from "./options.js";
 
 export interface Point extends Evaluation {
   /** Whether the loss is above the base loss, by more than noise. One that is not finite counts as above, a tie does not. */

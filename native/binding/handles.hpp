@@ -88,7 +88,7 @@ class CancelTokenHandle final : public Handle<CancelTokenHandle, const Cancellat
   static void define(Napi::Env env);
 };
 
-// Factories and functions of the addon's object; see NativeAddon in lib/native/surface.ts.
+// Factories and functions of the addon's object; see NativeAddon in lib/torch/surface.ts.
 
 void export_models(Napi::Env env, Napi::Object& exports);
 void export_batches(Napi::Env env, Napi::Object& exports);

@@ -13,7 +13,7 @@ Napi::Error type_error(const Napi::Value& received, const std::string& what, con
 /// The same as a RangeError ERR_OUT_OF_RANGE.
 Napi::Error range_error(const Napi::Value& received, const std::string& what, const std::string& subject);
 
-/// Any C++ exception as a JavaScript error with a `code` (lib/native/errors.ts lists them).
+/// Any C++ exception as a JavaScript error with a `code` (lib/torch/handles.ts lists them).
 Napi::Error to_js_error(Napi::Env env, const std::exception_ptr& exception);
 
 /// Gives `error` the stack frames of `called_at`, an Error made where the operation was called: its own would name nobody.

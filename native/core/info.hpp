@@ -5,7 +5,7 @@
 
 namespace critical_sharpness {
 
-/// What libtorch can do on this machine; see NativeInfo in lib/native/surface.ts.
+/// What libtorch can do on this machine; see NativeInfo in lib/torch/surface.ts.
 struct Info {
   std::string libtorch_version;  // of the library that is loaded
   std::string built_for;         // of the headers

@@ -5,8 +5,8 @@ import { libtorchForBuild } from "../libtorch.mjs";
 import { root, run, stop } from "../run.mjs";
 import { notices } from "./notices.mjs";
 
-const { libtorchPackageVersion, libtorchVersion } = await import("../../dist/native/libtorch-release.js");
-const { digestOf } = await import("../../dist/native/download/digest.js");
+const { libtorchPackageVersion, libtorchVersion } = await import("../../dist/torch/libtorch-release.js");
+const { digestOf } = await import("../../dist/torch/download/index.js");
 
 /**
  * Puts a platform's package with libtorch together in a folder: the libraries that an addon needs, without the symbols that
@@ -44,7 +44,7 @@ async function checkDigest(file, name, expected) {
   stop(
     expected
       ? `Expected SHA-256 ${expected} for ${name} but received ${digest}: "${file}" is not of PyTorch's wheel`
-      : `Expected a SHA-256 for ${name} in lib/native/libtorch-release.ts: it is ${digest} in the wheel; enter it there`,
+      : `Expected a SHA-256 for ${name} in lib/torch/libtorch-release.ts: it is ${digest} in the wheel; enter it there`,
   );
 }
 
@@ -58,7 +58,7 @@ function checkNeeded(file, libraryDirectory, { os, libraries }) {
   for (const [, name] of said)
     if (inWheel.has(name) && !(name in libraries))
       stop(
-        `Expected ${name} among the libraries of lib/native/libtorch-release.ts: ${path.basename(file)} needs it`,
+        `Expected ${name} among the libraries of lib/torch/libtorch-release.ts: ${path.basename(file)} needs it`,
       );
 }
 

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { writeSafetensors } from "../../lib/files/safetensors-writer.js";
 import { Direction, loadBatch, loadModel } from "../../lib/models/index.js";
-import { writeSafetensors } from "../../lib/models/safetensors-writer.js";
 import { readMetrics, withoutSeconds } from "../experiments/helpers.js";
 import { command, temporaryFolder, writeConfiguration } from "./helpers.js";
 

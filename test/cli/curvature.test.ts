@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { createModel, hessianEigenvalues, loadBatch } from "../../lib/index.js";
-import { writeSafetensors } from "../../lib/models/safetensors-writer.js";
+import { hessianEigenvalues } from "../../lib/curvature/index.js";
+import { writeSafetensors } from "../../lib/files/safetensors-writer.js";
+import { createModel, loadBatch } from "../../lib/index.js";
 import { command, temporaryFolder } from "./helpers.js";
 
 const folder = temporaryFolder();

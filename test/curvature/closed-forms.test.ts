@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { hessianEigenvalues } from "../../lib/measures/index.js";
-import { symmetricEigenpairs } from "../../lib/measures/symmetric.js";
+import { hessianEigenvalues } from "../../lib/curvature/index.js";
+import { symmetricEigenpairs } from "../../lib/curvature/product.js";
 import { Direction } from "../../lib/models/direction.js";
 import { Batch, Curvature, createModel } from "../../lib/models/index.js";
+
 import { relative } from "../golden/golden.js";
 import { denseCurvature, directionOf, dot, numbers } from "./dense.js";
 

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { hessianEigenvalues, hessianTrace, spectralDensity } from "../../lib/measures/index.js";
-import { type Eigenpair, symmetricEigenpairs } from "../../lib/measures/symmetric.js";
+import { hessianEigenvalues, hessianTrace, spectralDensity } from "../../lib/curvature/index.js";
+import { type Eigenpair, symmetricEigenpairs } from "../../lib/curvature/product.js";
 import { Direction } from "../../lib/models/index.js";
 import { AdamW } from "../../lib/optimizers/index.js";
+
 import { relative } from "../golden/golden.js";
 import { denseCurvature, dot, numbers } from "./dense.js";
 import { type Small, smallGpt, smallMlp } from "./small-models.js";

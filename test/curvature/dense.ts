@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { writeSafetensors } from "../../lib/files/safetensors-writer.js";
 import { type Batch, Curvature, Direction, type Model } from "../../lib/models/index.js";
-import { writeSafetensors } from "../../lib/models/safetensors-writer.js";
-import type { CurvatureOperator } from "../../lib/native/surface.js";
+import type { CurvatureOperator } from "../../lib/torch/surface.js";
 
 /** A direction's numbers, one parameter after the other. */
 export async function numbers(direction: Direction): Promise<Float64Array> {

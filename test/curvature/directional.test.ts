@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { criticalSharpness, directionalSharpness } from "../../lib/measures/index.js";
+import { directionalSharpness } from "../../lib/curvature/index.js";
 import type { Batch, Gradient } from "../../lib/models/index.js";
+import { criticalSharpness } from "../../lib/sharpness/index.js";
 import { goldenVector, openCase, relative } from "../golden/golden.js";
 import { type DenseCase, dense } from "./golden.js";
 

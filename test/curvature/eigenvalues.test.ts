@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { hessianEigenvalues } from "../../lib/measures/index.js";
+import { hessianEigenvalues } from "../../lib/curvature/index.js";
 import type { Batch } from "../../lib/models/index.js";
+
 import { goldenVector, type OpenCase, openCase, relative } from "../golden/golden.js";
 import { type DenseCase, dense, twofold } from "./golden.js";
 

@@ -1,12 +1,8 @@
 import { describe, expect, test } from "vitest";
-import {
-  criticalSharpness,
-  directionalSharpness,
-  eigenvectorWeights,
-  hessianEigenvalues,
-} from "../../lib/measures/index.js";
+import { directionalSharpness, eigenvectorWeights, hessianEigenvalues } from "../../lib/curvature/index.js";
 import { Batch, createModel, type Direction } from "../../lib/models/index.js";
 import { AdamW } from "../../lib/optimizers/index.js";
+import { criticalSharpness } from "../../lib/sharpness/index.js";
 import { relative } from "../golden/golden.js";
 import { smallMlp } from "./small-models.js";
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { hessianEigenvalues } from "../../lib/measures/index.js";
+import { hessianEigenvalues } from "../../lib/curvature/index.js";
 import { type Batch, Curvature, Direction, type Model } from "../../lib/models/index.js";
-import { native } from "../../lib/native/load.js";
+
+import { native } from "../../lib/torch/load.js";
 import { goldenVector, openCase, relative } from "../golden/golden.js";
 import { settledMemory } from "../native/support.js";
 

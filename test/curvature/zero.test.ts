@@ -5,9 +5,10 @@ import {
   hessianTrace,
   type SpectralDensity,
   spectralDensity,
-} from "../../lib/measures/index.js";
+} from "../../lib/curvature/index.js";
 import { Batch, createModel } from "../../lib/models/index.js";
 import { Sgd } from "../../lib/optimizers/index.js";
+
 import { directionOf } from "./dense.js";
 
 const dtypes = ["float64", "float32"] as const;

@@ -3,10 +3,9 @@ import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
-import type { TokenStream } from "../../lib/data/index.js";
-import { jsonLinesTexts, parquetTexts, templateText } from "../../lib/data/index.js";
+import { jsonLinesTexts, parquetTexts, type TokenStream, templateText } from "../../lib/data/index.js";
+import { openData } from "../../lib/data/open-data.js";
 import { parseConfiguration } from "../../lib/experiments/index.js";
-import { openData } from "../../lib/experiments/open-data.js";
 import { gptRun } from "../experiments/helpers.js";
 import { collect, failure, put, temporaryFolder } from "./helpers.js";
 

@@ -5,7 +5,7 @@ import {
   findCheckpoints,
   listCheckpoints,
   parseCheckpointName,
-} from "../../lib/experiments/checkpoint-list.js";
+} from "../../lib/experiments/checkpoints/checkpoint-list.js";
 import { temporaryFolder } from "./helpers.js";
 
 describe("the step in a checkpoint's name", () => {

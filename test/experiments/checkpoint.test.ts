@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { findCheckpoint } from "../../lib/experiments/checkpoint.js";
-import { MetricsLog } from "../../lib/experiments/metrics-log.js";
+import { trainRecords } from "../../lib/experiments/train/records.js";
+import { checkpointOf } from "../../lib/experiments/train/train.js";
+import { RunLog } from "../../lib/runs/log.js";
 import { temporaryFolder } from "./helpers.js";
 
 const state = (step: number) => ({ version: 1, step, tokens: 10 * step, meter: null });
@@ -30,19 +31,20 @@ describe("a checkpoint is found whenever its writer was killed", () => {
   ])("%s", async (_, folders, step) => {
     const directory = temporaryFolder();
     for (const [name, at] of Object.entries(folders)) put(directory, name, at);
-    const found = await findCheckpoint(directory);
-    expect(found?.state).toEqual(step === undefined ? undefined : state(step));
+    const checkpoint = checkpointOf(directory);
+    const found = await checkpoint.find();
+    expect(found).toEqual(step === undefined ? undefined : state(step));
     if (!found) return;
-    expect(found.folder).toBe(path.join(directory, "checkpoint"));
-    expect(readFileSync(path.join(found.folder, "model.safetensors"), "utf8")).toBe(String(step));
-    expect((await findCheckpoint(directory))?.state).toEqual(state(step as number));
+    expect(checkpoint.folder).toBe(path.join(directory, "checkpoint"));
+    expect(readFileSync(path.join(checkpoint.folder, "model.safetensors"), "utf8")).toBe(String(step));
+    expect(await checkpoint.find()).toEqual(state(step as number));
   });
   it("and its state is checked", async () => {
     for (const content of ["", "null", '{"version":2}', '{"version":1,"step":-0.5,"tokens":1}']) {
       const directory = temporaryFolder();
       put(directory, "checkpoint", 1);
       writeFileSync(path.join(directory, "checkpoint/state.json"), content);
-      await expect(findCheckpoint(directory)).rejects.toMatchObject({ code: "ERR_CHECKPOINT" });
+      await expect(checkpointOf(directory).find()).rejects.toMatchObject({ code: "ERR_CHECKPOINT" });
     }
   });
 });
@@ -62,8 +64,10 @@ describe("the metrics", () => {
     const file = path.join(temporaryFolder(), "metrics.jsonl");
     writeFileSync(file, before);
     {
-      await using log = await MetricsLog.open(file, step);
-      expect(log.lastValidation?.step).toBe(after === "" ? undefined : after.split("\n").length - 1);
+      const taken: number[] = [];
+      const take = (record: { step: number }) => record.step <= step && taken.push(record.step) > 0;
+      await using log = await RunLog.open(file, trainRecords, { take, relied: 0 });
+      expect(taken).toHaveLength(after.split("\n").length - 1);
       await log.append({ type: "validation", step: 9, loss: 1 });
     }
     expect(readFileSync(file, "utf8")).toBe(

@@ -1,9 +1,9 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { describeModel } from "../../lib/experiments/describe.js";
 import { parseConfiguration, readConfiguration } from "../../lib/experiments/index.js";
-import { makeSchedule } from "../../lib/experiments/schedule.js";
-import { describeModel } from "../../lib/report/describe.js";
+import { makeSchedule } from "../../lib/experiments/train/configuration.js";
 import { put } from "../data/helpers.js";
 import { gptRun, mlpRun, temporaryFolder } from "./helpers.js";
 
@@ -93,7 +93,7 @@ describe("what is wrong is said in one line", () => {
     [[], "Expected an object for the configuration but received []"],
     [
       { ...mlpRun, stepz: 1 },
-      'Expected one of model, dtype, device, data, batch, optimizer, schedule, steps, seed, measure, landscape, hessian, validation, checkpoint for a key but received "stepz"',
+      'Expected one of model, dtype, device, parameterDtype, recompute, gradientClipping, data, batch, optimizer, schedule, steps, seed, measure, landscape, hessian, validation, checkpoint for a key but received "stepz"',
     ],
     [{ ...mlpRun, steps: undefined }, "Expected a finite number for steps but received undefined"],
     [{ ...mlpRun, steps: 0 }, "Expected a number ≥ 1 for steps but received 0"],

@@ -1,9 +1,9 @@
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type FrozenEvent, type FrozenOptions, frozenSharpness } from "../../lib/experiments/index.js";
-import { criticalSharpness } from "../../lib/measures/index.js";
 import { Batch, createModel, type Model } from "../../lib/models/index.js";
 import { AdamW } from "../../lib/optimizers/index.js";
+import { criticalSharpness } from "../../lib/sharpness/index.js";
 import { temporaryFolder } from "./helpers.js";
 import { linearProblem } from "./linear-problem.js";
 

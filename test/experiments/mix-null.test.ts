@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { random } from "../../lib/data/index.js";
-import { type OptimizerChoice, summarizeMix, sweepMix } from "../../lib/experiments/index.js";
+import { summarizeMix, sweepMix } from "../../lib/experiments/index.js";
 import { Batch, createModel, type Model } from "../../lib/models/index.js";
+import type { OptimizerChoice } from "../../lib/optimizers/registry.js";
 
 // Both sources are one distribution: every ratio is the same, whatever the noise of a batch of eight does to λc.
 const ratios = [0, 0.25, 0.5, 0.75, 1];

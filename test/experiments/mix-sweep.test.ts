@@ -5,9 +5,9 @@ import {
   summarizeMix,
   sweepMix,
 } from "../../lib/experiments/index.js";
-import { criticalSharpness } from "../../lib/measures/index.js";
 import { Batch, createModel, type Direction, type Model } from "../../lib/models/index.js";
 import { AdamW, Sgd } from "../../lib/optimizers/index.js";
+import { criticalSharpness } from "../../lib/sharpness/index.js";
 import { linearProblem } from "./linear-problem.js";
 
 const features = 3;

@@ -9,10 +9,11 @@ import {
   measureMix,
   parseMix,
   summarizeMix,
+  writeReport,
 } from "../../lib/experiments/index.js";
 import { Batch, loadModel } from "../../lib/models/index.js";
 import { AdamW } from "../../lib/optimizers/index.js";
-import { writeReport } from "../../lib/report/index.js";
+
 import { temporaryFolder } from "./helpers.js";
 import { makeMix, readMixRecords, withoutTimes } from "./mix-helpers.js";
 
@@ -51,7 +52,7 @@ describe("a mix in a directory", () => {
   it("trains from the checkpoint with the moments of the same mixture, and judges on held-out batches that no sweep saw", async () => {
     const cell = whole.cells.find((c) => c.ratio === 1 && c.learningRate === 1e-2);
     // The same by hand, for the mixture that is one source alone: its sequences in the order of the epoch.
-    const { MixData } = await import("../../lib/experiments/mix-data.js");
+    const { MixData } = await import("../../lib/experiments/mix/data.js");
     const parsed = await parseMix(configuration);
     using model = await loadModel(configuration.model);
     await using data = await MixData.open(parsed, model);
@@ -114,7 +115,7 @@ describe("a mix in a directory", () => {
   });
 
   it("keeps the judge's tokens from the sweep, however many repeats there are", async () => {
-    const { MixData } = await import("../../lib/experiments/mix-data.js");
+    const { MixData } = await import("../../lib/experiments/mix/data.js");
     // No sequence twice: all differ.
     const draw = random("letters");
     const letters = String.fromCharCode(...Array.from({ length: 2000 }, () => 97 + draw.below(26)));
@@ -143,14 +144,16 @@ describe("a mix in a directory", () => {
   it("refuses the directory of an older version's mix, and its report", async () => {
     await mix("old", {}, { repeats: 1 });
     const file = path.join(place("old"), "config.json");
-    const { estimator, ...stored } = JSON.parse(readFileSync(file, "utf8"));
-    expect(estimator).toBe("mixture-batches");
+    const { kind, schema, ...stored } = JSON.parse(readFileSync(file, "utf8"));
+    expect({ kind, schema }).toEqual({ kind: "mix", schema: 1 });
+    writeFileSync(file, JSON.stringify({ ...stored, estimator: "mixture-batches" }));
+    expect((await mix("old", {}, { repeats: 1 })).recommendation).toBeDefined();
     writeFileSync(file, JSON.stringify(stored));
     const refused = { code: "ERR_RUN_DIRECTORY", message: expect.stringContaining("an older version") };
     await expect(mix("old", {}, { repeats: 2 })).rejects.toMatchObject(refused);
     await expect(writeReport(place("old"))).rejects.toMatchObject(refused);
     await mix("old", { fresh: true }, { repeats: 1 });
-    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ estimator });
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ kind, schema });
   });
 
   it("warns where repeats share sequences", async () => {
@@ -190,7 +193,9 @@ describe("the configuration of a mix", () => {
 
 describe("accuracy by the likelihood of choices", () => {
   it("is that of the tokens of each choice after its question", async () => {
-    const { choiceAccuracy, tokenizeQuestions } = await import("../../lib/experiments/choice-accuracy.js");
+    const { choiceAccuracy, tokenizeQuestions } = await import(
+      "../../lib/experiments/mix/choice-accuracy.js"
+    );
     const { byteTokenizer } = await import("../../lib/data/index.js");
     using model = await loadModel(configuration.model);
     const question = { question: "?", choices: ["a", "bc", "d"], answer: 0 };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ExampleSet } from "../../lib/data/index.js";
-import { openData } from "../../lib/experiments/open-data.js";
+import { openData } from "../../lib/data/open-data.js";
 
 const open = (count?: number) => openData({ type: "mnist", count }, 0) as Promise<ExampleSet>;
 

@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { resolveData } from "../../lib/data/description.js";
+
 import { parseConfiguration, readConfiguration } from "../../lib/experiments/index.js";
-import { resolveData } from "../../lib/experiments/resolve-data.js";
 import { failure, put } from "../data/helpers.js";
 import { gptRun, temporaryFolder } from "./helpers.js";
 

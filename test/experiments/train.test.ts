@@ -3,7 +3,7 @@ import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type StepRecord, type TrainEvent, train } from "../../lib/experiments/index.js";
 import { loadModel } from "../../lib/models/index.js";
-import { native } from "../../lib/native/load.js";
+import { native } from "../../lib/torch/load.js";
 import { gptRun, mlpRun, readMetrics, temporaryFolder, withoutSeconds } from "./helpers.js";
 
 const folder = temporaryFolder();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { criticalSharpness } from "../../lib/measures/index.js";
+import { criticalSharpness } from "../../lib/sharpness/index.js";
 import { goldenVector, lines, names, openCase, relative } from "./golden.js";
 
 /** Each layer (of four at most) rounds its result by up to 2⁻⁹ of itself, and a squared error doubles that. */

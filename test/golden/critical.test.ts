@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { criticalSharpness } from "../../lib/measures/index.js";
 import type { Direction } from "../../lib/models/index.js";
 import { AdamW } from "../../lib/optimizers/index.js";
+import { criticalSharpness } from "../../lib/sharpness/index.js";
 import { lines, names, type OpenCase, openCase, optimizers, relative } from "./golden.js";
 
 /** What ηc may be off by at ε = 1e-3, and a bound on how wrong a float32 loss is. */

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { type Batch, Direction, loadBatches, loadModel, type Model } from "../../lib/models/index.js";
 import {
   floatingDtype,
   readSafetensorsHeader,
   readStoredTensor,
   type SafetensorsHeader,
-} from "../../lib/models/safetensors.js";
-import { native } from "../../lib/native/load.js";
-import type { ComputeDtype } from "../../lib/native/surface.js";
+} from "../../lib/files/safetensors.js";
+import { type Batch, Direction, loadBatches, loadModel, type Model } from "../../lib/models/index.js";
+import { native } from "../../lib/torch/load.js";
+import type { ComputeDtype } from "../../lib/torch/surface.js";
 
 /** A line that PyTorch scanned in float64: the last batch's loss along the vector of this name. */
 export interface GoldenLine {

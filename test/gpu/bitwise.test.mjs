@@ -6,7 +6,8 @@ import os from "node:os";
 import path from "node:path";
 import test, { after } from "node:test";
 import { tokenBatch } from "../../bench/shared/models.mjs";
-import { AdamW, createModel, criticalSharpness, hessianEigenvalues, Sgd } from "../../dist/index.js";
+import { AdamW, createModel, criticalSharpness, Sgd } from "../../dist/index.js";
+import { hessianEigenvalues } from "../../lib/curvature/index.js";
 import { device } from "./device.mjs";
 
 const config = { model_type: "gpt2", vocab_size: 1024, n_positions: 64, n_embd: 128, n_layer: 3, n_head: 4 };

@@ -1,6 +1,6 @@
 // The device that these tests run on: the first GPU, or what CRITICAL_SHARPNESS_DEVICE names. On "cpu" they show that they are
 // sound; what only a GPU can show is skipped there.
-import { native } from "../../dist/native/load.js";
+import { native } from "../../dist/torch/load.js";
 
 export const device = process.env.CRITICAL_SHARPNESS_DEVICE || "cuda:0";
 export const onGpu = device !== "cpu";

@@ -5,7 +5,7 @@ import path from "node:path";
 import test from "node:test";
 import { distance, golden, goldenVector, openCase } from "../../bench/shared/golden.mjs";
 import { AdamW, Curvature, criticalSharpness, Direction, loadBatch, loadModel } from "../../dist/index.js";
-import { native } from "../../dist/native/load.js";
+import { native } from "../../dist/torch/load.js";
 import { device, relative } from "./device.mjs";
 
 const bounds = {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { tokenBatch } from "../../bench/shared/models.mjs";
 import { AdamW, Batch, createModel, criticalSharpness } from "../../dist/index.js";
-import { native } from "../../dist/native/load.js";
+import { native } from "../../dist/torch/load.js";
 import { device, gpuOnly } from "./device.mjs";
 
 const config = { model_type: "gpt2", vocab_size: 8192, n_positions: 256, n_embd: 512, n_layer: 8, n_head: 8 };

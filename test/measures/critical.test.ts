@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { criticalSharpness, relativeCriticalSharpness } from "../../lib/measures/index.js";
+import { criticalSharpness, relativeCriticalSharpness } from "../../lib/sharpness/index.js";
 import { FakeBatch, FakeModel, fakeDirection, parabola } from "./fake-model.js";
 
 const direction = fakeDirection(1);

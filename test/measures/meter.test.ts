@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MeasureOptions, SharpnessMeter } from "../../lib/measures/index.js";
+import { type MeasureOptions, SharpnessMeter } from "../../lib/sharpness/index.js";
 import { FakeBatch, FakeModel, fakeDirection, parabola } from "./fake-model.js";
 
 const direction = fakeDirection(1);

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { criticalSharpness, relativeCriticalSharpness, SharpnessMeter } from "../../lib/measures/index.js";
 import { Batch, createModel, type Direction, type Model } from "../../lib/models/index.js";
 import { AdamW, Sgd } from "../../lib/optimizers/index.js";
+import { criticalSharpness, relativeCriticalSharpness, SharpnessMeter } from "../../lib/sharpness/index.js";
 import { hash } from "../search/lines.js";
 
 /** A regression batch from a fixed function, different for each seed. */

@@ -1,13 +1,11 @@
 import {
-  Curvature,
-  createModel,
-  Direction,
   directionalSharpness,
   eigenvectorWeights,
   hessianEigenvalues,
   hessianTrace,
   spectralDensity,
-} from "../../lib/index.js";
+} from "../../lib/curvature/index.js";
+import { Curvature, createModel, Direction } from "../../lib/index.js";
 import { each, mlp, type Row, type World } from "./world.js";
 
 type Call = (options: never) => Promise<unknown>;

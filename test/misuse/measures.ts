@@ -1,3 +1,4 @@
+import { stabilityThreshold } from "../../lib/curvature/index.js";
 import {
   CriticalPredictor,
   criticalSharpness,
@@ -5,7 +6,6 @@ import {
   relativeCriticalSharpness,
   SharpnessMeter,
   sharpnessMatrix,
-  stabilityThreshold,
 } from "../../lib/index.js";
 import { each, type Row, type World } from "./world.js";
 

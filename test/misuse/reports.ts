@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { writeReport } from "../../lib/experiments/index.js";
 import { loadMnist, train } from "../../lib/index.js";
-import { writeReport } from "../../lib/report/index.js";
+
 import { mlpRun } from "../experiments/helpers.js";
 import { each, fileOf, folderOf, type Row, type World } from "./world.js";
 

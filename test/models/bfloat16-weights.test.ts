@@ -1,8 +1,8 @@
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { criticalSharpness } from "../../lib/measures/index.js";
 import { Batch, createModel, Direction, loadModel } from "../../lib/models/index.js";
 import { AdamW } from "../../lib/optimizers/index.js";
+import { criticalSharpness } from "../../lib/sharpness/index.js";
 import { temporaryFolder } from "../data/helpers.js";
 
 const config = {

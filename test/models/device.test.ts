@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createModel, type Device, loadModel } from "../../lib/models/index.js";
-import { native } from "../../lib/native/load.js";
+import { native } from "../../lib/torch/load.js";
 import { temporaryFolder } from "../data/helpers.js";
 import { failure } from "../native-loading/support.js";
 

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { expect } from "vitest";
+import { readSafetensorsHeader, readStoredTensor } from "../../lib/files/safetensors.js";
 import { createModel, type Model, type ModelConfigInput } from "../../lib/models/index.js";
-import { readSafetensorsHeader, readStoredTensor } from "../../lib/models/safetensors.js";
-import type { ComputeDtype } from "../../lib/native/surface.js";
+import type { ComputeDtype } from "../../lib/torch/surface.js";
 
 export const gpt = {
   model_type: "gpt2",

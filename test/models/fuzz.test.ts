@@ -5,6 +5,7 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parquetTexts } from "../../lib/data/index.js";
 import { CriticalSharpnessError } from "../../lib/errors.js";
+import { readSafetensorsHeader } from "../../lib/files/safetensors.js";
 import {
   Batch,
   createModel,
@@ -16,7 +17,6 @@ import {
   parseConfiguration,
   TokenBatches,
 } from "../../lib/index.js";
-import { readSafetensorsHeader } from "../../lib/models/safetensors.js";
 import { npy, temporaryFolder } from "../data/helpers.js";
 import { gptRun } from "../experiments/helpers.js";
 import { float32, int64, mlp, pack, randomModel, safetensors } from "./files.js";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createModel } from "../../lib/models/index.js";
-import { parameterBlock, parameterKind, parameterParts } from "../../lib/models/parameter-kinds.js";
+import { parameterBlock, parameterKind, parameterParts } from "../../lib/models/parameters.js";
 
 /** Names as Hugging Face transformers has them. */
 const families: Record<string, Record<string, string>> = {

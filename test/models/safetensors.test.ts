@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { readSafetensorsHeader, readStoredTensor } from "../../lib/models/safetensors.js";
-import { writeSafetensors } from "../../lib/models/safetensors-writer.js";
+import { readSafetensorsHeader, readStoredTensor } from "../../lib/files/safetensors.js";
+import { writeSafetensors } from "../../lib/files/safetensors-writer.js";
 import { failure, put, temporaryFolder } from "../data/helpers.js";
 import { float32, pack, raw, safetensors } from "./files.js";
 

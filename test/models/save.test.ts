@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { readSafetensorsHeader } from "../../lib/files/safetensors.js";
 import { type ComputeDtype, createModel, loadModel, type ModelConfigInput } from "../../lib/index.js";
-import { readSafetensorsHeader } from "../../lib/models/safetensors.js";
 import { failure, temporaryFolder } from "../data/helpers.js";
 import { badArgument, gpt, mlp, randomModel } from "./files.js";
 

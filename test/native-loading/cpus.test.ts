@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { cpuQuota } from "../../lib/native/cpu-quota.js";
+import { cpuQuota } from "../../lib/torch/openmp.js";
 import { folder } from "./support.js";
 
 /** A root folder with these files. */
@@ -69,7 +69,7 @@ describe("the quota of control groups", () => {
 });
 
 const loader = JSON.stringify(
-  pathToFileURL(path.resolve(import.meta.dirname, "../../dist/native/load.js")).href,
+  pathToFileURL(path.resolve(import.meta.dirname, "../../dist/torch/load.js")).href,
 );
 
 /** What a process of its own that loads libtorch prints, and what libgomp says of its settings. */

@@ -6,12 +6,12 @@ import net, { type AddressInfo } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { fetchLibtorch } from "../../lib/native/download/fetch-libtorch.js";
-import { lock } from "../../lib/native/download/lock.js";
-import { type DownloadOptions, downloadTo } from "../../lib/native/download/resumable.js";
-import { placeOf } from "../../lib/native/download/unpack.js";
-import { platformOf } from "../../lib/native/libtorch-release.js";
-import { cacheDirectory, cacheRoot } from "../../lib/native/paths.js";
+import { fetchLibtorch, lock, placeOf } from "../../lib/torch/download/index.js";
+
+import { type DownloadOptions, downloadTo } from "../../lib/torch/download/resumable.js";
+
+import { platformOf } from "../../lib/torch/libtorch-release.js";
+import { cacheDirectory, cacheRoot } from "../../lib/torch/locate-libtorch.js";
 import { bare, failure, folder } from "./support.js";
 import { wheelLike } from "./zip.js";
 

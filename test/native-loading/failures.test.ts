@@ -1,10 +1,10 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { hostProblem } from "../../lib/native/host.js";
-import { libtorchVersion, platformOf } from "../../lib/native/libtorch-release.js";
-import { remedyFor } from "../../lib/native/load-library.js";
-import { platformPackage } from "../../lib/native/paths.js";
+import { hostProblem } from "../../lib/torch/diagnose.js";
+import { libtorchVersion, platformOf } from "../../lib/torch/libtorch-release.js";
+import { remedyFor } from "../../lib/torch/load.js";
+import { platformPackage } from "../../lib/torch/locate-libtorch.js";
 import {
   builtWithCuda,
   compile,

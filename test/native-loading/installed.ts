@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { readBuildNote } from "../../lib/native/build-note.js";
-import { libtorchVersion } from "../../lib/native/libtorch-release.js";
+import { libtorchVersion } from "../../lib/torch/libtorch-release.js";
+import { readBuildNote } from "../../lib/torch/locate-libtorch.js";
 import { bare, folder } from "./support.js";
 
 const checkout = path.resolve(import.meta.dirname, "../..");

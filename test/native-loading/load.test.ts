@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { diagnose } from "../../lib/native/diagnose.js";
-import { loadedLibtorch, native } from "../../lib/native/load.js";
+import { diagnose } from "../../lib/torch/diagnose.js";
+import { loadedLibtorch, native } from "../../lib/torch/load.js";
 import { folder, tree } from "./support.js";
 
 const compiled = (file: string) =>

@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { libtorchVersion } from "../../lib/native/libtorch-release.js";
-import { cacheDirectory, locateLibtorch, platformPackage } from "../../lib/native/locate-libtorch.js";
+import { libtorchVersion } from "../../lib/torch/libtorch-release.js";
+import { cacheDirectory, locateLibtorch, platformPackage } from "../../lib/torch/locate-libtorch.js";
 import { bare, command, failure, folder, note, tree } from "./support.js";
 
 const locate = (variables: Record<string, string>, noteFile = note()) =>

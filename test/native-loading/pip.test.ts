@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { fetchLibtorchWithPip } from "../../lib/native/download/fetch-libtorch.js";
-import { cacheDirectory } from "../../lib/native/locate-libtorch.js";
+import { fetchLibtorchWithPip } from "../../lib/torch/download/index.js";
+import { cacheDirectory } from "../../lib/torch/locate-libtorch.js";
 import { bare, command, failure, folder } from "./support.js";
 
 const quiet = () => {};

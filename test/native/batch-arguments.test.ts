@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { native } from "../../lib/native/load.js";
+import { native } from "../../lib/torch/load.js";
 import { addon, expectAllRejected, expectRejected, noHandle, type Wrong } from "./misuse.js";
 import { initialized } from "./support.js";
 

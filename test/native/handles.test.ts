@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { native } from "../../lib/native/load.js";
-import type { NativeDisposable } from "../../lib/native/surface.js";
+import { native } from "../../lib/torch/load.js";
+import type { NativeDisposable } from "../../lib/torch/surface.js";
 import { groups, initialized, smallBatch, smallModel } from "./support.js";
 
 type AnyHandle = NativeDisposable & Record<string, (...args: unknown[]) => unknown>;

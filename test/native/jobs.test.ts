@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { nativeErrors } from "../../lib/native/errors.js";
-import { native } from "../../lib/native/load.js";
-import type { NativeBatch, NativeModel } from "../../lib/native/surface.js";
+import { nativeErrors } from "../../lib/torch/handles.js";
+import { native } from "../../lib/torch/load.js";
+import type { NativeBatch, NativeModel } from "../../lib/torch/surface.js";
 import { longJob, runProcess, smallBatch, smallModel } from "./support.js";
 
 const rejection = async (promise: Promise<unknown>) =>

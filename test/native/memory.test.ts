@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { native } from "../../lib/native/load.js";
+import { native } from "../../lib/torch/load.js";
 import { groups, initialized, loader, runProcess, smallBatch } from "./support.js";
 
 describe("memory accounts", () => {

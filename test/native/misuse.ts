@@ -1,7 +1,7 @@
 import { expect } from "vitest";
-import { nativeErrorCode } from "../../lib/native/errors.js";
-import { native } from "../../lib/native/load.js";
-import type { NativeAddon } from "../../lib/native/surface.js";
+import { nativeErrorCode } from "../../lib/torch/handles.js";
+import { native } from "../../lib/torch/load.js";
+import type { NativeAddon } from "../../lib/torch/surface.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what is passed here is wrong on purpose.
 export type Wrong = any;

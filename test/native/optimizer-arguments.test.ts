@@ -1,7 +1,7 @@
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { native } from "../../lib/native/load.js";
-import type { NativeBatch, NativeModel, NativeOptimizer } from "../../lib/native/surface.js";
+import { native } from "../../lib/torch/load.js";
+import type { NativeBatch, NativeModel, NativeOptimizer } from "../../lib/torch/surface.js";
 import { addon, expectAllRejected, expectRejected, noCount, noHandle, type Wrong } from "./misuse.js";
 import { groups, initialized, smallBatch } from "./support.js";
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { native } from "../../lib/native/load.js";
-import type { NativeBatch, NativeModel, NativeOptimizer, NativeVector } from "../../lib/native/surface.js";
+import { native } from "../../lib/torch/load.js";
+import type { NativeBatch, NativeModel, NativeOptimizer, NativeVector } from "../../lib/torch/surface.js";
 import { addon, expectAllRejected, noCount, noHandle, type Wrong } from "./misuse.js";
 import { groups, initialized, smallBatch } from "./support.js";
 

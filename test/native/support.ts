@@ -4,11 +4,11 @@ import { setImmediate as turn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { native } from "../../lib/native/load.js";
-import type { NativeBatch, NativeModel } from "../../lib/native/surface.js";
+import { native } from "../../lib/torch/load.js";
+import type { NativeBatch, NativeModel } from "../../lib/torch/surface.js";
 
 /** The compiled loader: workers and child processes run plain Node.js. */
-export const loader = pathToFileURL(path.resolve(import.meta.dirname, "../../dist/native/load.js")).href;
+export const loader = pathToFileURL(path.resolve(import.meta.dirname, "../../dist/torch/load.js")).href;
 
 /** A classifier of 4 features into 3 classes: 67 weights. */
 export function smallModel(): NativeModel {

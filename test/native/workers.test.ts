@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
-import { native } from "../../lib/native/load.js";
+import { native } from "../../lib/torch/load.js";
 import { initialized, loader, longJob, settledMemory, smallBatch } from "./support.js";
 
 const train = `

@@ -1,8 +1,8 @@
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { criticalSharpness } from "../../lib/measures/index.js";
 import { Batch, Direction, type Model } from "../../lib/models/index.js";
 import { AdamW, type Optimizer, Sgd } from "../../lib/optimizers/index.js";
+import { criticalSharpness } from "../../lib/sharpness/index.js";
 import { temporaryFolder } from "../data/helpers.js";
 import { batchOf, network, values } from "./network.js";
 

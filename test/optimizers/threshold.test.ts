@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { stabilityThreshold } from "../../lib/measures/index.js";
-import { symmetricEigenpairs } from "../../lib/measures/symmetric.js";
+import { stabilityThreshold } from "../../lib/curvature/index.js";
+import { symmetricEigenpairs } from "../../lib/curvature/product.js";
 import { createModel, type Model } from "../../lib/models/index.js";
 import { AdamW, Sgd } from "../../lib/optimizers/index.js";
+
 import { badArgument } from "../models/files.js";
 
 let model: Model;

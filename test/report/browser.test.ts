@@ -1,8 +1,8 @@
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { measureMix } from "../../lib/experiments/index.js";
-import { taskColor } from "../../lib/report/figures/mix-sharpness.js";
-import { type Report, writeReport } from "../../lib/report/index.js";
+import { measureMix, writeReport } from "../../lib/experiments/index.js";
+import { taskColor } from "../../lib/experiments/mix/sharpness-figure.js";
+import type { Report } from "../../lib/report/index.js";
 import { colors } from "../../lib/report/style.js";
 import { makeMix } from "../experiments/mix-helpers.js";
 import { hasBrowser, type SeenPage, seeReport } from "./browser.js";

@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { writeReport } from "../../lib/report/index.js";
+import { writeReport } from "../../lib/experiments/index.js";
+
 import { failure, temporaryFolder } from "../data/helpers.js";
 
 const folder = temporaryFolder();

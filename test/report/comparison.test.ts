@@ -1,9 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import type { CurvatureRecord } from "../../lib/experiments/records.js";
-import { writeComparison } from "../../lib/report/index.js";
-import { runNames } from "../../lib/report/run-differences.js";
+import { runNames, writeComparison } from "../../lib/experiments/train/comparison.js";
+import type { CurvatureRecord } from "../../lib/experiments/train/records.js";
 import { configuration, find, measurement, step, temporaryFolder, writeRun } from "./helpers.js";
 
 const folder = temporaryFolder();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type CurvatureData, edgeOfStability } from "../../lib/report/edge-of-stability.js";
+
 import { curvatureFigure, relativeCurvatureFigure } from "../../lib/report/figures/curvature.js";
 import { sliceFigure } from "../../lib/report/figures/slice.js";
 import { figureSize } from "../../lib/report/style.js";

@@ -1,11 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Figure } from "../../lib/report/figure.js";
 import { forwardPassesFigure } from "../../lib/report/figures/forward-passes.js";
 import { landscapeFigure } from "../../lib/report/figures/landscape.js";
-import { learningRateFigure } from "../../lib/report/figures/learning-rate.js";
-import { lossFigure } from "../../lib/report/figures/loss.js";
+import { learningRateFigure, lossFigure } from "../../lib/report/figures/loss.js";
 import { type SharpnessData, sharpnessFigure } from "../../lib/report/figures/sharpness.js";
-import { figureSize } from "../../lib/report/style.js";
+import { type Figure, figureSize } from "../../lib/report/style.js";
+
 import { type FoundElement, find } from "./helpers.js";
 
 const draw = (figure: Figure, size = figureSize) => figure.draw(size);

@@ -3,8 +3,12 @@ import os from "node:os";
 import path from "node:path";
 import { parseHTML } from "linkedom";
 import { afterAll } from "vitest";
-import { parseConfiguration, type TrainConfigurationInput } from "../../lib/experiments/configuration.js";
-import type { LandscapeRecord, MeasurementRecord, StepRecord } from "../../lib/experiments/records.js";
+import {
+  parseConfiguration,
+  type TrainConfigurationInput,
+} from "../../lib/experiments/train/configuration.js";
+import type { LandscapeRecord, StepRecord } from "../../lib/experiments/train/records.js";
+import type { MeasurementRecord } from "../../lib/sharpness/record.js";
 
 /** A folder of this test file's own, removed after its tests. */
 export function temporaryFolder(): string {

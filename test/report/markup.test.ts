@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { textWidth } from "../../lib/report/chart.js";
 import { escapeMarkup, htmlText, svgScripts } from "../../lib/report/markup.js";
 import { exponentText, numberText, prose } from "../../lib/report/numbers.js";
-import { raster } from "../../lib/report/raster.js";
-import { textWidth } from "../../lib/report/text-width.js";
+import { raster } from "../../lib/report/write.js";
 import { type FoundElement, find } from "./helpers.js";
 
 describe("text", () => {

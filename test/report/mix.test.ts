@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { measureMix, summarizeMix } from "../../lib/experiments/index.js";
-import type { Measured } from "../../lib/experiments/mix-estimate.js";
-import { type MixCellRecord, oneTraining } from "../../lib/experiments/mix-records.js";
-import { mixVerdict } from "../../lib/experiments/mix-verdict.js";
+import { measureMix, summarizeMix, writeReport } from "../../lib/experiments/index.js";
+import type { Measured } from "../../lib/experiments/mix/estimate.js";
+import { type MixCellRecord, oneTraining } from "../../lib/experiments/mix/records.js";
+import { mixSharpnessFigure } from "../../lib/experiments/mix/sharpness-figure.js";
+import { mixVerdict } from "../../lib/experiments/mix/summary.js";
 import { changeMapFigure } from "../../lib/report/figures/change-map.js";
-import { mixSharpnessFigure } from "../../lib/report/figures/mix-sharpness.js";
-import { writeReport } from "../../lib/report/index.js";
-import { raster } from "../../lib/report/raster.js";
+
 import { figureSize } from "../../lib/report/style.js";
+import { raster } from "../../lib/report/write.js";
 import { temporaryFolder } from "../experiments/helpers.js";
 import { makeMix } from "../experiments/mix-helpers.js";
 

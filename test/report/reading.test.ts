@@ -1,9 +1,12 @@
 import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { readRun } from "../../lib/report/run-records.js";
+import { trainKind } from "../../lib/experiments/train/kind.js";
+import { gather } from "../../lib/experiments/train/stored.js";
+import { readRun as readStoredRun } from "../../lib/runs/index.js";
 import { landscape, measurement, step, temporaryFolder, writeRun } from "./helpers.js";
 
+const readRun = async (directory: string) => gather(await readStoredRun(trainKind, directory));
 const folder = temporaryFolder();
 const place = (name: string) => path.join(folder, name);
 
@@ -21,8 +24,8 @@ describe("reading a run", () => {
     expect(run.landscapes).toEqual([landscape]);
     expect(run.validations).toEqual([{ type: "validation", step: 2, loss: 3 }]);
     expect(run.configuration).toMatchObject({ steps: 500, optimizer: { type: "sgd", momentum: 0 } });
-    expect(run.created).toBe("2026-01-02T03:04:05.678Z");
-    expect(run.versions.libtorch).toBe("2.13.0");
+    expect(run.facts.created).toBe("2026-01-02T03:04:05.678Z");
+    expect(run.facts.versions.libtorch).toBe("2.13.0");
   });
   it("passes over a last line that is cut short, wherever it is cut", async () => {
     const last = JSON.stringify(step(3));

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Report, writeReport } from "../../lib/report/index.js";
-import { writeWhole } from "../../lib/report/write-whole.js";
+import { writeReport } from "../../lib/experiments/index.js";
+import { writeWhole } from "../../lib/files/file.js";
+import type { Report } from "../../lib/report/index.js";
 import { find, landscape, measurement, step, temporaryFolder, writeRun } from "./helpers.js";
 
 const folder = temporaryFolder();

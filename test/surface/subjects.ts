@@ -1,21 +1,23 @@
 import path from "node:path";
 import {
+  directionalSharpness,
+  hessianEigenvalues,
+  hessianTrace,
+  spectralDensity,
+} from "../../lib/curvature/index.js";
+import {
   AdamW,
   Batch,
   Curvature,
   createModel,
   criticalSharpness,
   Direction,
-  directionalSharpness,
   type Gradient,
-  hessianEigenvalues,
-  hessianTrace,
   type Model,
   type Optimizer,
   relativeCriticalSharpness,
   Sgd,
   SharpnessMeter,
-  spectralDensity,
 } from "../../lib/index.js";
 import { temporaryFolder } from "../data/helpers.js";
 

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { expect, it } from "vitest";
-import { native } from "../../lib/native/load.js";
+import { native } from "../../lib/torch/load.js";
 import { moduleOf } from "./package.js";
 
 const measuring = new URL("./measuring.mjs", import.meta.url);

@@ -1,18 +1,19 @@
 import path from "node:path";
 import { Command } from "commander";
-import { readText } from "../../data/text-file.js";
 import {
   findCheckpoints,
   type ListedCheckpoint,
   measureCheckpoints,
   type SeriesEvent,
   type SeriesResult,
+  writeReport,
 } from "../../experiments/index.js";
+import { readText } from "../../files/index.js";
 import { type CheckpointsFlags, checkpointsOptions, configurationOf } from "../checkpoints-flags.js";
-import { exitCodes, UsageError } from "../failure.js";
 import { attended } from "../measured-line.js";
 import { print, short, strings } from "../output.js";
-import type { SetStatus } from "../program.js";
+import { exitCodes, type SetStatus, UsageError } from "../program.js";
+
 import type { Progress } from "../progress.js";
 
 export function checkpointsCommand(setStatus: SetStatus): Command {
@@ -47,8 +48,7 @@ async function runCheckpoints(
     });
   });
   if (result.failures.length > 0) setStatus(exitCodes.failed);
-  // Loaded when it is needed: what draws is large.
-  const { writeReport } = await import("../../report/index.js");
+
   const report = result.checkpoints.length > 0 ? await writeReport(directory) : undefined;
   print({ ...result, report }, flags.json, () => [...describe(result), ...strings(report)]);
 }

@@ -26,7 +26,7 @@ export function fetchLibtorchCommand(): Command {
       "\nA proxy is taken from HTTPS_PROXY and NO_PROXY. A download that was broken off goes on where it was.\n\nExample:\n  critical-sharpness fetch-libtorch cpu",
     )
     .action(async (variant: string, { json, url, sha256 }: Flags) => {
-      const { fetchLibtorch } = await import("../../native/download/fetch-libtorch.js");
+      const { fetchLibtorch } = await import("../../torch/download/index.js");
       const tree = await fetched((onProgress) =>
         fetchLibtorch({ variant, url, sha256, onProgress, log: note }),
       );

@@ -7,9 +7,10 @@ import {
   type SpectralDensity,
   spectralDensity,
   type TraceResult,
-} from "../../measures/index.js";
+} from "../../curvature/index.js";
 import { type Device, loadBatch, loadModel } from "../../models/index.js";
-import type { ComputeDtype, CurvatureOperator } from "../../native/surface.js";
+
+import type { ComputeDtype, CurvatureOperator } from "../../torch/index.js";
 import { attended } from "../measured-line.js";
 import {
   type CommonOptions,

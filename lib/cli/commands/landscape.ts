@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { lossAlong, lossSlice, type Slice } from "../../experiments/index.js";
-import { criticalSharpness, hessianEigenvalues } from "../../measures/index.js";
+import { hessianEigenvalues } from "../../curvature/index.js";
 import { Direction } from "../../models/index.js";
-import { UsageError } from "../failure.js";
+import { criticalSharpness, lossAlong, lossSlice, type Slice } from "../../sharpness/index.js";
 import { attended, checkLineFlags, type LineFlags, type MeasuredLine, withLine } from "../measured-line.js";
 import { type CommonOptions, integer, jsonOption, lineOptions, positive } from "../options.js";
 import { print, short, table } from "../output.js";
+import { UsageError } from "../program.js";
 
 interface LandscapeFlags extends CommonOptions, LineFlags {
   out: string;

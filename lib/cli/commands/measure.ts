@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
-import { criticalSharpness, type MeasuredSharpness } from "../../measures/index.js";
 import type { SearchMethod } from "../../search/index.js";
+import { criticalSharpness, type MeasuredSharpness } from "../../sharpness/index.js";
 import { attended, checkLineFlags, type LineFlags, withLine } from "../measured-line.js";
 import { type CommonOptions, integer, jsonOption, lineOptions, positive } from "../options.js";
 import { print, short, table } from "../output.js";

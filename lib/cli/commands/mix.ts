@@ -1,6 +1,6 @@
 import path from "node:path";
 import { Command } from "commander";
-import { type MixEvent, type MixResult, measureMix, readMix } from "../../experiments/index.js";
+import { type MixEvent, type MixResult, measureMix, readMix, writeReport } from "../../experiments/index.js";
 import type { Device } from "../../models/index.js";
 import { attended } from "../measured-line.js";
 import { type CommonOptions, deviceOption, dtypeOption, integer, jsonOption } from "../options.js";
@@ -57,8 +57,7 @@ async function runMix(file: string, flags: MixFlags): Promise<void> {
       onProgress: (event) => show.event(event),
     });
   });
-  // Loaded when it is needed: what draws is large.
-  const { writeReport } = await import("../../report/index.js");
+
   const report = await writeReport(directory);
   const { cells: _, ...rest } = result;
   print({ ...withoutInfinities(rest), report }, flags.json, () => [

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { compareRuns, writeReport } from "../../experiments/index.js";
 import { type CommonOptions, jsonOption } from "../options.js";
 import { print, strings } from "../output.js";
 
@@ -15,14 +16,12 @@ export function reportCommand(): Command {
       "\nExample:\n  critical-sharpness report runs/quickstart\n  critical-sharpness report runs/low runs/high --out runs/both",
     )
     .action(async (directories: string[], { out, json }: CommonOptions & { out?: string }) => {
-      // Loaded when it is needed: what draws is large.
-      const { writeComparison, writeReport } = await import("../../report/index.js");
       if (directories.length === 1 && out === undefined) {
         const report = await writeReport(directories[0] as string);
         print(report, json, () => strings(report));
         return;
       }
-      const { runs, ...report } = await writeComparison(directories, out ?? "runs/comparison");
+      const { runs, ...report } = await compareRuns(directories, out ?? "runs/comparison");
       print({ ...report, runs }, json, () => strings(report));
     });
 }

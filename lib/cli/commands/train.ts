@@ -1,20 +1,21 @@
 import path from "node:path";
 import { Command } from "commander";
+import { isExampleData } from "../../data/index.js";
 import { AbortError, CriticalSharpnessError } from "../../errors.js";
 import {
-  isExampleData,
   readConfiguration,
   type StepRecord,
   type TrainConfiguration,
   type TrainEvent,
   type TrainResult,
   train,
+  writeReport,
 } from "../../experiments/index.js";
 import type { Device } from "../../models/index.js";
 import { type CommonOptions, deviceOption, dtypeOption, integer, jsonOption, positive } from "../options.js";
 import { print, short, strings, table } from "../output.js";
+import { interruption } from "../program.js";
 import { type Progress, showProgress } from "../progress.js";
-import { interruption } from "../signals.js";
 
 interface TrainFlags extends CommonOptions {
   out?: string;
@@ -80,8 +81,7 @@ async function runTrain(file: string, flags: TrainFlags): Promise<void> {
   } finally {
     display.stop();
   }
-  // Loaded when it is needed: what draws is large.
-  const { writeReport } = await import("../../report/index.js");
+
   const report = await writeReport(directory);
   print({ ...result, report }, flags.json, () => [...summary(result, configuration), ...strings(report)]);
 }

@@ -1,6 +1,6 @@
-import { ofTypes } from "./attention.js";
-import { family } from "./family.js";
+import { family } from "./index.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
+import { ofTypes } from "./rotary.js";
 import {
   activation,
   flag,

@@ -1,5 +1,5 @@
 import { expected } from "../../errors.js";
-import { family } from "./family.js";
+import { family } from "./index.js";
 import { activation, activations, flag, layerCount, optional, positive, size } from "./settings.js";
 
 const settings = {

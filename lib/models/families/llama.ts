@@ -1,9 +1,9 @@
-import { checkNumber } from "../../checks.js";
 import { expected } from "../../errors.js";
-import type { NativeDecoderDescription } from "../../native/model-description.js";
-import { alike } from "./attention.js";
-import { family } from "./family.js";
-import { type Rotation, rotation } from "./rotary.js";
+import { checkNumber } from "../../options/index.js";
+import type { NativeDecoderDescription } from "../../torch/index.js";
+import { family } from "./index.js";
+import { alike, type Rotation, rotation } from "./rotary.js";
+
 import {
   activation,
   activations,

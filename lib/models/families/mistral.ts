@@ -1,6 +1,6 @@
-import { alike } from "./attention.js";
-import { family } from "./family.js";
+import { family } from "./index.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
+import { alike } from "./rotary.js";
 import { optional, positive, size } from "./settings.js";
 
 const settings = {

@@ -1,7 +1,6 @@
-import { checkOptions } from "../../checks.js";
 import { expected } from "../../errors.js";
-import { alike, ofTypes } from "./attention.js";
-import { family } from "./family.js";
+import { checkOptions } from "../../options/index.js";
+import { family } from "./index.js";
 import {
   headWidth,
   type LlamaValues,
@@ -11,7 +10,8 @@ import {
   llamaRotation,
   llamaSettings,
 } from "./llama.js";
-import { rotation } from "./rotary.js";
+import { alike, ofTypes, rotation } from "./rotary.js";
+
 import { flag, type LayerType, layerTypes, optional, positive, size, token } from "./settings.js";
 
 const { head_dim: _, ...shared } = {

@@ -1,6 +1,6 @@
-import { alike } from "./attention.js";
-import { family } from "./family.js";
+import { family } from "./index.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
+import { alike } from "./rotary.js";
 import { activation, flag, layerCount, positive, size } from "./settings.js";
 
 const { head_dim: _, ...shared } = llamaSettings;

@@ -1,5 +1,7 @@
-import { checkChoice, checkNumber } from "../../checks.js";
 import { expected } from "../../errors.js";
+import { checkChoice, checkNumber } from "../../options/index.js";
+import type { NativeDecoderDescription } from "../../torch/index.js";
+import type { LayerType } from "./settings.js";
 
 /** Rotary positions of one kind of attention. */
 export interface Rotation {
@@ -140,4 +142,32 @@ function yarn(
   const both = given.mscale !== undefined && given.mscale_all_dim !== undefined;
   const usual = both ? sharpness(number("mscale")) / sharpness(number("mscale_all_dim")) : sharpness(1);
   return { frequencies, rotaryScale: number("attention_factor", usual) };
+}
+
+type Layers = Pick<NativeDecoderDescription, "attentionKinds" | "layers">;
+
+/** Layers that all attend alike: to the last `window` tokens, or (null) to all. */
+export function alike(count: number, rotation: Rotation, window: number | null = null): Layers {
+  return { attentionKinds: [{ window: window ?? 0, ...rotation }], layers: Array(count).fill(0) };
+}
+
+/** Layers of two kinds. @throws RangeError unless there is a type for each layer, and a window where one needs it. */
+export function ofTypes(
+  count: number,
+  types: readonly LayerType[],
+  window: number | null,
+  rotation: (type: LayerType) => Rotation,
+): Layers {
+  if (types.length !== count)
+    throw expected(`${count} types, one a layer,`, "config.layer_types", types, "range");
+  if (window === null && types.includes("sliding_attention"))
+    throw expected("a window for layers that slide", "config.sliding_window", window, "range");
+  const kinds = [...new Set(types)];
+  return {
+    attentionKinds: kinds.map((type) => ({
+      window: type === "sliding_attention" ? (window as number) : 0,
+      ...rotation(type),
+    })),
+    layers: types.map((type) => kinds.indexOf(type)),
+  };
 }

@@ -1,13 +1,12 @@
 import * as Plot from "@observablehq/plot";
-import { drawChart, type Mark } from "../chart.js";
-import type { Figure } from "../figure.js";
-import type { LegendItem } from "../legend.js";
+import { drawChart, type LegendItem, type Mark } from "../chart.js";
 import { counted, numberText, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line } from "../series.js";
 import type { Point } from "../statistics.js";
-import { colors } from "../style.js";
-import { heatCells, mixColors } from "./heat-cells.js";
+import { colors, type Figure } from "../style.js";
+
+import { heatCells, mixColors } from "./heat-map.js";
 
 export interface ChangeMapData {
   name: string;

@@ -1,19 +1,18 @@
 import * as Plot from "@observablehq/plot";
-import { type Chart, drawChart, type Mark } from "../chart.js";
+import { type Chart, drawChart, type LegendItem, type Mark } from "../chart.js";
 import {
   type CurvatureData,
   type EigenvaluePoint,
   edgeOfStability,
   overThresholds,
 } from "../edge-of-stability.js";
-import type { Figure } from "../figure.js";
-import type { LegendItem } from "../legend.js";
 import { integerText, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line, stepAxis } from "../series.js";
 import { manyPoints, median, type Point, running, windowFor } from "../statistics.js";
-import { colors, type Size } from "../style.js";
-import { edgeMarks, edgeRoom } from "./edge-marks.js";
+import { colors, type Figure, type Size } from "../style.js";
+
+import { edgeMarks, edgeRoom } from "./marks.js";
 
 /** So many points as large as usual would cover one another. */
 const manyEigenvalues = 60;

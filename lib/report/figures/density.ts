@@ -1,9 +1,8 @@
 import * as Plot from "@observablehq/plot";
 import { drawChart } from "../chart.js";
-import type { Figure } from "../figure.js";
 import { counted, prose } from "../numbers.js";
 import { scale } from "../scales.js";
-import { colors } from "../style.js";
+import { colors, type Figure } from "../style.js";
 
 export interface DensityData {
   /** Eigenvalues, evenly spaced. */

@@ -1,10 +1,9 @@
 import * as Plot from "@observablehq/plot";
 import { drawChart } from "../chart.js";
-import type { Figure } from "../figure.js";
 import { counted, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { mean, median } from "../statistics.js";
-import { colors, sizes } from "../style.js";
+import { colors, type Figure, sizes } from "../style.js";
 
 export interface ForwardPassesData {
   /** Of each measurement. */

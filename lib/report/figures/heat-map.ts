@@ -1,9 +1,8 @@
-import { drawChart } from "../chart.js";
-import type { Figure } from "../figure.js";
-import type { LegendItem } from "../legend.js";
+import * as Plot from "@observablehq/plot";
+import { drawChart, type LegendItem, type Mark } from "../chart.js";
 import { prose } from "../numbers.js";
-import type { SeriesAxis } from "../series-axis.js";
-import { heatCells, mixColors } from "./heat-cells.js";
+import type { SeriesAxis } from "../series.js";
+import { colors, type Figure } from "../style.js";
 
 export interface HeatMapData {
   name: string;
@@ -82,4 +81,40 @@ function legendItems(
   if (values.includes(Infinity)) items.push({ glyph: "bar", color: infinite, text: "∞ (non-descent)" });
   if (values.some(Number.isNaN)) items.push({ glyph: "outlined-bar", color: unresolved, text: "unresolved" });
   return items;
+}
+
+export interface HeatCell {
+  /** Its borders on the axes. */
+  x: readonly [from: number, to: number];
+  y: readonly [from: number, to: number];
+  color: string;
+  title: string;
+}
+
+/** Rectangles, each in a colour of its own. */
+export function heatCells(cells: readonly HeatCell[]): Mark {
+  return Plot.rect(cells, {
+    x1: ({ x }: HeatCell) => x[0],
+    x2: ({ x }: HeatCell) => x[1],
+    y1: ({ y }: HeatCell) => y[0],
+    y2: ({ y }: HeatCell) => y[1],
+    fill: { value: "color", scale: null },
+    stroke: colors.background,
+    strokeWidth: 0.5,
+    title: "title",
+    className: "cells",
+  });
+}
+
+/** A colour of a ramp of "#rrggbb", from 0 to 1. */
+export function mixColors(ramp: readonly string[], at: number): string {
+  const place = Math.min(Math.max(at, 0), 1) * (ramp.length - 1);
+  const left = Math.min(Math.floor(place), ramp.length - 2);
+  const channels = [1, 3, 5].map((start) => {
+    const [a, b] = [ramp[left], ramp[left + 1]].map((c) =>
+      Number.parseInt((c as string).slice(start, start + 2), 16),
+    );
+    return Math.round((a as number) + ((b as number) - (a as number)) * (place - left));
+  });
+  return `#${channels.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
 }

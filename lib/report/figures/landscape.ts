@@ -1,13 +1,12 @@
 import * as Plot from "@observablehq/plot";
-import { drawChart, type Mark } from "../chart.js";
-import type { Figure } from "../figure.js";
-import type { LegendItem } from "../legend.js";
+import { drawChart, type LegendItem, type Mark } from "../chart.js";
 import { prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line } from "../series.js";
 import type { Point } from "../statistics.js";
-import { colors, sizes } from "../style.js";
-import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./edge-marks.js";
+import { colors, type Figure, sizes } from "../style.js";
+
+import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./marks.js";
 
 export interface LandscapeData {
   /** The training step whose update Δ is, if any. */

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { type Batch, Direction, loadBatch, loadModel, type Model } from "../../../lib/models/index.js";
-import { native } from "../../../lib/native/load.js";
-import type { ComputeDtype } from "../../../lib/native/surface.js";
+import { native } from "../../../lib/torch/load.js";
+import type { ComputeDtype } from "../../../lib/torch/surface.js";
 
 /** What transformers says of a case, in float64. */
 interface FamilyCase {

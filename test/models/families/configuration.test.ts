@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { configureModel } from "../../../lib/models/configuration.js";
-import type { NativeDecoderDescription } from "../../../lib/native/model-description.js";
+import type { NativeDecoderDescription } from "../../../lib/torch/model-description.js";
 import { configOf, names } from "./cases.js";
 
 function messageOf(config: unknown): string {

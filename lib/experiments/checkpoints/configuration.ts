@@ -1,0 +1,92 @@
+import path from "node:path";
+import * as z from "zod";
+import { hessianKeys } from "../../curvature/index.js";
+import { dataSchema, resolveData } from "../../data/index.js";
+import { badConfiguration, type ConfigurationPlace, explain, section } from "../../options/index.js";
+import { batchSchema, frozenKeys } from "../configuration.js";
+import type { ListedCheckpoint } from "./checkpoint-list.js";
+
+const count = z.int().min(1);
+const name = z.string().min(1);
+
+/** What is measured of each checkpoint of a series. `null` switches a part off. */
+export const seriesSchema = section({
+  data: dataSchema,
+  /** Sequences are taken once before any is taken again, unless `sampling` says otherwise. */
+  batch: batchSchema,
+  /** N: batches whose gradients go into the optimizer's moments. */
+  accumulate: count.default(20),
+  /** M: batches after them that are measured. */
+  measure: count.default(10),
+  /** A file beside each checkpoint's weights with the optimizer's state, which is taken where it is there. */
+  optimizerState: name.nullable().default(null),
+  /** In place of an optimizer: a file with Δ. */
+  direction: name.nullable().default(null),
+  /** λc of each layer, of each kind of parameter. */
+  parts: z.array(z.enum(["blocks", "kinds"])).default([]),
+  directional: z.boolean().default(false),
+  hessian: section(hessianKeys).nullable().default(null),
+  ...frozenKeys,
+  /** Of the weights as they are held; `null`: as `loadModel` has it. */
+  parameterDtype: z.enum(["float32", "float64", "bfloat16"]).nullable().default(null),
+  /** Gradients with activation recomputation. */
+  recompute: z.boolean().default(false),
+});
+
+/** As config.json has it: with the checkpoints, of which more may come. */
+const storedSchema = section({
+  ...seriesSchema.shape,
+  checkpoints: z.array(
+    z.object({
+      name: z.string(),
+      directory: z.string(),
+      step: z.number().nullable(),
+      tokens: z.number().nullable(),
+    }),
+  ),
+});
+
+/** A series as its run has it. */
+export type StoredSeries = SeriesConfiguration & { checkpoints: ListedCheckpoint[] };
+
+/** @throws CriticalSharpnessError `ERR_CONFIGURATION`. */
+export function parseStoredSeries(stored: unknown, { file }: ConfigurationPlace): StoredSeries {
+  const parsed = storedSchema.safeParse(stored);
+  if (!parsed.success) throw badConfiguration(explain(parsed.error, stored), file);
+  return parsed.data;
+}
+
+export type SeriesConfigurationInput = z.input<typeof seriesSchema>;
+export type SeriesConfiguration = z.output<typeof seriesSchema>;
+
+/**
+ * Checks the configuration of a series and puts every default in its place. Text without a tokenizer gets that of the
+ * first checkpoint that has one.
+ *
+ * @param base what relative paths are relative to
+ * @throws CriticalSharpnessError `ERR_CONFIGURATION`.
+ */
+export async function parseSeries(
+  input: unknown,
+  checkpoints: readonly ListedCheckpoint[],
+  base = process.cwd(),
+): Promise<SeriesConfiguration> {
+  const parsed = seriesSchema.safeParse(input);
+  if (!parsed.success) throw badConfiguration(explain(parsed.error, input), undefined);
+  const { data: given, batch, direction, ...rest } = parsed.data;
+  for (const key of ["dtype", "parameterDtype"] as const)
+    if (rest.hessian && rest[key] === "bfloat16")
+      throw badConfiguration(
+        `Expected "float32" or "float64" for ${key}, as hessian takes second derivatives, but received "bfloat16"`,
+        undefined,
+      );
+  const absolute = (file: string) => path.resolve(base, file);
+  const directories = checkpoints.map(({ directory }) => directory);
+  const data = resolveData(given, { directories, absolute });
+  return {
+    ...rest,
+    data,
+    batch: { sampling: "epochs", ...batch },
+    direction: direction && absolute(direction),
+  };
+}

@@ -1,0 +1,301 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import {
+  directionalSharpness,
+  type EigenvalueRecord,
+  eigenvalueRecord,
+  hessianEigenvalues,
+} from "../../curvature/index.js";
+import { CriticalSharpnessError, throwIfAborted } from "../../errors.js";
+import { type Batch, Direction } from "../../models/index.js";
+import { makeOptimizer, type Optimizer } from "../../optimizers/index.js";
+import { type TakenBatch, takeBatch } from "../../runs/index.js";
+import type { SearchResult } from "../../search/index.js";
+import {
+  type Estimate,
+  estimate,
+  estimateSharpness,
+  type MeasuredSharpness,
+  type MeterState,
+  NoiseMemory,
+  type SharpnessEstimate,
+  SharpnessMeter,
+} from "../../sharpness/index.js";
+import { type CheckedFrozenOptions, checkFrozenOptions, type FrozenOptions } from "./frozen-options.js";
+
+/** What was measured on one batch. */
+export interface FrozenMeasurement {
+  /** The batch's place, which counts from 0; the accumulated ones come first. */
+  index: number;
+  /** L(θ) */
+  loss: number;
+  /** ‖∇L‖ */
+  gradientNorm: number;
+  /** Along the whole Δ. */
+  measurement: MeasuredSharpness;
+  /** Along the part of Δ that belongs to each part of the model. */
+  parts: Record<string, MeasuredSharpness>;
+  /** λdir; null unless asked for, and where Δ does not descend. */
+  directionalSharpness: number | null;
+  /** λmax(P⁻¹H); null unless asked for. */
+  preconditioned: EigenvalueRecord | null;
+}
+
+export type FrozenEvent =
+  | { type: "accumulated"; index: number; loss: number }
+  | ({ type: "measured" } & FrozenMeasurement);
+
+/** What several batches say together. */
+export interface FrozenSummary {
+  criticalSharpness: SharpnessEstimate;
+  /** Over the measured batches. */
+  loss: Estimate;
+  parts: Record<string, SharpnessEstimate>;
+  /** Over the batches along which Δ descends. Null unless asked for. */
+  directionalSharpness: Estimate | null;
+  /** Null unless asked for. */
+  preconditioned: Estimate | null;
+}
+
+export interface FrozenResult extends FrozenSummary {
+  /** One for each measured batch, in order. */
+  batches: FrozenMeasurement[];
+  /** Gradients in the optimizer's state before the first measured batch: N, or those of the stored state. */
+  accumulated: number;
+}
+
+/**
+ * λc of a model whose weights stay as they are (the protocol for checkpoints of Kalra et al. 2026): the gradients of N
+ * batches go into an optimizer's state, bias-corrected as usual. Then, M times, the gradient of the next batch goes in
+ * too, Δ is what the optimizer would subtract, and λc along it is measured on that same batch, warm-started by the
+ * measurement before.
+ *
+ * @throws CriticalSharpnessError `ERR_NON_FINITE_LOSS`, `ERR_OPTIMIZER_STATE`, and those of `criticalSharpness`.
+ * @throws AbortError; TypeError, RangeError naming the option.
+ */
+export async function frozenSharpness(options: FrozenOptions): Promise<FrozenResult> {
+  const checked = checkFrozenOptions(options);
+  using series = await FrozenSeries.begin(checked);
+  const batches: FrozenMeasurement[] = [];
+  for (let event = await series.next(); event; event = await series.next()) {
+    if (event.type === "measured") {
+      const { type: _, ...found } = event;
+      batches.push(found);
+    }
+    checked.onProgress(event);
+  }
+  return { batches, accumulated: series.accumulated, ...summarize(checked, batches) };
+}
+
+/** What a series needs, besides the files that it saves, to go on after a batch. */
+export interface FrozenState {
+  /** Batches taken, accumulated ones first. */
+  done: number;
+  accumulated: number;
+  meter: MeterState;
+  meters: Record<string, MeterState>;
+}
+
+const files = { optimizer: "optimizer.safetensors", eigenvector: "eigenvector.safetensors" } as const;
+
+/** The protocol, a batch at a time, and everything that one batch leaves for the next. */
+export class FrozenSeries implements Disposable {
+  readonly #options: CheckedFrozenOptions;
+  readonly #optimizer: Optimizer | undefined;
+  readonly #meter: SharpnessMeter;
+  readonly #meters: Map<string, SharpnessMeter>;
+  #eigenvector: Direction | undefined;
+  #done = 0;
+  /** Gradients in the optimizer's state before the first measured batch. */
+  accumulated = 0;
+
+  private constructor(options: CheckedFrozenOptions, optimizer: Optimizer | undefined) {
+    this.#options = options;
+    this.#optimizer = optimizer;
+    this.#meter = new SharpnessMeter(options.search);
+    // The parts share what is learnt of rounding, and change nothing about the whole.
+    const noise = new NoiseMemory();
+    this.#meters = new Map(options.parts.map(([name]) => [name, new SharpnessMeter(options.search, noise)]));
+  }
+
+  static async begin(options: CheckedFrozenOptions): Promise<FrozenSeries> {
+    const { model, optimizer: choice, optimizerState, accumulate } = options;
+    const series = new FrozenSeries(options, choice && makeOptimizer(model, choice));
+    try {
+      if (optimizerState !== undefined) await series.#optimizer?.load(optimizerState);
+      // Those batches are passed over, so that the measured ones are the same.
+      if (optimizerState !== undefined || !choice) series.#begin(accumulate);
+      return series;
+    } catch (error) {
+      series[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Takes the next batch; undefined after the last. */
+  async next(): Promise<FrozenEvent | undefined> {
+    const { accumulate, measure } = this.#options;
+    const index = this.#done;
+    if (index >= accumulate + measure) return undefined;
+    if (index >= accumulate) {
+      const found = await this.#measure(index);
+      this.#done++;
+      return { type: "measured", ...found };
+    }
+    using taken = await this.#take(index);
+    this.#done++;
+    if (this.#done === accumulate) this.#begin(accumulate);
+    return { type: "accumulated", index, loss: taken.loss };
+  }
+
+  #begin(done: number): void {
+    this.#done = done;
+    this.accumulated = this.#optimizer?.steps ?? 0;
+  }
+
+  /** What there is besides the files, which are written into a folder. */
+  async save(folder: string): Promise<FrozenState> {
+    await this.#optimizer?.save(path.join(folder, files.optimizer));
+    await this.#eigenvector?.save(path.join(folder, files.eigenvector));
+    return {
+      done: this.#done,
+      accumulated: this.accumulated,
+      meter: this.#meter.state(),
+      meters: Object.fromEntries([...this.#meters].map(([name, meter]) => [name, meter.state()])),
+    };
+  }
+
+  /** Goes on from a state: what follows is what would have followed, bit for bit. */
+  async restore(folder: string, { done, accumulated, meter, meters }: FrozenState): Promise<void> {
+    await this.#optimizer?.load(path.join(folder, files.optimizer));
+    const eigenvector = path.join(folder, files.eigenvector);
+    if (existsSync(eigenvector)) this.#eigenvector = await Direction.load(eigenvector, this.#options.model);
+    this.#meter.restore(meter);
+    for (const [name, own] of this.#meters) own.restore(meters[name] as MeterState);
+    this.#done = done;
+    this.accumulated = accumulated;
+  }
+
+  /** A batch whose gradient is in the optimizer's state. */
+  async #take(index: number): Promise<TakenBatch> {
+    const { model, search, recompute, weightDecay, signal } = this.#options;
+    throwIfAborted(signal);
+    const batch = await this.#options.batchAt(index);
+    const optimizer = this.#optimizer as Optimizer;
+    const { microBatch } = search;
+    return takeBatch({ model, optimizer }, batch, { microBatch, recompute, weightDecay, signal }).catch(
+      (cause: Error & { code?: string }) => {
+        if (cause.code !== "ERR_NON_FINITE_LOSS") throw cause;
+        const message = cause.message.replace("the batch", `batch ${index}`);
+        throw new CriticalSharpnessError(cause.code, message, { cause });
+      },
+    );
+  }
+
+  async #measure(index: number): Promise<FrozenMeasurement> {
+    const { model, parts: selections, signal } = this.#options;
+    using line = await (this.#optimizer ? this.#take(index) : this.#given(index));
+    const { batch, loss, gradientNorm } = line;
+    using own = await this.#optimizer?.direction({
+      weightDecay: this.#options.weightDecay,
+      // Second derivatives need it as a vector; elsewhere it is made of the state where a weight is read.
+      stored: this.#options.directional,
+    });
+    const direction = own ?? (this.#options.direction as Direction);
+    const whole = { model, batch, direction, signal };
+    const measurement = await this.#meter.measure({ ...whole, ...line.known() });
+    const parts: FrozenMeasurement["parts"] = {};
+    for (const [name, selection] of selections) {
+      using part = direction.mask(selection);
+      const meter = this.#meters.get(name) as SharpnessMeter;
+      parts[name] = await meter.measure({ ...whole, direction: part, ...line.known(selection) });
+    }
+    return {
+      index,
+      loss,
+      gradientNorm,
+      measurement,
+      parts,
+      directionalSharpness: await this.#directional(batch, direction, measurement),
+      preconditioned: await this.#preconditioned(batch),
+    };
+  }
+
+  /** A batch with its gradient, for a Δ that is the same for every batch. */
+  async #given(index: number): Promise<TakenBatch> {
+    const { model, batchAt, search, recompute, signal } = this.#options;
+    throwIfAborted(signal);
+    const batch = await batchAt(index);
+    const gradient = await model.gradient(batch, { microBatch: search.microBatch, recompute, signal });
+    const { loss, gradient: vector } = gradient;
+    if (!Number.isFinite(loss)) {
+      vector.dispose();
+      throw new CriticalSharpnessError(
+        "ERR_NON_FINITE_LOSS",
+        `Expected a finite loss for batch ${index} but received ${loss}`,
+      );
+    }
+    return {
+      batch,
+      loss,
+      gradientNorm: await vector.norm(),
+      known: () => ({ gradient }),
+      [Symbol.dispose]: () => vector.dispose(),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#eigenvector?.dispose();
+    this.#optimizer?.dispose();
+  }
+
+  async #directional(batch: Batch, direction: Direction, { slope }: SearchResult): Promise<number | null> {
+    const { directional, model, search, signal } = this.#options;
+    if (!directional || slope === null || !(slope > 0)) return null;
+    const { microBatch } = search;
+    return (await directionalSharpness({ model, batch, direction, slope, microBatch, signal }))
+      .directionalSharpness;
+  }
+
+  async #preconditioned(batch: Batch): Promise<EigenvalueRecord | null> {
+    const { hessian, model, search, signal } = this.#options;
+    if (!hessian) return null;
+    using preconditioner = (await this.#optimizer?.preconditioner()) ?? undefined;
+    const result = await hessianEigenvalues({
+      ...hessian,
+      model,
+      batch,
+      preconditioner,
+      microBatch: search.microBatch,
+      signal,
+      initial: this.#eigenvector,
+      eigenvectors: true,
+    });
+    this.#eigenvector?.dispose();
+    this.#eigenvector = result.eigenvectors[0];
+    return eigenvalueRecord(result);
+  }
+}
+
+/** What a summary reads of a batch. */
+type Summarized = Pick<FrozenMeasurement, "loss" | "directionalSharpness" | "preconditioned"> & {
+  measurement: Sharpness;
+  parts: Record<string, Sharpness>;
+};
+type Sharpness = Pick<MeasuredSharpness, "status" | "criticalSharpness">;
+
+export function summarize(
+  { parts, directional, hessian }: Pick<CheckedFrozenOptions, "parts" | "directional" | "hessian">,
+  batches: readonly Summarized[],
+): FrozenSummary {
+  const present = (values: (number | null | undefined)[]) => values.filter((x) => typeof x === "number");
+  return {
+    criticalSharpness: estimateSharpness(batches.map((b) => b.measurement)),
+    loss: estimate(batches.map((b) => b.loss)),
+    parts: Object.fromEntries(
+      parts.map(([name]) => [name, estimateSharpness(batches.map((b) => b.parts[name] as Sharpness))]),
+    ),
+    directionalSharpness: directional ? estimate(present(batches.map((b) => b.directionalSharpness))) : null,
+    preconditioned: hessian ? estimate(present(batches.map((b) => b.preconditioned?.eigenvalue))) : null,
+  };
+}

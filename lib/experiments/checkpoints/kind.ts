@@ -1,0 +1,16 @@
+import type { Kind } from "../../runs/index.js";
+import { parseStoredSeries, type StoredSeries } from "./configuration.js";
+import { seriesRecords } from "./records.js";
+
+/** Checkpoints of a training, each measured with its weights frozen. */
+export const checkpointsKind: Kind<StoredSeries, typeof seriesRecords> = {
+  name: "checkpoints",
+  usage: "checkpoints <folders> --data <files>",
+  unnamed: ["data", "accumulate"],
+  migrations: [(stored) => stored],
+  parse: parseStoredSeries,
+  mayChange: ["checkpoints"],
+  records: seriesRecords,
+  // What draws is large, and loaded when it is needed.
+  report: async (run) => (await import("./report.js")).seriesReport(run),
+};

@@ -1,0 +1,113 @@
+import * as z from "zod";
+import { eigenvalueSchema } from "../../curvature/index.js";
+import type { RecordOf } from "../../runs/index.js";
+import {
+  estimateSchema,
+  finite,
+  measurementRecord,
+  measurementSchema,
+  real,
+  recordedSharpness,
+  sharpnessEstimateRecord,
+  sharpnessEstimateSchema,
+} from "../../sharpness/index.js";
+import { finiteOrNull } from "../../statistics.js";
+import { type FrozenMeasurement, type FrozenSummary, summarize } from "./frozen-sharpness.js";
+
+/** Lines of a series' metrics.jsonl. */
+export const seriesRecords = {
+  /** One measured batch of a checkpoint. The lines of a checkpoint stand before its own. */
+  batch: z.object({
+    /** The checkpoint's directory. */
+    checkpoint: z.string(),
+    /** The batch's place among all, from 0; the accumulated ones come first. */
+    index: z.number(),
+    loss: real,
+    gradientNorm: real,
+    measurement: measurementSchema.omit({ seconds: true }),
+    /** Of each part of the model, without the forward passes. */
+    parts: z.record(
+      z.string(),
+      measurementSchema.pick({ status: true, criticalLearningRate: true, criticalSharpness: true }),
+    ),
+    directionalSharpness: finite,
+    preconditioned: eigenvalueSchema.nullable(),
+  }),
+  /** What was found of a checkpoint over its batches. */
+  checkpoint: z.object({
+    checkpoint: z.string(),
+    parameterCount: z.number(),
+    /** Where Δ came from: moments accumulated here or stored with the checkpoint, or a direction that was given. */
+    direction: z.enum(["accumulated", "stored", "given"]),
+    /** Gradients in the optimizer's state before the first measured batch. */
+    accumulated: z.number(),
+    criticalSharpness: sharpnessEstimateSchema,
+    loss: estimateSchema,
+    parts: z.record(z.string(), sharpnessEstimateSchema),
+    directionalSharpness: estimateSchema.nullable(),
+    preconditioned: estimateSchema.nullable(),
+    /** Forward passes of all measurements. */
+    forwardPasses: z.number(),
+    seconds: z.number(),
+  }),
+  /** A checkpoint that could not be measured. It is tried again when the series goes on. */
+  failure: z.object({
+    checkpoint: z.string(),
+    code: z.string().nullable().default(null),
+    message: z.string(),
+  }),
+} as const;
+
+export type SeriesRecord = RecordOf<typeof seriesRecords>;
+export type BatchRecord = Extract<SeriesRecord, { type: "batch" }>;
+export type CheckpointRecord = Extract<SeriesRecord, { type: "checkpoint" }>;
+export type FailureRecord = Extract<SeriesRecord, { type: "failure" }>;
+
+export function batchRecord(checkpoint: string, found: FrozenMeasurement): BatchRecord {
+  const { seconds: _, ...measurement } = measurementRecord(found.measurement, 0);
+  const parts = Object.entries(found.parts).map(([name, part]) => {
+    const { status, criticalLearningRate, criticalSharpness } = part;
+    return [
+      name,
+      {
+        status,
+        criticalLearningRate: finiteOrNull(criticalLearningRate),
+        criticalSharpness: finiteOrNull(criticalSharpness),
+      },
+    ];
+  });
+  const { index, loss, gradientNorm, preconditioned } = found;
+  return {
+    ...{ type: "batch", checkpoint, index, loss, gradientNorm, measurement },
+    parts: Object.fromEntries(parts),
+    directionalSharpness: finiteOrNull(found.directionalSharpness),
+    preconditioned,
+  };
+}
+
+/** What a checkpoint's batches, as they were recorded, say together. */
+export function checkpointRecord(
+  batches: readonly BatchRecord[],
+  asked: Parameters<typeof summarize>[0],
+  facts: Omit<CheckpointRecord, "type" | keyof FrozenSummary>,
+): CheckpointRecord {
+  const { criticalSharpness, parts, ...rest } = summarize(
+    asked,
+    batches.map((batch) => ({
+      ...batch,
+      measurement: recordedSharpness(batch.measurement),
+      parts: Object.fromEntries(
+        Object.entries(batch.parts).map(([name, part]) => [name, recordedSharpness(part)]),
+      ),
+    })),
+  );
+  return {
+    type: "checkpoint",
+    ...facts,
+    ...rest,
+    criticalSharpness: sharpnessEstimateRecord(criticalSharpness),
+    parts: Object.fromEntries(
+      Object.entries(parts).map(([name, part]) => [name, sharpnessEstimateRecord(part)]),
+    ),
+  };
+}

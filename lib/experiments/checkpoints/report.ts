@@ -1,0 +1,145 @@
+import path from "node:path";
+import { counted, csvText, integerText, prose, type ReportContent } from "../../report/index.js";
+import { runFiles, type StoredRun } from "../../runs/index.js";
+import { describeData, describeOptimizer, describeSequences, provenanceRows } from "../describe.js";
+import type { StoredSeries } from "./configuration.js";
+import { seriesFigures } from "./figures.js";
+import type { seriesRecords } from "./records.js";
+import { gather, type SeriesRecords } from "./stored.js";
+
+/** What the report of a series of checkpoints shows. */
+export async function seriesReport(
+  stored: StoredRun<StoredSeries, typeof seriesRecords>,
+): Promise<ReportContent> {
+  const series = await gather(stored);
+  return {
+    title: "Critical sharpness over checkpoints",
+    lead:
+      "The critical learning rate ηc is how far a step could go along its update before the loss of its batch rises " +
+      "above where it began; the critical sharpness is λc = 2/ηc. The weights of each checkpoint stay as they are.",
+    figures: seriesFigures(series),
+    tables: [
+      { heading: "Measurement", rows: measurementRows(series) },
+      { heading: "Checkpoints", rows: checkpointRows(series) },
+      ...(series.failed.length > 0
+        ? [{ heading: "Failed", rows: series.failed.map(({ name, message }) => [name, message]) }]
+        : []),
+    ],
+    csv: seriesCsv(series),
+    links: [
+      { file: "metrics.csv", text: "a line for each checkpoint and each of its parts" },
+      { file: runFiles.metrics, text: "everything that was recorded, every forward pass included" },
+      { file: "report.png", text: "all figures in one picture" },
+    ],
+  };
+}
+
+function measurementRows(series: SeriesRecords): string[][] {
+  const { configuration, measured, count } = series;
+  const { data, batch, accumulate, measure, optimizer, direction, weightDecay, search } = configuration;
+  const decay = weightDecay || optimizer.weightDecay === 0 ? "" : ", left out of Δ";
+  const stored = measured.filter((found) => found.direction === "stored").length;
+  const seconds = measured.reduce((sum, found) => sum + found.seconds, 0);
+  return [
+    ["Checkpoints", `${integerText(measured.length)} of ${integerText(count)}`],
+    ["Parameters", [...new Set(measured.map((found) => integerText(found.parameterCount)))].join(", ")],
+    ["Data", describeData(data)],
+    ["Batch", describeSequences(batch)],
+    direction === null
+      ? ["Δ", describeOptimizer(optimizer) + decay]
+      : ["Δ", `of the file ${path.basename(direction)}`],
+    ...(direction === null
+      ? [
+          [
+            "Moments",
+            stored === measured.length
+              ? "stored with the checkpoints"
+              : `of ${counted(accumulate, "batch", "batches")}${stored > 0 ? `, stored with ${stored} checkpoints` : ""}`,
+          ],
+        ]
+      : []),
+    ["Measured", counted(measure, "batch", "batches")],
+    ["Method", `${search.method}, to within ${prose(search.tolerance * 100)} %`],
+    ["Time", `${prose(seconds)} s in all, ${prose(seconds / measured.length)} s a checkpoint`],
+    ...provenanceRows(series),
+  ];
+}
+
+function checkpointRows({ measured }: SeriesRecords): string[][] {
+  return measured.map(({ name, criticalSharpness, loss }) => {
+    const { mean, standardError, median, nonDescent, count, unbounded, unresolved = 0 } = criticalSharpness;
+    const all = count + nonDescent + unresolved;
+    const none = unresolved > 0 ? NaN : Infinity;
+    const left = [
+      ...(nonDescent > 0 ? [`${nonDescent} of ${all} non-descent`] : []),
+      ...(unresolved > 0 ? [`${unresolved} of ${all} unresolved`] : []),
+      ...(unbounded > 0 ? [`${unbounded} unbounded`] : []),
+    ];
+    return [
+      name,
+      `λc ${prose(count === 0 ? none : mean)} ± ${prose(standardError)}, median ${prose(median ?? none)}`,
+      `loss ${prose(loss.mean, 4)}`,
+      left.join(", "),
+    ];
+  });
+}
+
+const columns = [
+  "checkpoint",
+  "step",
+  "tokens",
+  "part",
+  "criticalSharpness",
+  "standardError",
+  "median",
+  "batches",
+  "nonDescent",
+  "unbounded",
+  "unresolved",
+  "loss",
+  "lossStandardError",
+  "directionalSharpness",
+  "directionalStandardError",
+  "preconditionedSharpness",
+  "preconditionedStandardError",
+  "forwardPasses",
+  "seconds",
+] as const;
+
+/**
+ * A series as comma-separated values: a line for each checkpoint, its `part` "all", and one for each of its parts. What is
+ * not known or not resolved is empty; a λc that is infinite throughout is written as Infinity.
+ */
+export function seriesCsv({ measured }: Pick<SeriesRecords, "measured">): string {
+  const rows = measured.flatMap((found) => {
+    const parts = [["all", found.criticalSharpness] as const, ...Object.entries(found.parts)];
+    return parts.map(
+      ([part, { mean, standardError, median, count, nonDescent, unbounded, unresolved = 0 }]) => {
+        const none = unresolved > 0 ? null : Infinity;
+        const whole = part === "all" ? found : undefined;
+        return {
+          checkpoint: found.name,
+          step: found.step,
+          tokens: found.tokens,
+          part,
+          criticalSharpness: count === 0 ? none : mean,
+          standardError,
+          median: median ?? none,
+          batches: count + nonDescent + unresolved,
+          nonDescent,
+          unbounded,
+          unresolved,
+          loss: whole?.loss.mean,
+          lossStandardError: whole?.loss.standardError,
+          directionalSharpness: whole?.directionalSharpness?.mean,
+          directionalStandardError: whole?.directionalSharpness?.standardError,
+          preconditionedSharpness: whole?.preconditioned?.mean,
+          preconditionedStandardError: whole?.preconditioned?.standardError,
+          forwardPasses: whole?.forwardPasses,
+          seconds: whole?.seconds,
+        };
+      },
+    );
+  });
+  return csvText(columns, rows);
+}

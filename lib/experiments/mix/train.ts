@@ -1,0 +1,196 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { byteTokenizer, loadTokenizer, multipleChoiceQuestions } from "../../data/index.js";
+import { throwIfAborted } from "../../errors.js";
+import { loadModel, type Model } from "../../models/index.js";
+import { makeOptimizer } from "../../optimizers/index.js";
+import { finiteOrNull } from "../../statistics.js";
+
+import { defaultSequence } from "../training-data.js";
+import { choiceAccuracy, type TokenizedQuestion, tokenizeQuestions } from "./choice-accuracy.js";
+import { choiceTokenizer, type MixConfiguration } from "./configuration.js";
+import type { MixData } from "./data.js";
+import type { MixPoint } from "./estimate.js";
+import type { MixEvent } from "./measure.js";
+import { type MixCellRecord, sameSetup } from "./records.js";
+
+interface MixTraining {
+  data: MixData;
+  configuration: MixConfiguration;
+  points: readonly MixPoint[];
+  /** Those that were trained before. */
+  cells: readonly MixCellRecord[];
+  signal: AbortSignal | undefined;
+  tell: (event: MixEvent) => Promise<void>;
+  record: (record: MixCellRecord) => Promise<void>;
+}
+
+/**
+ * Trains from the checkpoint at each ratio and learning rate, the moments first accumulated with the weights frozen, and
+ * tells how the loss of each task's held-out batches that no sweep saw, and the accuracy on multiple-choice questions, changed. Cells that are there are
+ * not trained again.
+ */
+export async function trainMixture(training: MixTraining): Promise<MixCellRecord[]> {
+  const { configuration, points, signal } = training;
+  const { ratios = configuration.ratios, learningRates = defaultLearningRates(points) } = configuration.train;
+  const { dtype, device } = configuration;
+  using first = await loadModel(configuration.model, { dtype, device });
+  const questions = await openQuestions(configuration, first);
+  const setup = setupOf(training, questions);
+  const known = training.cells.filter((cell) => sameSetup(cell.setup, setup));
+  const find = (ratio: number, learningRate: number) =>
+    known.find((cell) => cell.ratio === ratio && cell.learningRate === learningRate);
+  const result: MixCellRecord[] = [];
+  const before = { tasks: {}, choices: {} } as Judgement;
+  const folder = await mkdtemp(path.join(tmpdir(), "critical-sharpness-"));
+  try {
+    for (const ratio of ratios) {
+      const state = path.join(folder, "optimizer.safetensors");
+      let warm = false;
+      for (const learningRate of learningRates) {
+        throwIfAborted(signal);
+        const there = find(ratio, learningRate);
+        if (there) {
+          result.push(there);
+          continue;
+        }
+        const started = performance.now();
+        if (Object.keys(before.tasks).length === 0)
+          Object.assign(before, await judge(training, first, questions));
+        if (!warm) await saveMoments(training, first, ratio, state);
+        warm = true;
+        using model = await loadModel(configuration.model, { dtype, device });
+        await trainCell(training, model, { ratio, learningRate, state });
+        const after = await judge(training, model, questions);
+        const cell: MixCellRecord = {
+          type: "cell",
+          ratio,
+          learningRate,
+          setup,
+          tasks: changes(before.tasks, after.tasks, finiteOrNull),
+          choices: changes(before.choices, after.choices, (x) => x),
+          seconds: (performance.now() - started) / 1000,
+        };
+        await training.record(cell);
+        result.push(cell);
+      }
+    }
+    return result;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+type Questions = Record<string, TokenizedQuestion[]>;
+interface Judgement {
+  tasks: Record<string, number>;
+  choices: Record<string, number>;
+}
+
+function setupOf({ configuration, data }: MixTraining, questions: Questions): MixCellRecord["setup"] {
+  const { steps, batches } = configuration.train;
+  const available = Math.min(batches, ...data.tasks.map((name) => Math.max(1, data.judgeBatches(name))));
+  const choices = Object.entries(questions).map(([name, all]) => [name, all.length]);
+  return { steps, batches: available, choices: Object.fromEntries(choices) };
+}
+
+/** Six, evenly in their logarithm, over what the ratios' worst tasks allow and a factor of four either way. */
+function defaultLearningRates(points: readonly MixPoint[]): number[] {
+  const ratios = [...new Set(points.map(({ ratio }) => ratio))];
+  const worst = ratios.map((ratio) =>
+    Math.min(...points.filter((p) => p.ratio === ratio).map((p) => p.criticalLearningRate)),
+  );
+  const finite = worst.filter((rate) => rate > 0 && Number.isFinite(rate));
+  const own = points.map((p) => p.criticalLearningRate).filter((rate) => rate > 0 && Number.isFinite(rate));
+  const rates = finite.length > 0 ? finite : own.length > 0 ? own : [1e-3];
+  const [low, high] = [Math.min(...rates) / 4, Math.max(...rates) * 4];
+  return Array.from({ length: 6 }, (_, i) => Number((low * (high / low) ** (i / 5)).toPrecision(3)));
+}
+
+async function openQuestions(configuration: MixConfiguration, model: Model): Promise<Questions> {
+  const { choices } = configuration.train;
+  const questions: Questions = {};
+  if (Object.keys(choices).length === 0) return questions;
+  const file = choiceTokenizer(configuration);
+  const tokenizer = file === "bytes" ? byteTokenizer : await loadTokenizer(file);
+  for (const [name, { files, limit }] of Object.entries(choices))
+    questions[name] = tokenizeQuestions(
+      await multipleChoiceQuestions(files, limit),
+      tokenizer,
+      defaultSequence(model.config),
+    );
+  return questions;
+}
+
+async function saveMoments(
+  { data, configuration, signal }: MixTraining,
+  model: Model,
+  ratio: number,
+  file: string,
+): Promise<void> {
+  using optimizer = makeOptimizer(model, configuration.optimizer);
+  const batchAt = data.mixture(ratio);
+  const { microBatch } = configuration.batch;
+  for (let index = 1; index <= configuration.accumulate; index++) {
+    throwIfAborted(signal);
+    await optimizer.accumulateFrom(await batchAt(index), { microBatch, signal });
+  }
+  await optimizer.save(file);
+}
+
+async function trainCell(
+  { data, configuration, signal, tell }: MixTraining,
+  model: Model,
+  { ratio, learningRate, state }: { ratio: number; learningRate: number; state: string },
+): Promise<void> {
+  using optimizer = makeOptimizer(model, configuration.optimizer);
+  await optimizer.load(state);
+  const batchAt = data.mixture(ratio);
+  const { steps } = configuration.train;
+  const { microBatch } = configuration.batch;
+  for (let step = 1; step <= steps; step++) {
+    throwIfAborted(signal);
+    // The batches after those that made the moments.
+    const batch = await batchAt(configuration.accumulate + step);
+    const { gradient, loss } = await model.gradient(batch, { microBatch, signal });
+    using own = gradient;
+    await tell({ type: "training", ratio, learningRate, done: step, total: steps });
+    if (!Number.isFinite(loss)) return;
+    await optimizer.accumulate(own);
+    await optimizer.step({ learningRate });
+  }
+}
+
+async function judge(training: MixTraining, model: Model, questions: Questions): Promise<Judgement> {
+  const { data, configuration, signal } = training;
+  const { batches } = setupOf(training, questions);
+  const tasks: Judgement["tasks"] = {};
+  for (const name of data.tasks) {
+    let [sum, count] = [0, 0];
+    for (let i = 0; i < batches; i++) {
+      const batch = await data.judge(name, i);
+      const options = { microBatch: configuration.batch.microBatch, signal };
+      sum += batch.count * (await model.loss(batch, options));
+      count += batch.count;
+    }
+    tasks[name] = sum / count;
+  }
+  const choices: Judgement["choices"] = {};
+  for (const [name, all] of Object.entries(questions))
+    choices[name] = await choiceAccuracy(model, all, signal);
+  return { tasks, choices };
+}
+
+function changes<After>(
+  before: Record<string, number>,
+  after: Record<string, number>,
+  shown: (value: number) => After,
+): Record<string, { before: number; after: After }> {
+  return Object.fromEntries(
+    Object.entries(before).map(([name, value]) => [
+      name,
+      { before: value, after: shown(after[name] as number) },
+    ]),
+  );
+}

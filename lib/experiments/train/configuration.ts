@@ -1,0 +1,250 @@
+import path from "node:path";
+import * as z from "zod";
+import { hessianKeys } from "../../curvature/index.js";
+import { dataSchema, resolveData } from "../../data/index.js";
+import { configureModel, type ModelConfigInput } from "../../models/index.js";
+import {
+  constantSchedule,
+  cosineSchedule,
+  optimizerSchema,
+  type Schedule,
+  warmupStableDecaySchedule,
+} from "../../optimizers/index.js";
+import {
+  badConfiguration,
+  type ConfigurationPlace,
+  checkChoice,
+  count,
+  explain,
+  section,
+  seedSchema,
+} from "../../options/index.js";
+import { searchKeys } from "../../sharpness/index.js";
+import type { Initialization } from "../../torch/index.js";
+import { batchSchema, deviceSchema, dtypeSchema, readConfigurationFile } from "../configuration.js";
+
+/** A number of steps, or below 1 a part of all of them. */
+const duration = z.number().min(0);
+
+const schedule = z.discriminatedUnion("type", [
+  section({ type: z.literal("constant"), warmup: duration.default(0) }),
+  section({
+    type: z.literal("cosine"),
+    warmup: duration.default(0),
+    finalLearningRate: z.number().min(0).default(0),
+  }),
+  section({
+    type: z.literal("warmup-stable-decay"),
+    warmup: duration,
+    decay: duration,
+    shape: z.enum(["linear", "cosine", "sqrt"]).default("linear"),
+    finalLearningRate: z.number().min(0).default(0),
+  }),
+]);
+
+/** The file that `critical-sharpness train` takes, see `TrainConfiguration`. `null` switches a part off. */
+export const trainSchema = section({
+  /** {"directory": …}, or a model's config.json with a `seed` and an `initialization` of its own if need be. */
+  model: z.record(z.string(), z.unknown()),
+  dtype: dtypeSchema,
+  device: deviceSchema,
+  /** Of the weights as they are held; `null`: as `loadModel` has it. */
+  parameterDtype: z.enum(["float32", "float64", "bfloat16"]).nullable().default(null),
+  /** Gradients with activation recomputation. */
+  recompute: z.boolean().default(false),
+  /** Largest norm of a gradient that goes into the optimizer; a longer one is scaled to it. `null`: any. */
+  gradientClipping: z.number().gt(0).nullable().default(null),
+  data: dataSchema,
+  batch: batchSchema,
+  optimizer: optimizerSchema(z.number().gt(0)),
+  schedule: schedule.default({ type: "constant", warmup: 0 }),
+  steps: count,
+  /** Of initial weights, data order and synthetic data. */
+  seed: seedSchema.default(0),
+  measure: section({
+    /** Measured at the first step and at every step that is a multiple of this. */
+    every: count.default(1),
+    ...searchKeys,
+  })
+    .nullable()
+    .prefault({}),
+  landscape: section({
+    /** Default: the middle of the stable phase, or of the run. */
+    step: count.optional(),
+    points: z.int().min(2).max(10_000).default(40),
+    /** How far the line goes, in units of ηc. */
+    extent: z.number().gt(0).default(2),
+  })
+    .nullable()
+    .prefault({}),
+  hessian: section({
+    /** Measured at the first step and at every step that is a multiple of this. */
+    every: count.default(50),
+    ...hessianKeys,
+  })
+    .nullable()
+    .default(null),
+  validation: section({
+    every: count.default(50),
+    batches: count.default(4),
+    /** Part of the data, its end, that is not trained on. */
+    fraction: z.number().gt(0).lt(1).default(0.1),
+  })
+    .nullable()
+    .default(null),
+  checkpoint: section({
+    every: count.default(100),
+    /** Keep each of them, as checkpoints/step100 and so on: a series for `critical-sharpness checkpoints`. */
+    keep: z.boolean().optional(),
+  }).prefault({}),
+});
+
+/** A model to begin with: a directory to load, or a configuration with the seed and scheme of its first weights. */
+export type ModelSource =
+  | { directory: string }
+  | (ModelConfigInput & { seed?: number; initialization?: Initialization });
+
+/** What a training run is: what stands in its file, see `trainSchema` for each key. */
+export type TrainConfigurationInput = Omit<z.input<typeof trainSchema>, "model"> & { model: ModelSource };
+
+type Parsed = z.output<typeof trainSchema>;
+/** The same with every default in its place and every path absolute. */
+export type TrainConfiguration = Omit<Parsed, "model" | "landscape"> & {
+  model: ModelSource;
+  landscape: (NonNullable<Parsed["landscape"]> & { step: number }) | null;
+};
+
+/**
+ * Checks a configuration and puts every default in its place. What it gives is a configuration again, and the same.
+ *
+ * @throws CriticalSharpnessError `ERR_CONFIGURATION`: "Expected … for optimizer.betas[1] but received 1.5 (in run.json)".
+ */
+export function parseConfiguration(input: unknown, place: ConfigurationPlace = {}): TrainConfiguration {
+  const parsed = trainSchema.safeParse(input);
+  if (!parsed.success) throw badConfiguration(explain(parsed.error, input), place.file);
+  try {
+    return resolve(parsed.data, place.base ?? process.cwd());
+  } catch (error) {
+    throw badConfiguration((error as Error).message, place.file);
+  }
+}
+
+/**
+ * Reads a configuration file. Paths in it are relative to it.
+ *
+ * @param override changes what was read before it is checked.
+ * @throws CriticalSharpnessError `ERR_FILE`, `ERR_CONFIGURATION`.
+ */
+export async function readConfiguration(
+  file: string,
+  override: (input: unknown) => unknown = (input) => input,
+): Promise<TrainConfiguration> {
+  const { input, place } = await readConfigurationFile(file);
+  return parseConfiguration(override(input), place);
+}
+
+function resolve(parsed: Parsed, base: string): TrainConfiguration {
+  const absolute = (file: string) => path.resolve(base, file);
+  const model = resolveModel(parsed.model, parsed.seed, absolute);
+  const directories = "directory" in model ? [model.directory as string] : [];
+  const data = resolveData(parsed.data, { directories, absolute });
+  // Made here for its checks: a schedule longer than the run is an error now, not at the first step.
+  makeSchedule(parsed);
+  const { landscape, steps, hessian, dtype } = parsed;
+  if (hessian && dtype === "bfloat16")
+    throw new RangeError(
+      'Expected "float32" or "float64" for dtype, as hessian takes second derivatives, but received "bfloat16"',
+    );
+  const step = landscape?.step ?? middleStep(parsed);
+  if (step > steps)
+    throw new RangeError(`Expected a step ≤ ${steps} for landscape.step but received ${step}`);
+  return {
+    ...parsed,
+    data,
+    model,
+    landscape: landscape && { ...landscape, step },
+  };
+}
+
+function resolveModel(
+  model: Record<string, unknown>,
+  seed: number,
+  absolute: (file: string) => string,
+): ModelSource {
+  if ("directory" in model) {
+    const { directory, ...rest } = model;
+    const [other] = Object.keys(rest);
+    if (typeof directory !== "string" || directory === "")
+      throw new TypeError(`Expected a path for model.directory but received ${JSON.stringify(directory)}`);
+    if (other !== undefined)
+      throw new TypeError(`Expected no key beside it for model.directory but received "${other}"`);
+    return { directory: absolute(directory) };
+  }
+  const { seed: own = seed, initialization, ...config } = model;
+  const checkedSeed = seedSchema.safeParse(own);
+  if (!checkedSeed.success)
+    throw new TypeError(`Expected an integer ≥ 0 for model.seed but received ${JSON.stringify(own)}`);
+  if (initialization !== undefined)
+    checkChoice(initialization, "model.initialization", ["gpt2", "normal", "pytorch", "he", "zeros"]);
+  try {
+    configureModel(config);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new TypeError(
+      message.replace(" for config.", " for model.").replace("the model configuration", "model"),
+    );
+  }
+  return { ...model, seed: checkedSeed.data } as ModelSource;
+}
+
+type Timed = Pick<z.output<typeof trainSchema>, "schedule" | "optimizer" | "steps">;
+
+/**
+ * The schedule of a run; a warm-up or decay below 1 is a part of the run's steps.
+ *
+ * @throws RangeError naming the part of the configuration.
+ */
+export function makeSchedule({ schedule, optimizer, steps }: Timed): Schedule {
+  const { learningRate } = optimizer;
+  const warmupSteps = inSteps(schedule.warmup, "schedule.warmup", steps);
+  if ("finalLearningRate" in schedule && schedule.finalLearningRate > learningRate)
+    throw new RangeError(
+      `Expected a number ≤ optimizer.learningRate (${learningRate}) for schedule.finalLearningRate but received ${schedule.finalLearningRate}`,
+    );
+  if (schedule.type === "constant") return constantSchedule({ learningRate, warmupSteps });
+  const { finalLearningRate } = schedule;
+  if (schedule.type === "cosine")
+    return cosineSchedule({ learningRate, warmupSteps, steps, finalLearningRate });
+  const decaySteps = inSteps(schedule.decay, "schedule.decay", steps);
+  const stableSteps = steps - warmupSteps - decaySteps;
+  if (stableSteps < 0)
+    throw new RangeError(
+      `Expected at most ${steps} steps, as many as the run has, for schedule.warmup and schedule.decay but received ${warmupSteps} and ${decaySteps}`,
+    );
+  const decay = schedule.shape;
+  return warmupStableDecaySchedule({
+    learningRate,
+    warmupSteps,
+    stableSteps,
+    decaySteps,
+    finalLearningRate,
+    decay,
+  });
+}
+
+/** The middle of the stable phase, or of the run where the schedule has none. */
+export function middleStep({ schedule, steps }: Timed): number {
+  const isStable = schedule.type === "warmup-stable-decay";
+  const first = isStable ? inSteps(schedule.warmup, "schedule.warmup", steps) : 0;
+  const last = isStable ? steps - inSteps(schedule.decay, "schedule.decay", steps) : steps;
+  return Math.max(1, Math.ceil((first + last) / 2));
+}
+
+function inSteps(duration: number, subject: string, steps: number): number {
+  const whole = duration < 1 ? Math.round(duration * steps) : duration;
+  if (!Number.isInteger(whole) || whole > steps)
+    throw new RangeError(
+      `Expected a number of steps ≤ ${steps}, or below 1 a part of them, for ${subject} but received ${duration}`,
+    );
+  return whole;
+}

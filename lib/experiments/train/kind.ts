@@ -1,0 +1,15 @@
+import type { Kind } from "../../runs/index.js";
+import { parseConfiguration, type TrainConfiguration } from "./configuration.js";
+import { trainRecords } from "./records.js";
+
+/** Training, measured on the way. */
+export const trainKind: Kind<TrainConfiguration, typeof trainRecords> = {
+  name: "train",
+  usage: "train <config>",
+  unnamed: ["data", "steps"],
+  migrations: [(stored) => stored],
+  parse: parseConfiguration,
+  records: trainRecords,
+  // What draws is large, and loaded when it is needed.
+  report: async (run) => (await import("./report.js")).trainReport(run),
+};

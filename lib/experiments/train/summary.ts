@@ -1,0 +1,106 @@
+import path from "node:path";
+import { isExampleData } from "../../data/index.js";
+import { readSafetensorsHeader } from "../../files/index.js";
+import { counted, integerText, mean, median, prose } from "../../report/index.js";
+import { runFiles } from "../../runs/index.js";
+import {
+  contextLength,
+  describeData,
+  describeModel,
+  describeOptimizer,
+  describeSchedule,
+  provenanceRows,
+} from "../describe.js";
+import type { RunRecords } from "./stored.js";
+
+export type Row = readonly [label: string, value: string];
+
+/** What was trained, for a table. */
+export function trainingRows(run: RunRecords, parameters: number | undefined): Row[] {
+  const { configuration, steps, validations } = run;
+  const { model, data, optimizer, batch } = configuration;
+  const last = steps.at(-1);
+  const seen = isExampleData(data) ? "examples" : "tokens";
+  const length = batch.sequence ?? contextLength(model);
+  const size = length
+    ? `${counted(batch.size, "sequence")} of ${integerText(length)} tokens`
+    : counted(batch.size, "example");
+  const micro = batch.microBatch ? `, ${integerText(batch.microBatch)} at a time` : "";
+  return [
+    ["Model", describeModel(model)],
+    ...(parameters === undefined ? [] : [["Parameters", integerText(parameters)] as const]),
+    ["Data", describeData(data)],
+    ["Batch", size + micro],
+    ["Optimizer", describeOptimizer(optimizer)],
+    ["Schedule", describeSchedule(configuration)],
+    [
+      "Steps",
+      `${integerText(last?.step ?? 0)} of ${integerText(configuration.steps)}, ${integerText(last?.tokens ?? 0)} ${seen}`,
+    ],
+    ["Loss", `${prose(steps[0]?.loss, 4)} at first, ${prose(last?.loss, 4)} at last`],
+    ...(validations.length > 0 ? [["Validation loss", prose(validations.at(-1)?.loss, 4)] as const] : []),
+    ...provenanceRows(run),
+  ];
+}
+
+/** How it was measured, for a table; empty if nothing was. */
+export function measurementRows({ configuration, steps }: RunRecords): Row[] {
+  const measured = steps.flatMap(({ measurement }) => (measurement ? [measurement] : []));
+  if (measured.length === 0) return [];
+  const passes = measured.map(({ forwardPasses }) => forwardPasses);
+  const bracketed = measured.filter(({ firstCrossing }) => firstCrossing === "bracketed").length;
+  const time = measured.reduce((sum, { seconds }) => sum + seconds, 0);
+  const all = steps.reduce((sum, { seconds }) => sum + seconds, time);
+  const { measure } = configuration;
+  return [
+    ["Measurements", integerText(measured.length)],
+    ...(measure
+      ? [["Method", `${measure.method}, to within ${prose(measure.tolerance * 100)} %`] as const]
+      : []),
+    ["Forward passes", `median ${prose(median(passes))}, mean ${prose(mean(passes))}`],
+    [
+      "Time",
+      `${prose(time / measured.length)} s each, ${prose((100 * time) / all, 2)} % of training and measuring`,
+    ],
+    [
+      "First crossing",
+      `looked below in ${integerText(measured.length - bracketed)} (no rise at ηc/4 and ηc/16 either), bracketed in ${integerText(bracketed)}`,
+    ],
+  ];
+}
+
+/** Each status: how many measurements ended with it, and what it means. */
+export function statusRows({
+  steps,
+}: RunRecords): (readonly [status: string, count: string, meaning: string])[] {
+  const count = (status: string) =>
+    integerText(steps.filter(({ measurement }) => measurement?.status === status).length);
+  return [
+    [
+      "converged",
+      count("converged"),
+      "The rise of the loss above L(θ) was enclosed to the tolerance: λc = 2/ηc.",
+    ],
+    [
+      "non-descent",
+      count("non-descent"),
+      "Δ does not descend: every step along it raises the loss, ηc = 0 and λc = ∞.",
+    ],
+    ["unbounded", count("unbounded"), "The loss rose at no η that was tried: ηc = ∞ and λc = 0."],
+    [
+      "unresolved",
+      count("unresolved"),
+      "It cannot be told: the loss changes by no more than its rounding noise, or the crossing lies below all that was tried.",
+    ],
+  ];
+}
+
+/** Number of weights of a run's model, from its checkpoint; a tied one counts once. Undefined before the first. */
+export async function parameterCount(directory: string): Promise<number | undefined> {
+  const file = path.join(directory, runFiles.checkpoint, "model.safetensors");
+  const header = await readSafetensorsHeader(file).catch(() => undefined);
+  if (!header) return undefined;
+  let count = 0;
+  for (const { shape } of header.tensors.values()) count += shape.reduce((n, size) => n * size, 1);
+  return count;
+}

@@ -1,0 +1,301 @@
+import path from "node:path";
+import { createModel, loadModel, type Model, type ModelConfigInput } from "../../models/index.js";
+import { makeOptimizer } from "../../optimizers/index.js";
+import {
+  type CheckedRunOptions,
+  checkRunOptions,
+  Run,
+  type RunOptions,
+  runFiles,
+  StateFolder,
+} from "../../runs/index.js";
+import { type MeterState, SharpnessMeter } from "../../sharpness/index.js";
+import { TrainingData } from "../training-data.js";
+import {
+  makeSchedule,
+  parseConfiguration,
+  type TrainConfiguration,
+  type TrainConfigurationInput,
+} from "./configuration.js";
+import { CurvatureWatch } from "./curvature-watch.js";
+import { trainKind } from "./kind.js";
+import { type MetricsRecord, type StepRecord, trainRecords, type ValidationRecord } from "./records.js";
+import { type Training, trainingStep } from "./training-step.js";
+
+export type TrainEvent =
+  /** `step` steps are made already. */
+  | { type: "start"; step: number; steps: number; parameterCount: number; directory: string }
+  | MetricsRecord
+  | { type: "checkpoint"; step: number };
+
+/** The signal stops a run after the step that is under way, with a checkpoint. */
+export interface TrainOptions extends RunOptions<TrainEvent> {}
+
+export interface TrainResult {
+  directory: string;
+  steps: number;
+  /** Tokens, or examples, seen. */
+  tokens: number;
+  /** Loss of the last step's batch, before its update. */
+  loss: number | null;
+  validationLoss: number | null;
+  /** λc at the last step, if it was measured; null for `non-descent` too. */
+  criticalSharpness: number | null;
+  /** Steps that were made before. */
+  resumedFrom: number;
+}
+
+/**
+ * Trains a model and measures its critical sharpness on the way, into a run directory: `config.json`, `metrics.jsonl`
+ * (a line at a time) and `checkpoint/`. Killed at any moment and called again, it goes on, and the metrics are the same,
+ * bit for bit, but for the seconds. It holds the weights, the optimizer's state and the activations of a micro-batch; gradients
+ * go straight into the state, unless they are clipped.
+ *
+ * @throws CriticalSharpnessError `ERR_CONFIGURATION`, `ERR_RUN_DIRECTORY` (the directory has another run), `ERR_RUN_LOCKED` (another
+ *   process works in it), `ERR_DATA`, `ERR_FILE`, `ERR_CHECKPOINT`, `ERR_DIVERGED`; AbortError.
+ */
+export async function train(
+  configuration: TrainConfigurationInput,
+  options: TrainOptions,
+): Promise<TrainResult> {
+  const checked = checkRunOptions<TrainEvent>(options);
+  const parsed = parseConfiguration(configuration);
+  await using session = await TrainSession.open(parsed, checked);
+  const resumedFrom = session.step;
+  await session.run.tell({
+    type: "start",
+    step: resumedFrom,
+    steps: parsed.steps,
+    parameterCount: session.training.model.parameterCount,
+    directory: checked.directory,
+  });
+  await makeSteps(session);
+  if (session.step < parsed.steps) throw session.run.stopped();
+  const { lastStep, lastValidation } = session;
+  return {
+    directory: checked.directory,
+    steps: session.step,
+    tokens: session.tokens,
+    loss: lastStep?.loss ?? null,
+    validationLoss: lastValidation?.loss ?? null,
+    criticalSharpness: lastStep?.measurement?.criticalSharpness ?? null,
+    resumedFrom,
+  };
+}
+
+/** Makes the steps that are missing, as far as the signal lets it. */
+async function makeSteps(session: TrainSession): Promise<void> {
+  const { training, run } = session;
+  const { configuration } = training;
+  const schedule = makeSchedule(configuration);
+  const { steps, validation, checkpoint } = configuration;
+  while (session.step < steps && !run.signal?.aborted) {
+    const step = session.step + 1;
+    const learningRate = schedule(step);
+    const batch = await session.data.training(step);
+    const { landscape, curvature, ...record } = await trainingStep(training, { step, batch, learningRate });
+    session.step = step;
+    session.tokens += batch.count;
+    if (landscape) await session.record(landscape);
+    if (curvature) await session.record(curvature);
+    const { loss, gradientNorm, seconds, measurement } = record;
+    const { tokens } = session;
+    await session.record({
+      type: "step",
+      step,
+      tokens,
+      loss,
+      learningRate,
+      gradientNorm,
+      seconds,
+      measurement,
+    });
+    if (validation && (step % validation.every === 0 || step === steps))
+      await session.record({ type: "validation", step, loss: await session.validationLoss() });
+    if (step % checkpoint.every === 0) await session.save();
+  }
+  await session.save();
+}
+
+/** What a run needs besides weights and optimizer state to go on after a step. */
+interface TrainState {
+  version: 1;
+  /** Steps made. */
+  step: number;
+  /** Tokens, or examples, seen. */
+  tokens: number;
+  meter: MeterState | null;
+  /** Lines of the log; those of older versions do not say. */
+  records?: number;
+}
+
+const accepts = ({ version, step, tokens }: Partial<TrainState>) =>
+  version === 1 && Number.isSafeInteger(step) && Number.isSafeInteger(tokens);
+
+/** The folder of a run from which it goes on: a model's directory, with the optimizer's state beside. */
+export const checkpointOf = (directory: string): StateFolder<TrainState> =>
+  new StateFolder<TrainState>(directory, runFiles.checkpoint, accepts);
+
+const optimizerFile = "optimizer.safetensors";
+
+/** A run that is under way: everything that it holds, as it was after its last step. */
+class TrainSession implements AsyncDisposable {
+  readonly run: Run<TrainEvent, typeof trainRecords>;
+  readonly training: Training;
+  readonly data: TrainingData;
+  readonly #resources: Resources;
+  readonly #checkpoint: StateFolder<TrainState>;
+  /** Steps made. */
+  step = 0;
+  /** Tokens, or examples, seen. */
+  tokens = 0;
+  /** The last records of their kind. */
+  lastStep: StepRecord | undefined;
+  lastValidation: ValidationRecord | undefined;
+  #saved = 0;
+
+  private constructor(
+    run: Run<TrainEvent, typeof trainRecords>,
+    parts: { training: Training; data: TrainingData; resources: Resources },
+    checkpoint: StateFolder<TrainState>,
+  ) {
+    this.run = run;
+    this.training = parts.training;
+    this.data = parts.data;
+    this.#resources = parts.resources;
+    this.#checkpoint = checkpoint;
+  }
+
+  /** Starts a run, or goes on from the checkpoint in its directory. */
+  static async open(
+    configuration: TrainConfiguration,
+    options: CheckedRunOptions<TrainEvent>,
+  ): Promise<TrainSession> {
+    const resources = new Resources();
+    try {
+      const run = resources.own(
+        await Run.open<TrainEvent, TrainConfiguration, typeof trainRecords>(
+          trainKind,
+          configuration,
+          options,
+        ),
+      );
+      const checkpoint = checkpointOf(options.directory);
+      const state = await checkpoint.find();
+      const model = resources.own(await loadWeights(configuration, state && checkpoint.folder));
+      const data = resources.own(await TrainingData.open(configuration, model.config));
+      const optimizer = resources.own(makeOptimizer(model, configuration.optimizer));
+      const curvature = resources.own(new CurvatureWatch(configuration));
+      const { every: _, ...search } = configuration.measure ?? { every: 0 };
+      const meter = new SharpnessMeter({ ...search, microBatch: configuration.batch.microBatch });
+      if (state) {
+        await optimizer.load(path.join(checkpoint.folder, optimizerFile));
+        await curvature.load(checkpoint.folder, model);
+        if (state.meter) meter.restore(state.meter);
+      }
+      const training = { configuration, model, optimizer, meter, curvature };
+      const session = new TrainSession(run, { training, data, resources }, checkpoint);
+      await session.#goOn(state);
+      return session;
+    } catch (error) {
+      await resources[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #goOn(state: TrainState | undefined): Promise<void> {
+    const { step, tokens, records = 0 } = state ?? { step: 0, tokens: 0 };
+    await this.run.openLog(trainRecords, {
+      relied: records,
+      take: (record) => {
+        if (record.step > step) return false;
+        this.#remember(record);
+        return true;
+      },
+    });
+    this.step = step;
+    this.tokens = tokens;
+    this.#saved = step;
+    // It may have been killed before it kept what it had saved.
+    if (state) await this.#keep();
+  }
+
+  /** Writes a record. */
+  async record(record: MetricsRecord): Promise<void> {
+    await this.run.record(record);
+    this.#remember(record);
+  }
+
+  #remember(record: MetricsRecord): void {
+    if (record.type === "step") this.lastStep = record;
+    if (record.type === "validation") this.lastValidation = record;
+  }
+
+  /** Mean over the validation batches, each weighted by its tokens or examples. */
+  async validationLoss(): Promise<number> {
+    const { model, configuration } = this.training;
+    let sum = 0;
+    let count = 0;
+    for (let i = 0; i < this.data.validationBatches; i++) {
+      using batch = await this.data.validation(i);
+      sum += batch.count * (await model.loss(batch, { microBatch: configuration.batch.microBatch }));
+      count += batch.count;
+    }
+    return sum / count;
+  }
+
+  /** Writes a checkpoint, unless there is one of this step. */
+  async save(): Promise<void> {
+    const { step, tokens } = this;
+    if (this.#saved === step) return;
+    const { model, optimizer, curvature, meter } = this.training;
+    await this.run.sync();
+    await this.#checkpoint.save(async (folder) => {
+      await model.save(folder);
+      await optimizer.save(path.join(folder, optimizerFile));
+      await curvature.save(folder);
+      return { version: 1, step, tokens, meter: meter.state(), records: this.run.count };
+    });
+    await this.#keep();
+    this.#saved = step;
+    await this.run.tell({ type: "checkpoint", step });
+  }
+
+  /** Keeps the current checkpoint, as `checkpoints/step100`. */
+  async #keep(): Promise<void> {
+    if (!this.training.configuration.checkpoint.keep) return;
+    await this.#checkpoint.keep(path.join(this.run.directory, runFiles.checkpoints, `step${this.step}`));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources[Symbol.asyncDispose]();
+  }
+}
+
+/** Owns things and disposes of them in the opposite order: an AsyncDisposableStack, which Node has from 24 on. */
+class Resources implements AsyncDisposable {
+  readonly #owned: (Disposable | AsyncDisposable)[] = [];
+
+  own<T extends Disposable | AsyncDisposable>(thing: T): T {
+    this.#owned.push(thing);
+    return thing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const thing of this.#owned.splice(0).reverse())
+      if (Symbol.asyncDispose in thing) await thing[Symbol.asyncDispose]();
+      else thing[Symbol.dispose]();
+  }
+}
+
+/** Those of a checkpoint, or those that a run begins with. */
+function loadWeights(
+  { model, dtype, device, parameterDtype }: TrainConfiguration,
+  checkpoint: string | undefined,
+): Promise<Model> {
+  const options = { dtype, device, parameterDtype: parameterDtype ?? undefined };
+  if (checkpoint !== undefined) return loadModel(checkpoint, options);
+  if ("directory" in model) return loadModel(model.directory as string, options);
+  const { seed, initialization, ...config } = model;
+  return createModel(config as ModelConfigInput, { ...options, seed, initialization });
+}

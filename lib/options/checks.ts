@@ -1,0 +1,108 @@
+import { expected } from "../errors.js";
+
+/** Bounds of a number; all optional. */
+export interface NumberBounds {
+  /** Smallest allowed value. */
+  minimum?: number;
+  /** Value that it must exceed. */
+  above?: number;
+  /** Largest allowed value. */
+  maximum?: number;
+  /** Value that it must stay below. */
+  below?: number;
+  integer?: boolean;
+}
+
+function describe({ minimum, above, maximum, below, integer }: NumberBounds): string {
+  const bounds = [
+    minimum !== undefined && `≥ ${minimum}`,
+    above !== undefined && `> ${above}`,
+    maximum !== undefined && `≤ ${maximum}`,
+    below !== undefined && `< ${below}`,
+  ].filter(Boolean);
+  return [integer ? "an integer" : "a finite number", bounds.join(" and ")].filter(Boolean).join(" ");
+}
+
+/** The value, if it is a finite number within bounds. */
+export function checkNumber(value: unknown, subject: string, bounds: NumberBounds = {}): number {
+  const what = describe(bounds);
+  if (typeof value !== "number") throw expected(what, subject, value);
+  const { minimum = -Infinity, above = -Infinity, maximum = Infinity, below = Infinity, integer } = bounds;
+  const inside = value >= minimum && value <= maximum && value > above && value < below;
+  if (!Number.isFinite(value) || !inside || (integer && !Number.isSafeInteger(value)))
+    throw expected(what, subject, value, "range");
+  return value;
+}
+
+/** The value, if it is one of the choices. */
+export function checkChoice<T extends string>(value: unknown, subject: string, choices: readonly T[]): T {
+  if (!choices.includes(value as T)) {
+    const what = choices.map((c) => JSON.stringify(c)).join(" or ");
+    throw expected(what, subject, value, typeof value === "string" ? "range" : "type");
+  }
+  return value as T;
+}
+
+export function checkBoolean(value: unknown, subject: string): boolean {
+  if (typeof value !== "boolean") throw expected("a boolean", subject, value);
+  return value;
+}
+
+export function checkString(value: unknown, subject: string): string {
+  if (typeof value !== "string" || value === "" || value.includes("\0"))
+    throw expected("a non-empty string", subject, value, typeof value === "string" ? "range" : "type");
+  return value;
+}
+
+/** The value, if it is an array of non-empty strings. */
+export function checkStrings(value: unknown, subject: string): string[] {
+  if (!Array.isArray(value)) throw expected("an array of strings", subject, value);
+  return value.map((v, i) => checkString(v, `${subject}[${i}]`));
+}
+
+/** The value as a plain record; a missing one is empty. */
+export function checkOptions(value: unknown, subject: string): Record<string, unknown> {
+  if (value === undefined) return {};
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw expected("an object", subject, value);
+  return value as Record<string, unknown>;
+}
+
+/** The value, if it is an instance of the class. */
+export function checkInstance<T>(
+  value: unknown,
+  subject: string,
+  type: abstract new (...args: never[]) => T,
+  name: string,
+): T {
+  if (!(value instanceof type)) throw expected(name, subject, value);
+  return value;
+}
+
+export function checkSignal(value: unknown, subject: string): AbortSignal | undefined {
+  if (value === undefined) return undefined;
+  return checkInstance(value, subject, AbortSignal, "an AbortSignal");
+}
+
+/** Options as a record, none of them unknown. */
+export function checkNames(
+  value: unknown,
+  subject: string,
+  names: readonly string[],
+): Record<string, unknown> {
+  const given = checkOptions(value, subject);
+  for (const name of Object.keys(given))
+    if (!names.includes(name))
+      throw expected(`one of ${names.join(", ")}`, "the name of an option", name, "range");
+  return given;
+}
+
+/** The value, or the usual one where none is given. Null is a value, and the checks' to reject. */
+export function or(value: unknown, usual: unknown): unknown {
+  return value === undefined ? usual : value;
+}
+
+export function checkCallback(value: unknown, subject: string): ((...args: never[]) => void) | undefined {
+  if (value !== undefined && typeof value !== "function") throw expected("a function", subject, value);
+  return value as ((...args: never[]) => void) | undefined;
+}

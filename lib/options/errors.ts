@@ -1,0 +1,76 @@
+import type * as z from "zod";
+import { CriticalSharpnessError, expected } from "../errors.js";
+
+/** The error for a configuration that cannot be used; `file` is named if there is one. */
+export function badConfiguration(message: string, file: string | undefined): CriticalSharpnessError {
+  return new CriticalSharpnessError("ERR_CONFIGURATION", file ? `${message} (in ${file})` : message);
+}
+
+/** One message a user can act on, from the first thing that zod found. */
+export function explain(error: z.ZodError, input: unknown): string {
+  const issue = error.issues[0] as z.core.$ZodIssue;
+  const subject = pathName(issue.path);
+  if (issue.code === "unrecognized_keys")
+    return expected(
+      issue.message,
+      issue.path.length === 0 ? "a key" : `a key of ${subject}`,
+      issue.keys[0],
+      "range",
+    ).message;
+  return expected(describe(issue), subject, valueAt(input, issue.path), "range").message;
+}
+
+/** optimizer.betas[1] */
+export function pathName(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return "the configuration";
+  return path
+    .map((key, i) => (typeof key === "number" ? `[${key}]` : `${i > 0 ? "." : ""}${String(key)}`))
+    .join("");
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value = input;
+  for (const key of path) value = (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
+  return value;
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return kinds[issue.expected] ?? issue.expected;
+    case "invalid_value":
+      return issue.values.map((v) => JSON.stringify(v)).join(" or ");
+    case "invalid_union":
+      return ((issue as { options?: unknown[] }).options ?? []).map((v) => JSON.stringify(v)).join(" or ");
+    case "too_small":
+      return bound(issue.origin, issue.inclusive ? "≥" : ">", "at least", Number(issue.minimum));
+    case "too_big":
+      return bound(issue.origin, issue.inclusive ? "≤" : "<", "at most", Number(issue.maximum));
+    default:
+      return issue.message;
+  }
+}
+
+const kinds: Record<string, string> = {
+  int: "an integer",
+  number: "a finite number",
+  string: "a string",
+  object: "an object",
+  record: "an object",
+  array: "an array",
+  tuple: "an array",
+  boolean: "true or false",
+};
+
+function bound(origin: string, sign: string, words: string, limit: number): string {
+  if (origin === "array") return `${words} ${limit} element${limit === 1 ? "" : "s"}`;
+  if (origin === "string") return "a non-empty string";
+  return `${origin === "int" ? "an integer" : "a number"} ${sign} ${limit}`;
+}
+
+export interface ConfigurationPlace {
+  /** The file that the configuration comes from, for messages. */
+  file?: string;
+  /** What relative paths are relative to. Default: the current directory. */
+  base?: string;
+}

@@ -1,0 +1,16 @@
+export {
+  checkBoolean,
+  checkCallback,
+  checkChoice,
+  checkInstance,
+  checkNames,
+  checkNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+  checkStrings,
+  or,
+} from "./checks.js";
+export type { ConfigurationPlace } from "./errors.js";
+export { badConfiguration, explain, pathName } from "./errors.js";
+export { count, fraction, name, names, section, seedSchema } from "./schema.js";

@@ -1,0 +1,181 @@
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { renderAsync } from "@resvg/resvg-js";
+import { CriticalSharpnessError } from "../errors.js";
+import { writeWhole } from "../files/index.js";
+import type { Slice } from "../sharpness/index.js";
+import { type DensityData, densityFigure } from "./figures/density.js";
+import { landscapeFigure } from "./figures/landscape.js";
+import { sliceFigure } from "./figures/slice.js";
+import { type Page, type PageFigure, page } from "./page.js";
+import { colors, type Figure, figureSize, rasterFont, type Size } from "./style.js";
+
+/** A figure as SVG and PNG in a folder: the files, and what the SVG says. */
+export async function writeFigure(
+  folder: string,
+  { name, draw }: Figure,
+): Promise<{ svg: string; files: { svg: string; png: string } }> {
+  const svg = draw(figureSize);
+  const files = { svg: path.join(folder, `${name}.svg`), png: path.join(folder, `${name}.png`) };
+  await writeWhole(files.svg, svg);
+  await writeWhole(files.png, await raster(svg));
+  return { svg, files };
+}
+
+/**
+ * Writes what was computed, as `<name>.json`, and figures of it, each as SVG and PNG, into a folder.
+ *
+ * @returns the files
+ */
+export async function writeFigures(
+  folder: string,
+  name: string,
+  data: unknown,
+  figures: readonly Figure[],
+): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const numbers = path.join(folder, `${name}.json`);
+  await writeWhole(numbers, `${JSON.stringify(data)}\n`);
+  const written = [numbers];
+  for (const figure of figures) {
+    const { svg, png } = (await writeFigure(folder, figure)).files;
+    written.push(svg, png);
+  }
+  return written;
+}
+
+/** The files of a report. */
+export interface Report {
+  /** One page with everything in it; it needs no network and no script. */
+  html: string;
+  /** All figures in one picture. */
+  png: string;
+  /** A line for each step, or checkpoint. */
+  csv: string;
+  /** By the figure's name. */
+  figures: Record<string, { svg: string; png: string }>;
+}
+
+/** What a report shows. */
+export interface ReportContent extends Omit<Page, "figures"> {
+  figures: readonly Figure[];
+  /** A table for spreadsheets and data frames. */
+  csv: string;
+}
+
+/**
+ * Writes a report's files into a directory: report.html, report.png, metrics.csv and figures/, each whole or not at all. Files of an
+ * earlier report are replaced.
+ *
+ * @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` if the directory cannot be written.
+ */
+export async function writeReportFiles(
+  directory: string,
+  { figures, csv, ...rest }: ReportContent,
+): Promise<Report> {
+  const place = (file: string) => path.join(directory, file);
+  const report: Report = {
+    html: place("report.html"),
+    png: place("report.png"),
+    csv: place("metrics.csv"),
+    figures: {},
+  };
+  try {
+    await mkdir(place("figures"), { recursive: true });
+    const shown: PageFigure[] = [];
+    for (const figure of figures) {
+      const { svg, files } = await writeFigure(place("figures"), figure);
+      report.figures[figure.name] = files;
+      shown.push({
+        caption: figure.caption,
+        svg,
+        files: { svg: `figures/${figure.name}.svg`, png: `figures/${figure.name}.png` },
+      });
+    }
+    await writeWhole(report.png, await raster(overview(figures)));
+    await writeWhole(report.csv, csv);
+    await writeWhole(report.html, page({ ...rest, figures: shown }));
+    return report;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined || error instanceof CriticalSharpnessError) throw error;
+    throw new CriticalSharpnessError(
+      "ERR_RUN_DIRECTORY",
+      `Expected a directory that can be written for the report of "${directory}" but received ${message}`,
+      { cause: error },
+    );
+  }
+}
+
+const width = 960;
+const first: Size = { width, height: 370 };
+const other: Size = { width: width / 2, height: 320 };
+const gap = 10;
+
+/** All figures in one SVG: the first over the whole width, the others two in a row. */
+export function overview(figures: readonly Figure[]): string {
+  const panels = figures.map((figure, i) => {
+    if (i === 0) return place(figure.draw(first), 0, 0);
+    const row = Math.floor((i - 1) / 2);
+    return place(
+      figure.draw(other),
+      i % 2 === 1 ? 0 : width / 2,
+      first.height + gap + row * (other.height + gap),
+    );
+  });
+  const rows = Math.ceil((figures.length - 1) / 2);
+  const height = first.height + rows * (other.height + gap);
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><rect width="100%" height="100%" fill="${colors.background}"/>${panels.join("")}</svg>`;
+}
+
+function place(svg: string, x: number, y: number): string {
+  return svg.replace("<svg ", `<svg x="${x}" y="${y}" `);
+}
+
+/** A PNG of an SVG, `scale` pixels to one of its own. Drawn on another thread. */
+export async function raster(svg: string, scale = 2): Promise<Uint8Array> {
+  const options = { font: rasterFont, fitTo: { mode: "zoom", value: scale }, background: "white" } as const;
+  return (await renderAsync(svg, options)).asPng();
+}
+
+/** The loss along a direction, and on a plane if one was computed. */
+export interface Landscape {
+  /** L(θ) */
+  baseLoss: number;
+  /** ηc; null where there is none. */
+  criticalLearningRate: number | null;
+  points: readonly { learningRate: number; loss: number | null }[];
+  /** η of the first and the last point, where they were chosen. */
+  range?: readonly [number, number];
+  /** With the name of its second direction. */
+  slice: (Slice & { secondName: string }) | null;
+}
+
+/**
+ * Writes a landscape into a folder: landscape.json, and each figure as SVG and PNG.
+ *
+ * @returns the files
+ */
+export function writeLandscape(folder: string, landscape: Landscape): Promise<string[]> {
+  return writeFigures(folder, "landscape", landscape, figures(landscape));
+}
+
+function figures({ baseLoss, criticalLearningRate, points, range, slice }: Landscape): Figure[] {
+  const common = { baseLoss, critical: criticalLearningRate || NaN, label: "loss" };
+  const along = landscapeFigure({
+    ...common,
+    points: points.map(({ learningRate, loss }) => ({ x: learningRate, y: loss ?? NaN })),
+    learningRate: NaN,
+    ...(range && { from: range[0] }),
+  });
+  return slice ? [along, sliceFigure({ ...common, ...slice })] : [along];
+}
+
+/**
+ * Writes a density of eigenvalues into a folder: density.json, density.svg and density.png.
+ *
+ * @returns the files
+ */
+export function writeDensity(folder: string, density: DensityData): Promise<string[]> {
+  return writeFigures(folder, "density", density, [densityFigure(density)]);
+}

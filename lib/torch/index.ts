@@ -1,0 +1,24 @@
+export { type Diagnosis, diagnose } from "./diagnose.js";
+export { Owner, withSignal } from "./handles.js";
+export { native } from "./load.js";
+export type { Activation, NativeDecoderDescription, NativeModelDescription } from "./model-description.js";
+export { setThreads } from "./openmp.js";
+export type {
+  ComputeDtype,
+  CurvatureOperator,
+  FileTensor,
+  Initialization,
+  NativeBatch,
+  NativeCuda,
+  NativeCurvature,
+  NativeKrylov,
+  NativeKrylovStep,
+  NativeModel,
+  NativeOptimizer,
+  NativeOptimizerGroup,
+  NativePerturbation,
+  NativeVector,
+  ParameterDtype,
+  StorageDtype,
+} from "./surface.js";
+export { packageVersion, versions } from "./versions.js";

@@ -1,0 +1,290 @@
+/**
+ * The one description of what the addon offers. Everything above `lib/native` talks to libtorch through these
+ * interfaces and nothing else; `native/binding` implements them one to one.
+ *
+ * Methods that return a promise run on the process's single compute thread, in the order in which they were called.
+ * They keep what they use alive, so disposing an object while a job runs on it is safe. Errors carry a `code`
+ * (see `lib/torch/handles.ts`). A cancelled job rejects with code `CANCELLED`.
+ */
+
+import type { NativeModelDescription } from "./model-description.js";
+
+/** Arithmetic of a forward pass. `bfloat16` multiplies in bfloat16. */
+export type ComputeDtype = "float32" | "float64" | "bfloat16";
+/** Element type of a model's weights. The vectors of bfloat16 ones (gradients, directions) are float32. */
+export type ParameterDtype = "float32" | "float64" | "bfloat16";
+/** Element type of stored tensors. */
+export type StorageDtype = "float32" | "float64" | "bfloat16" | "float16" | "int64";
+
+export type Initialization = "gpt2" | "normal" | "pytorch" | "he" | "zeros";
+
+/** A tensor's bytes within a file: row-major, little-endian, `byteOffset` from the start of the file. */
+export interface FileTensor {
+  path: string;
+  byteOffset: number;
+  dtype: StorageDtype;
+}
+
+export interface NativeParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** Set to stop the job that it was given to, at the next micro-batch or layer. */
+export interface NativeCancelToken {
+  cancel(): void;
+}
+
+export interface NativeDisposable {
+  readonly disposed: boolean;
+  dispose(): void;
+}
+
+export interface NativeBatch extends NativeDisposable {
+  readonly kind: "tokens" | "examples";
+  /** [batch, sequence] or [n]. */
+  readonly shape: readonly number[];
+  /** Rows or tokens that count towards the loss. */
+  readonly count: number;
+  /** Rows start … start + length − 1, sharing memory; its count may be 0. */
+  part(start: number, length: number): NativeBatch;
+}
+
+/** θ − η·Δ in place of θ. */
+export interface NativePerturbation {
+  direction: NativeVector;
+  learningRate: number;
+  /** `view`: combined where a weight is read. `in-place`: in the weight's own storage, put back exactly afterwards. */
+  mode: "view" | "in-place";
+}
+
+/** The loss's Hessian, or the Gauss–Newton matrix: with the Hessian of the loss in the network's outputs alone. */
+export type CurvatureOperator = "hessian" | "gauss-newton";
+
+export interface NativePassOptions {
+  /** Rows or sequences per micro-batch; 0 = all at once. */
+  microBatch: number;
+  /** Computes in float32 where the model's arithmetic is bfloat16. */
+  float32?: boolean;
+  /** Of gradients: each layer keeps its input alone, and its activations are computed again on the way back. */
+  recompute?: boolean;
+  cancel?: NativeCancelToken;
+}
+
+export interface NativeModel extends NativeDisposable {
+  readonly parameters: readonly NativeParameter[];
+  readonly parameterDtype: ParameterDtype;
+  /** Of its vectors. */
+  readonly vectorDtype: "float32" | "float64";
+  readonly computeDtype: ComputeDtype;
+  /** "cpu", or a CUDA device with its number, "cuda:0". Batches are copied there. */
+  readonly device: string;
+  /** Number of times the weights were changed since the model was made. */
+  readonly version: number;
+  /** Fills every parameter from a generator seeded with `seed`; the same seed gives the same bits. */
+  initialize(scheme: Initialization, seed: number): Promise<void>;
+  /** Takes the parameters (all of them, in order) from files: memory-mapped copy-on-write where the dtype is the model's own. */
+  load(tensors: readonly FileTensor[]): Promise<void>;
+  /** `length` bytes of parameter `index` from `byteOffset`, little-endian; fewer at its end. */
+  read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
+  /** Mean loss in float64 and the version of the weights that it was computed with. */
+  loss(
+    batch: NativeBatch,
+    perturbation: NativePerturbation | null,
+    options: NativePassOptions,
+  ): Promise<{ loss: number; version: number }>;
+  gradient(
+    batch: NativeBatch,
+    options: NativePassOptions,
+  ): Promise<{ loss: number; version: number; gradient: NativeVector }>;
+}
+
+/**
+ * One tensor (or none, meaning zeros) for each parameter of a model: a gradient, a direction, a preconditioner's diagonal. One
+ * that is not stored is made where it is read: `ERR_STALE_DIRECTION` once what it is made of has changed, and
+ * `ERR_DIRECTION_NOT_STORED` where only a stored one will do.
+ */
+export interface NativeVector extends NativeDisposable {
+  readonly byteLength: number;
+  readonly stored: boolean;
+  /** A new, stored vector of the same numbers. */
+  store(): Promise<NativeVector>;
+  dot(other: NativeVector): Promise<number>;
+  norm(): Promise<number>;
+  /** A new vector, k times this one. */
+  scale(k: number): Promise<NativeVector>;
+  /** A new vector: the elementwise product. */
+  multiply(other: NativeVector): Promise<NativeVector>;
+  /** A new vector of 1/√x. Rejects (`ERR_OUT_OF_RANGE`) unless every x is positive. */
+  inverseSquareRoot(): Promise<NativeVector>;
+  /** A new vector that shares the kept parameters' tensors and is zero elsewhere. */
+  mask(keep: readonly boolean[]): NativeVector;
+  has(index: number): boolean;
+  /** As `NativeModel.read`. A parameter without a tensor reads as zeros. */
+  read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
+}
+
+export interface NativeOptimizerGroup {
+  /** Per parameter: this parameter's learning rate over the optimizer's. */
+  learningRateRatio: readonly number[];
+  /** Per parameter: decoupled decay γ. */
+  weightDecay: readonly number[];
+}
+
+export interface NativeOptimizer extends NativeDisposable {
+  /** Gradients accumulated so far. */
+  readonly steps: number;
+  accumulate(gradient: NativeVector): Promise<void>;
+  /**
+   * The same of a batch's gradient, which goes into the state a parameter at a time. `slopes`: each parameter's part of ∇L·Δ,
+   * with Δ of the state thereafter. Rejects with `ERR_NON_FINITE_LOSS` before anything changes; one that ends early otherwise
+   * may leave a state that only `restore` mends (`ERR_OPTIMIZER_STATE`).
+   */
+  accumulateFrom(
+    batch: NativeBatch,
+    options: NativePassOptions & { weightDecay: boolean },
+  ): Promise<{ loss: number; version: number; norm: number; slopes: number[] }>;
+  /** `stored`: default true. */
+  direction(options: { weightDecay: boolean; stored?: boolean }): Promise<NativeVector>;
+  preconditioner(): Promise<NativeVector>;
+  step(learningRate: number): Promise<void>;
+  /** State tensors by role (`momentum`; `exp_avg`, `exp_avg_sq`), each a snapshot shared with nothing. */
+  state(): Promise<Record<string, NativeVector>>;
+  restore(steps: number, state: Record<string, NativeVector>): Promise<void>;
+}
+
+/** A curvature of a batch's mean loss at a model's weights of the moment. */
+export interface NativeCurvature extends NativeDisposable {
+  /** Its exact product with `vector`, and the slope ∇L·vector. Float32 and float64 compute only. */
+  product(
+    vector: NativeVector,
+    options: { cancel?: NativeCancelToken },
+  ): Promise<{ product: NativeVector; slope: number; version: number }>;
+}
+
+/** A·q = Σ coefficientsᵢ·qᵢ + beta·(the next vector), where q was the basis' last vector. */
+export interface NativeKrylovStep {
+  coefficients: number[];
+  beta: number;
+  /** The basis spans the whole space, or a number was not finite (`beta`, then): there is no next vector. */
+  exhausted: boolean;
+  /** The model's version that the product was computed with. */
+  version: number;
+}
+
+/** An orthonormal basis of vectors, each made of the one before by A = S·curvature·S. It accounts for what the curvature keeps. */
+export interface NativeKrylov extends NativeDisposable {
+  /** Vectors in the basis. */
+  readonly size: number;
+  /** Starts a basis from a vector or (null) a random one. False: it is zero or not finite. */
+  start(first: NativeVector | null): Promise<boolean>;
+  /** One product, orthogonalised twice against the whole basis. A cancelled step leaves the basis as it was. */
+  step(options: { cancel?: NativeCancelToken }): Promise<NativeKrylovStep>;
+  /** Keeps these combinations of all vectors but the last, and the last after them. */
+  restart(combinations: readonly (readonly number[])[]): Promise<void>;
+  /** Σ coefficientsᵢ·qᵢ over the first vectors. */
+  combination(coefficients: readonly number[]): Promise<NativeVector>;
+}
+
+/** What CUDA offers to this process. */
+export interface NativeCuda {
+  /** Whether the addon was built with it. */
+  built: boolean;
+  /** The version of CUDA that the driver is made for, "13.0"; null without a driver. */
+  driver: string | null;
+  /** Why there are no devices, in CUDA's words; null where there are some, or the addon was built without. */
+  problem: string | null;
+  /** cuda:0, cuda:1 and so on. `memory` in bytes; `capability`: "9.0". */
+  devices: { name: string; memory: number; capability: string }[];
+}
+
+export interface NativeInfo {
+  libtorchVersion: string;
+  builtFor: string;
+  cpuCapability: string;
+  threads: number;
+  cuda: NativeCuda;
+  /** Whether scaled_dot_product_attention takes its flash kernel on this CPU. */
+  flashAttention: boolean;
+  bfloat16: "amx" | "avx512_bf16" | "emulated";
+  parallel: string;
+}
+
+export interface NativeAddon {
+  /**
+   * `parameterDtype`: by default float64 with float64 arithmetic, else float32. `device`: "cpu" (default), "cuda", "cuda:1";
+   * throws `ERR_DEVICE` where the build or the machine has none such.
+   */
+  createModel(
+    description: NativeModelDescription,
+    computeDtype: ComputeDtype,
+    parameterDtype?: ParameterDtype,
+    device?: string,
+  ): NativeModel;
+  /** `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
+  createTokenBatch(
+    inputIds: BigInt64Array,
+    labels: BigInt64Array,
+    shape: readonly [number, number],
+    relativePositions: boolean,
+  ): NativeBatch;
+  createExampleBatch(
+    inputs: Float32Array | Float64Array,
+    inputShape: readonly [number, number],
+    targets: Float32Array | Float64Array | BigInt64Array,
+    targetShape: readonly number[],
+  ): NativeBatch;
+  /** A vector for `model` whose tensors come from files; null = zeros. */
+  loadVector(model: NativeModel, tensors: readonly (FileTensor | null)[]): Promise<NativeVector>;
+  /** θ_model − θ_other, so that θ_model − 1·Δ = θ_other. */
+  difference(model: NativeModel, other: NativeModel): Promise<NativeVector>;
+  /** Σ coefficientsᵢ·vectorsᵢ */
+  combine(vectors: readonly NativeVector[], coefficients: readonly number[]): Promise<NativeVector>;
+  /** Independent numbers of variance 1; the same seed gives the same ones. */
+  randomVector(
+    model: NativeModel,
+    distribution: "normal" | "rademacher",
+    seed: number,
+  ): Promise<NativeVector>;
+  /** `keep`: between products, keep what they have in common, where the batch is one micro-batch. */
+  createCurvature(
+    model: NativeModel,
+    batch: NativeBatch,
+    options: { operator: CurvatureOperator; microBatch: number; keep: boolean },
+  ): NativeCurvature;
+  /** `scaling`: S, a diagonal; null = 1. */
+  createKrylov(
+    curvature: NativeCurvature,
+    options: { scaling: NativeVector | null; seed: number },
+  ): NativeKrylov;
+  createSgd(
+    model: NativeModel,
+    groups: NativeOptimizerGroup,
+    options: { momentum: number; nesterov: boolean },
+  ): NativeOptimizer;
+  createAdamW(
+    model: NativeModel,
+    groups: NativeOptimizerGroup,
+    options: { beta1: number; beta2: number; epsilon: number },
+  ): NativeOptimizer;
+  createCancelToken(): NativeCancelToken;
+  setThreads(threads: number): Promise<void>;
+  /**
+   * At most so many threads, where libtorch's default is more. Before the first job; of several calls in a process, one counts:
+   * the first.
+   */
+  limitThreads(threads: number): void;
+  info(): Promise<NativeInfo>;
+  /** Bytes of tensors that live handles hold, and how many handles there are. */
+  memory(): { handles: number; bytes: number };
+  /**
+   * What libtorch's allocator holds of a CUDA device's memory, in bytes: in tensors (now, and at most since the peak was last
+   * reset) and from the driver; and how often it has asked the driver for memory. All 0 for the CPU.
+   */
+  deviceMemory(
+    device: string,
+    resetPeak: boolean,
+  ): Promise<{ allocated: number; peak: number; reserved: number; driverAllocations: number }>;
+  /** Cancels the running job, refuses new ones and joins the compute thread. */
+  shutdown(): void;
+}

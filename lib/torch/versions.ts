@@ -1,0 +1,21 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { native } from "./load.js";
+import { packageRoot } from "./locate-libtorch.js";
+
+/** The version in package.json. */
+export async function packageVersion(): Promise<string> {
+  return JSON.parse(await readFile(path.join(packageRoot, "package.json"), "utf8")).version;
+}
+
+/** What a result was computed with. */
+export async function versions(): Promise<Record<string, string>> {
+  const { libtorchVersion, cpuCapability } = await native().info();
+  return {
+    "critical-sharpness": await packageVersion(),
+    libtorch: libtorchVersion,
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+    cpu: cpuCapability,
+  };
+}
