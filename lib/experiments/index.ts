@@ -1,5 +1,6 @@
 export { findCheckpoints, type ListedCheckpoint } from "./checkpoints/checkpoint-list.js";
 export type { SeriesConfiguration, SeriesConfigurationInput } from "./checkpoints/configuration.js";
+export { seriesSchema } from "./checkpoints/configuration.js";
 export type { BatchSource, FrozenOptions } from "./checkpoints/frozen-options.js";
 export {
   type FrozenEvent,
@@ -19,7 +20,13 @@ export type {
   FailureRecord,
   SeriesRecord,
 } from "./checkpoints/records.js";
-export { type MixConfiguration, type MixConfigurationInput, parseMix, readMix } from "./mix/configuration.js";
+export {
+  type MixConfiguration,
+  type MixConfigurationInput,
+  mixSchema,
+  parseMix,
+  readMix,
+} from "./mix/configuration.js";
 export type { MixPoint } from "./mix/estimate.js";
 export { type MixEvent, type MixOptions, type MixResult, measureMix } from "./mix/measure.js";
 export type { MixCrossing, MixRecommendation } from "./mix/recommendation.js";
@@ -45,6 +52,7 @@ export {
   readConfiguration,
   type TrainConfiguration,
   type TrainConfigurationInput,
+  trainSchema,
 } from "./train/configuration.js";
 export type {
   CurvatureRecord,

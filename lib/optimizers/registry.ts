@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Model } from "../models/index.js";
-import { checkChoice, checkOptions, fraction, names, section } from "../options/index.js";
+import { checkChoice, checkOptions, flags, fraction, names, section } from "../options/index.js";
 import { AdamW, type AdamWOptions } from "./adamw.js";
 import type { Optimizer, OptimizerRule } from "./optimizer.js";
 import { Sgd, type SgdOptions } from "./sgd.js";
@@ -42,26 +42,53 @@ const optimizerCommon = {
         weightDecay: z.number().min(0).optional(),
       }),
     )
-    .optional(),
+    .optional()
+    .describe("Parameters by glob, with a learning rate or a weight decay of their own."),
+};
+
+const decay = (usual: number) =>
+  z
+    .number()
+    .min(0)
+    .default(usual)
+    .describe("Weight decay γ, decoupled in AdamW.")
+    .register(flags, { flag: "--decay <x>" });
+
+/** As most language models are trained: β = (0.9, 0.95), ε = 1e-8, γ = 0.1. */
+export const usualOptimizer = {
+  type: "adamw" as const,
+  betas: [0.9, 0.95] as [number, number],
+  weightDecay: 0.1,
 };
 
 /** @param learningRate its schema: where no step is taken, only its ratio to those of groups counts */
 export const optimizerSchema = <Rate extends z.ZodType>(learningRate: Rate) =>
-  z.discriminatedUnion("type", [
-    section({
-      type: z.literal("adamw"),
-      learningRate,
-      ...optimizerCommon,
-      betas: z.tuple([fraction, fraction]).default([0.9, 0.999]),
-      epsilon: z.number().min(0).default(1e-8),
-      weightDecay: z.number().min(0).default(0.01),
-    }),
-    section({
-      type: z.literal("sgd"),
-      learningRate,
-      ...optimizerCommon,
-      momentum: fraction.default(0),
-      nesterov: z.boolean().default(false),
-      weightDecay: z.number().min(0).default(0),
-    }),
-  ]);
+  z
+    .discriminatedUnion("type", [
+      section({
+        type: z.literal("adamw"),
+        learningRate,
+        ...optimizerCommon,
+        betas: z
+          .tuple([fraction, fraction])
+          .default([0.9, 0.999])
+          .describe("β₁, β₂ of AdamW.")
+          .register(flags, { flag: "--betas <b1,b2>" }),
+        epsilon: z
+          .number()
+          .min(0)
+          .default(1e-8)
+          .describe("ε of AdamW.")
+          .register(flags, { flag: "--epsilon <x>" }),
+        weightDecay: decay(0.01),
+      }),
+      section({
+        type: z.literal("sgd"),
+        learningRate,
+        ...optimizerCommon,
+        momentum: fraction.default(0).describe("μ of SGD.").register(flags, { flag: "--momentum <x>" }),
+        nesterov: z.boolean().default(false).describe("Nesterov's form of momentum."),
+        weightDecay: decay(0),
+      }),
+    ])
+    .register(flags, { flag: "--optimizer <name>", at: ["type"], choices: kinds, help: "what makes Δ" });

@@ -17,7 +17,7 @@ export function explain(error: z.ZodError, input: unknown): string {
       issue.keys[0],
       "range",
     ).message;
-  return expected(describe(issue), subject, valueAt(input, issue.path), "range").message;
+  return expected(describeIssue(issue), subject, valueAt(input, issue.path), "range").message;
 }
 
 /** optimizer.betas[1] */
@@ -34,7 +34,8 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-function describe(issue: z.core.$ZodIssue): string {
+/** What would do in the place of what was found. */
+export function describeIssue(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case "invalid_type":
       return kinds[issue.expected] ?? issue.expected;

@@ -13,4 +13,5 @@ export {
 } from "./checks.js";
 export type { ConfigurationPlace } from "./errors.js";
 export { badConfiguration, explain, pathName } from "./errors.js";
+export { addFlags, type Flag, flags } from "./flags.js";
 export { count, fraction, name, names, section, seedSchema } from "./schema.js";

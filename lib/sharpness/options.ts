@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { checkChoice, checkNumber } from "../options/index.js";
+import { checkChoice, checkNumber, flags } from "../options/index.js";
 import type { SearchMethod, SearchOptions } from "../search/index.js";
 
 /** How a line is searched and its losses are computed. */
@@ -80,11 +80,29 @@ export const searchKeys = {
     .number()
     .min(1e-9)
     .lt(1)
-    .default(1 / 16),
-  method: z.enum(["interpolated", "bisection"]).default("interpolated"),
-  perturbation: z.enum(["view", "in-place"]).default("view"),
-  /** Learning rates besides at which an earlier crossing is looked for. Default: none. */
-  scan: z.int().min(2).max(10_000).optional(),
-  /** Measure again so where rounding in bfloat16 leaves no answer. Default: no. */
-  resolve: z.enum(["float32"]).optional(),
+    .default(1 / 16)
+    .describe("ε of ηc: 1 − lower/upper ≤ ε.")
+    .register(flags, { flag: "--tolerance <x>" }),
+  method: z
+    .enum(["interpolated", "bisection"])
+    .default("interpolated")
+    .describe("Of the search.")
+    .register(flags, { flag: "--method <name>" }),
+  perturbation: z
+    .enum(["view", "in-place"])
+    .default("view")
+    .describe("How θ − ηΔ comes about: in a scratch buffer, or in place with a byte a weight.")
+    .register(flags, { flag: "--perturbation <how>" }),
+  scan: z
+    .int()
+    .min(2)
+    .max(10_000)
+    .optional()
+    .describe("Learning rates besides at which an earlier crossing is looked for. Default: none.")
+    .register(flags, { flag: "--scan <n>" }),
+  resolve: z
+    .enum(["float32"])
+    .optional()
+    .describe("Measure again so where rounding in bfloat16 leaves no answer. Default: no.")
+    .register(flags, { flag: "--resolve <type>" }),
 };

@@ -4,38 +4,73 @@ import {
   findCheckpoints,
   type ListedCheckpoint,
   measureCheckpoints,
+  type SeriesConfigurationInput,
   type SeriesEvent,
   type SeriesResult,
+  seriesSchema,
   writeReport,
 } from "../../experiments/index.js";
 import { readText } from "../../files/index.js";
-import { type CheckpointsFlags, checkpointsOptions, configurationOf } from "../checkpoints-flags.js";
+import { usualOptimizer } from "../../optimizers/index.js";
+import { addFlags } from "../../options/index.js";
 import { attended } from "../measured-line.js";
+import { type CommonOptions, integer, jsonOption } from "../options.js";
 import { print, short, strings } from "../output.js";
 import { exitCodes, type SetStatus, UsageError } from "../program.js";
 
 import type { Progress } from "../progress.js";
 
+interface CheckpointsFlags extends CommonOptions {
+  out: string;
+  list?: string;
+  saveEvery?: number;
+  fresh?: boolean;
+}
+
 export function checkpointsCommand(setStatus: SetStatus): Command {
   const command = new Command("checkpoints")
     .description("Measure critical sharpness over a series of checkpoints and draw it over training steps.")
-    .argument("[patterns...]", "folders or patterns of checkpoints, ordered by the step in their names");
-  return checkpointsOptions(command)
+    .argument("[patterns...]", "folders or patterns of checkpoints, ordered by the step in their names")
+    .option("--list <file>", "a file with a checkpoint in each line, in their order")
+    .option("--out <dir>", "directory of the series; one that is there goes on", "series");
+  const configured = addFlags(command, seriesSchema);
+  return command
+    .option(
+      "--save-every <n>",
+      "write after every n-th batch from what a stopped series goes on: once or twice the model's size",
+      integer(1),
+    )
+    .option("--fresh", "remove a series that is in the directory and start again")
+    .addOption(jsonOption())
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness checkpoints 'runs/first/checkpoints/step*' --data text.jsonl --accumulate 20 --measure 10",
     )
-    .action((patterns: string[], flags: CheckpointsFlags) => runCheckpoints(patterns, flags, setStatus));
+    .action((patterns: string[], flags: CheckpointsFlags) =>
+      runCheckpoints(patterns, { flags, configured, setStatus }),
+    );
 }
+
+/** Sequences in a batch. */
+const usualSize = 8;
 
 async function runCheckpoints(
   patterns: string[],
-  flags: CheckpointsFlags,
-  setStatus: SetStatus,
+  {
+    flags,
+    configured,
+    setStatus,
+  }: { flags: CheckpointsFlags; configured: ReturnType<typeof addFlags>; setStatus: SetStatus },
 ): Promise<void> {
+  const { data, optimizer } = flags as { data?: unknown; optimizer?: string };
+  if (data === undefined) throw new UsageError("Expected --data FILES but received nothing");
   const checkpoints = await listed(patterns, flags.list);
-  const directory = flags.out ?? "series";
-  const configuration = configurationOf(flags);
+  const directory = flags.out;
+  const rule = optimizer === undefined || optimizer === usualOptimizer.type ? usualOptimizer : {};
+  const configuration = configured(flags, {
+    batch: { size: usualSize },
+    optimizer: rule,
+  }) as SeriesConfigurationInput;
   const total = checkpoints.length;
   const result = await attended("checkpoint", total, ({ signal, display }) => {
     const show = new SeriesDisplay(display);
@@ -43,6 +78,7 @@ async function runCheckpoints(
       directory,
       checkpoints,
       fresh: flags.fresh,
+      saveEvery: flags.saveEvery,
       signal,
       onProgress: (event) => show.event(event),
     });

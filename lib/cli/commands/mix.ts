@@ -1,51 +1,53 @@
 import path from "node:path";
 import { Command } from "commander";
-import { type MixEvent, type MixResult, measureMix, readMix, writeReport } from "../../experiments/index.js";
-import type { Device } from "../../models/index.js";
+import {
+  type MixConfiguration,
+  type MixEvent,
+  type MixResult,
+  measureMix,
+  mixSchema,
+  readMix,
+  writeReport,
+} from "../../experiments/index.js";
+import { addFlags } from "../../options/index.js";
 import { attended } from "../measured-line.js";
-import { type CommonOptions, deviceOption, dtypeOption, integer, jsonOption } from "../options.js";
+import { type CommonOptions, jsonOption } from "../options.js";
 import { print, short, strings } from "../output.js";
 import type { Progress } from "../progress.js";
 
 interface MixFlags extends CommonOptions {
   out?: string;
-  repeats?: number;
-  accumulate?: number;
-  seed?: number;
-  steps?: number;
-  dtype?: string;
-  device?: Device;
   train?: boolean;
   fresh?: boolean;
 }
 
 export function mixCommand(): Command {
-  return new Command("mix")
+  const command = new Command("mix")
     .description("Find how much of one source a data mix needs: relative critical sharpness over its ratio.")
     .argument("<config>", "a JSON file: model, sources, vary, tasks, batch …")
     .option(
       "--out <dir>",
       "directory of the mix; one that is there goes on (default: runs/<name of the file>)",
     )
-    .option("--repeats <n>", "repeats, each over further batches; more may follow later", integer(1))
-    .option("--accumulate <n>", "gradients in the moments of each repeat", integer(1))
-    .option("--train", "train at each ratio and learning rate too, and compare")
-    .option("--steps <n>", "steps of that training", integer(1))
-    .option("--seed <n>", "of the order of sequences", integer(0))
-    .addOption(dtypeOption())
-    .addOption(deviceOption())
+    .option("--train", "train at each ratio and learning rate too, and compare");
+  const configured = addFlags(command, mixSchema);
+  return command
     .option("--fresh", "remove what is in the directory and start again")
     .addOption(jsonOption())
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness mix examples/data-mix/mix.json --out runs/mix --train",
     )
-    .action(runMix);
+    .action(async (file: string, flags: MixFlags) =>
+      runMix(await readMix(file, (input) => configured(flags, input)), {
+        ...flags,
+        out: flags.out ?? path.join("runs", path.basename(file, path.extname(file))),
+      }),
+    );
 }
 
-async function runMix(file: string, flags: MixFlags): Promise<void> {
-  const configuration = await readMix(file, (input) => override(input, flags));
-  const directory = flags.out ?? path.join("runs", path.basename(file, path.extname(file)));
+async function runMix(configuration: MixConfiguration, flags: MixFlags & { out: string }): Promise<void> {
+  const directory = flags.out;
   const result = await attended("repeat", configuration.repeats, ({ signal, display }) => {
     const show = new MixDisplay(display);
     const { train, fresh } = flags;
@@ -65,21 +67,6 @@ async function runMix(file: string, flags: MixFlags): Promise<void> {
     "",
     ...strings(report),
   ]);
-}
-
-/** Flags take the place of what stands in the file; what is no object there is complained about later. */
-function override(input: unknown, { repeats, accumulate, seed, steps, dtype, device }: MixFlags): unknown {
-  if (typeof input !== "object" || input === null) return input;
-  const { train } = input as { train?: object };
-  const given = {
-    repeats,
-    accumulate,
-    seed,
-    dtype,
-    device,
-    ...(steps === undefined ? {} : { train: { ...train, steps } }),
-  };
-  return { ...input, ...JSON.parse(JSON.stringify(given)) };
 }
 
 /** JSON has no infinite numbers: null stands beside the status. */

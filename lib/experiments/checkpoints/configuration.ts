@@ -2,7 +2,7 @@ import path from "node:path";
 import * as z from "zod";
 import { hessianKeys } from "../../curvature/index.js";
 import { dataSchema, resolveData } from "../../data/index.js";
-import { badConfiguration, type ConfigurationPlace, explain, section } from "../../options/index.js";
+import { badConfiguration, type ConfigurationPlace, explain, flags, section } from "../../options/index.js";
 import { batchSchema, frozenKeys } from "../configuration.js";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
 
@@ -12,25 +12,61 @@ const name = z.string().min(1);
 /** What is measured of each checkpoint of a series. `null` switches a part off. */
 export const seriesSchema = section({
   data: dataSchema,
-  /** Sequences are taken once before any is taken again, unless `sampling` says otherwise. */
-  batch: batchSchema,
-  /** N: batches whose gradients go into the optimizer's moments. */
-  accumulate: count.default(20),
-  /** M: batches after them that are measured. */
-  measure: count.default(10),
-  /** A file beside each checkpoint's weights with the optimizer's state, which is taken where it is there. */
-  optimizerState: name.nullable().default(null),
-  /** In place of an optimizer: a file with Δ. */
-  direction: name.nullable().default(null),
-  /** λc of each layer, of each kind of parameter. */
-  parts: z.array(z.enum(["blocks", "kinds"])).default([]),
-  directional: z.boolean().default(false),
-  hessian: section(hessianKeys).nullable().default(null),
+  batch: batchSchema.describe(
+    "Sequences are taken once before any is taken again, unless `sampling` says otherwise.",
+  ),
+  accumulate: count
+    .default(20)
+    .describe("N: batches whose gradients go into the optimizer's moments.")
+    .register(flags, { flag: "--accumulate <n>" }),
+  measure: count
+    .default(10)
+    .describe("M: batches after them that are measured.")
+    .register(flags, { flag: "--measure <m>" }),
+  optimizerState: name
+    .nullable()
+    .default(null)
+    .describe(
+      "A file beside each checkpoint's weights with the optimizer's state, which is taken where it is there.",
+    )
+    .register(flags, { flag: "--optimizer-state <name>" }),
+  direction: name
+    .nullable()
+    .default(null)
+    .describe("In place of an optimizer: a file with Δ, a tensor for each parameter.")
+    .register(flags, { flag: "--direction <file>" }),
+  parts: z
+    .array(z.enum(["blocks", "kinds"]))
+    .default([])
+    .describe("λc of each layer, of each kind of parameter.")
+    .register(flags, {
+      flags: [
+        { flag: "--per-block", value: ["blocks"], help: "λc of every layer too" },
+        { flag: "--per-kind", value: ["kinds"], help: "λc of attention, MLPs, norms and embeddings too" },
+      ],
+    }),
+  directional: z
+    .boolean()
+    .default(false)
+    .describe("Directional sharpness λdir too.")
+    .register(flags, { flag: "--directional" }),
+  hessian: section(hessianKeys)
+    .nullable()
+    .default(null)
+    .describe("Preconditioned sharpness λmax(P⁻¹H) too.")
+    .register(flags, { flag: "--hessian", value: {} }),
   ...frozenKeys,
-  /** Of the weights as they are held; `null`: as `loadModel` has it. */
-  parameterDtype: z.enum(["float32", "float64", "bfloat16"]).nullable().default(null),
-  /** Gradients with activation recomputation. */
-  recompute: z.boolean().default(false),
+  parameterDtype: z
+    .enum(["float32", "float64", "bfloat16"])
+    .nullable()
+    .default(null)
+    .describe("Of the weights as they are held; `null`: as `loadModel` has it.")
+    .register(flags, { flag: "--parameter-dtype <type>" }),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe("Gradients with activation recomputation: less memory, a third more time.")
+    .register(flags, { flag: "--recompute" }),
 });
 
 /** As config.json has it: with the checkpoints, of which more may come. */

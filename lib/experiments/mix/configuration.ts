@@ -2,7 +2,7 @@ import path from "node:path";
 import * as z from "zod";
 import { dataSchema, ownTokenizer, resolveData } from "../../data/index.js";
 import { usualAccumulation } from "../../optimizers/index.js";
-import { badConfiguration, type ConfigurationPlace, explain, section } from "../../options/index.js";
+import { badConfiguration, type ConfigurationPlace, explain, flags, section } from "../../options/index.js";
 import { batchSchema, frozenKeys, readConfigurationFile } from "../configuration.js";
 
 const count = z.int().min(1);
@@ -12,40 +12,58 @@ const tenths = Array.from({ length: 11 }, (_, i) => i / 10);
 
 /** What `critical-sharpness mix` takes. */
 export const mixSchema = section({
-  /** The checkpoint's directory. */
-  model: name,
-  /** What the mixture is made of, by name; `share`: of the tokens, in any unit, of those that are not varied. */
-  sources: z.record(name, section({ data: dataSchema, share: z.number().gt(0).default(1) })),
-  /** The source whose ratio is swept. */
-  vary: name,
+  model: name.describe("The checkpoint's directory."),
+  sources: z
+    .record(name, section({ data: dataSchema, share: z.number().gt(0).default(1) }))
+    .describe(
+      "What the mixture is made of, by name; `share`: of the tokens, in any unit, of those that are not varied.",
+    ),
+  vary: name.describe("The source whose ratio is swept."),
   ratios: ratios.default(tenths),
-  /** Data that judge beside the sources, each of which is judged by its own held-out end. */
-  tasks: z.record(name, section({ data: dataSchema })).default({}),
-  /** Sources that do not judge. */
-  withoutTask: z.array(name).default([]),
+  tasks: z
+    .record(name, section({ data: dataSchema }))
+    .default({})
+    .describe("Data that judge beside the sources, each of which is judged by its own held-out end."),
+  withoutTask: z.array(name).default([]).describe("Sources that do not judge."),
   batch: batchSchema.omit({ sampling: true }),
   evaluate: section({
-    /** Sequences in a task's batch. Default: twice the update batch's. */
-    size: count.optional(),
-    /** Part of each source, its end, that is not in the mixture. */
-    fraction: z.number().gt(0).lt(1).default(0.2),
+    size: count.optional().describe("Sequences in a task's batch. Default: twice the update batch's."),
+    fraction: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .default(0.2)
+      .describe("Part of each source, its end, that is not in the mixture."),
   }).prefault({}),
-  /** N: gradients in the moments of each repeat. Default: 1 with SGD without momentum, else 20. */
-  accumulate: count.optional(),
-  repeats: count.default(8),
+  accumulate: count
+    .optional()
+    .describe("N: gradients in the moments of each repeat. Default: 1 with SGD without momentum, else 20.")
+    .register(flags, { flag: "--accumulate <n>" }),
+  repeats: count
+    .default(8)
+    .describe("Repeats, each over further batches; more may follow later.")
+    .register(flags, { flag: "--repeats <n>" }),
   ...frozenKeys,
-  /** The validation: training at each ratio and learning rate, from the checkpoint. */
   train: section({
-    /** Default: those of the sweep. */
-    ratios: ratios.optional(),
-    /** Default: six, from a quarter of the smallest ηc at any ratio's worst task to four times the largest. */
-    learningRates: z.array(z.number().gt(0)).min(1).optional(),
-    steps: count.default(20),
-    /** Held-out batches of each task that judge. */
-    batches: count.default(4),
-    /** Multiple-choice files, by name: {"question", "choices", "answer"} a line; `limit`: only so many, the first. */
-    choices: z.record(name, section({ files: z.array(name).min(1), limit: count.optional() })).default({}),
-  }).prefault({}),
+    ratios: ratios.optional().describe("Default: those of the sweep."),
+    learningRates: z
+      .array(z.number().gt(0))
+      .min(1)
+      .optional()
+      .describe(
+        "Default: six, from a quarter of the smallest ηc at any ratio's worst task to four times the largest.",
+      ),
+    steps: count.default(20).describe("Steps of that training.").register(flags, { flag: "--steps <n>" }),
+    batches: count.default(4).describe("Held-out batches of each task that judge."),
+    choices: z
+      .record(name, section({ files: z.array(name).min(1), limit: count.optional() }))
+      .default({})
+      .describe(
+        'Multiple-choice files, by name: {"question", "choices", "answer"} a line; `limit`: only so many, the first.',
+      ),
+  })
+    .prefault({})
+    .describe("The validation: training at each ratio and learning rate, from the checkpoint."),
 });
 
 export type MixConfigurationInput = z.input<typeof mixSchema>;

@@ -16,6 +16,7 @@ import {
   checkChoice,
   count,
   explain,
+  flags,
   section,
   seedSchema,
 } from "../../options/index.js";
@@ -44,42 +45,73 @@ const schedule = z.discriminatedUnion("type", [
 
 /** The file that `critical-sharpness train` takes, see `TrainConfiguration`. `null` switches a part off. */
 export const trainSchema = section({
-  /** {"directory": …}, or a model's config.json with a `seed` and an `initialization` of its own if need be. */
-  model: z.record(z.string(), z.unknown()),
+  model: z
+    .record(z.string(), z.unknown())
+    .describe(
+      '{"directory": …}, or a model\'s config.json with a `seed` and an `initialization` of its own if need be.',
+    ),
   dtype: dtypeSchema,
   device: deviceSchema,
-  /** Of the weights as they are held; `null`: as `loadModel` has it. */
-  parameterDtype: z.enum(["float32", "float64", "bfloat16"]).nullable().default(null),
-  /** Gradients with activation recomputation. */
-  recompute: z.boolean().default(false),
-  /** Largest norm of a gradient that goes into the optimizer; a longer one is scaled to it. `null`: any. */
-  gradientClipping: z.number().gt(0).nullable().default(null),
+  parameterDtype: z
+    .enum(["float32", "float64", "bfloat16"])
+    .nullable()
+    .default(null)
+    .describe("Of the weights as they are held; `null`: as `loadModel` has it.")
+    .register(flags, { flag: "--parameter-dtype <type>" }),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe("Gradients with activation recomputation: less memory, a third more time.")
+    .register(flags, { flag: "--recompute" }),
+  gradientClipping: z
+    .number()
+    .gt(0)
+    .nullable()
+    .default(null)
+    .describe(
+      "Largest norm of a gradient that goes into the optimizer; a longer one is scaled to it. `null`: any.",
+    )
+    .register(flags, { flag: "--gradient-clipping <x>" }),
   data: dataSchema,
   batch: batchSchema,
-  optimizer: optimizerSchema(z.number().gt(0)),
+  optimizer: optimizerSchema(
+    z.number().gt(0).describe("η, the schedule's highest.").register(flags, { flag: "--learning-rate <x>" }),
+  ),
   schedule: schedule.default({ type: "constant", warmup: 0 }),
-  steps: count,
-  /** Of initial weights, data order and synthetic data. */
-  seed: seedSchema.default(0),
+  steps: count.describe("Steps in all.").register(flags, { flag: "--steps <n>" }),
+  seed: seedSchema
+    .default(0)
+    .describe("Of initial weights, data order and synthetic data.")
+    .register(flags, { flag: "--seed <n>" }),
   measure: section({
-    /** Measured at the first step and at every step that is a multiple of this. */
-    every: count.default(1),
+    every: count
+      .default(1)
+      .describe("Measured at the first step and at every step that is a multiple of this.")
+      .register(flags, {
+        flag: "--every <n>",
+        help: "measure at every n-th step; 0 = never",
+        never: { measure: null, landscape: null },
+      }),
     ...searchKeys,
   })
     .nullable()
     .prefault({}),
   landscape: section({
-    /** Default: the middle of the stable phase, or of the run. */
-    step: count.optional(),
+    step: count.optional().describe("Default: the middle of the stable phase, or of the run."),
     points: z.int().min(2).max(10_000).default(40),
-    /** How far the line goes, in units of ηc. */
-    extent: z.number().gt(0).default(2),
+    extent: z.number().gt(0).default(2).describe("How far the line goes, in units of ηc."),
   })
     .nullable()
     .prefault({}),
   hessian: section({
-    /** Measured at the first step and at every step that is a multiple of this. */
-    every: count.default(50),
+    every: count
+      .default(50)
+      .describe("Measured at the first step and at every step that is a multiple of this.")
+      .register(flags, {
+        flag: "--hessian-every <n>",
+        help: "measure Hessian eigenvalues at every n-th step; 0 = never",
+        never: { hessian: null },
+      }),
     ...hessianKeys,
   })
     .nullable()
@@ -87,15 +119,23 @@ export const trainSchema = section({
   validation: section({
     every: count.default(50),
     batches: count.default(4),
-    /** Part of the data, its end, that is not trained on. */
-    fraction: z.number().gt(0).lt(1).default(0.1),
+    fraction: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .default(0.1)
+      .describe("Part of the data, its end, that is not trained on."),
   })
     .nullable()
     .default(null),
   checkpoint: section({
     every: count.default(100),
-    /** Keep each of them, as checkpoints/step100 and so on: a series for `critical-sharpness checkpoints`. */
-    keep: z.boolean().optional(),
+    keep: z
+      .boolean()
+      .optional()
+      .describe(
+        "Keep each of them, as checkpoints/step100 and so on: a series for `critical-sharpness checkpoints`.",
+      ),
   }).prefault({}),
 });
 
