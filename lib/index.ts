@@ -177,6 +177,7 @@ export {
 } from "./optimizers/index.js";
 export type { OptimizerChoice } from "./optimizers/registry.js";
 export type { ConfigurationPlace } from "./options/index.js";
+export { jsonLines, type RunOptions, type Sink, tensorBoard } from "./runs/index.js";
 export {
   CriticalPredictor,
   type Evaluation,

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Device, isDevice } from "../models/index.js";
+import { jsonLines, type Sink, tensorBoard } from "../runs/index.js";
 
 /** The parser of an option that takes an integer ≥ `minimum`. */
 export function integer(minimum: number): (text: string) => number {
@@ -76,6 +77,31 @@ export function lineOptions(command: Command): Command {
     .addOption(dtypeOption())
     .addOption(parameterDtypeOption())
     .addOption(deviceOption());
+}
+
+/** Flags of every command that makes a run. */
+export interface RunFlags extends CommonOptions {
+  fresh?: boolean;
+  tensorboard?: boolean;
+  jsonLines?: boolean;
+}
+
+export function runOptions(command: Command): Command {
+  return command
+    .option("--fresh", "remove a run that is in the directory and start again")
+    .option("--tensorboard", "write event files for TensorBoard too, into the directory's folder tensorboard")
+    .addOption(
+      new Option(
+        "--json-lines",
+        "print every event as a line of JSON, and nothing else, on standard output",
+      ).conflicts("json"),
+    )
+    .addOption(jsonOption());
+}
+
+/** Where the events of a run go by its flags. */
+export function sinksOf({ tensorboard, jsonLines: lines }: RunFlags): Sink[] {
+  return [...(tensorboard ? [tensorBoard()] : []), ...(lines ? [jsonLines(process.stdout)] : [])];
 }
 
 /** Options that every command has. */

@@ -23,6 +23,7 @@ export { line, placeAxis, seriesAxis, stepAxis } from "./series.js";
 export { mean, median, type Point, quantile } from "./statistics.js";
 export { colors, type Figure } from "./style.js";
 export {
+  figurePng,
   type Landscape,
   type Report,
   type ReportContent,

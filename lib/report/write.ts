@@ -22,6 +22,11 @@ export async function writeFigure(
   return { svg, files };
 }
 
+/** A figure as a PNG. */
+export function figurePng({ draw }: Figure): Promise<Uint8Array> {
+  return raster(draw(figureSize));
+}
+
 /**
  * Writes what was computed, as `<name>.json`, and figures of it, each as SVG and PNG, into a folder.
  *

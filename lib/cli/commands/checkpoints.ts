@@ -14,17 +14,16 @@ import { readText } from "../../files/index.js";
 import { usualOptimizer } from "../../optimizers/index.js";
 import { addFlags } from "../../options/index.js";
 import { attended } from "../measured-line.js";
-import { type CommonOptions, integer, jsonOption } from "../options.js";
+import { integer, type RunFlags, runOptions, sinksOf } from "../options.js";
 import { print, short, strings } from "../output.js";
 import { exitCodes, type SetStatus, UsageError } from "../program.js";
 
 import type { Progress } from "../progress.js";
 
-interface CheckpointsFlags extends CommonOptions {
+interface CheckpointsFlags extends RunFlags {
   out: string;
   list?: string;
   saveEvery?: number;
-  fresh?: boolean;
 }
 
 export function checkpointsCommand(setStatus: SetStatus): Command {
@@ -34,14 +33,12 @@ export function checkpointsCommand(setStatus: SetStatus): Command {
     .option("--list <file>", "a file with a checkpoint in each line, in their order")
     .option("--out <dir>", "directory of the series; one that is there goes on", "series");
   const configured = addFlags(command, seriesSchema);
-  return command
-    .option(
-      "--save-every <n>",
-      "write after every n-th batch from what a stopped series goes on: once or twice the model's size",
-      integer(1),
-    )
-    .option("--fresh", "remove a series that is in the directory and start again")
-    .addOption(jsonOption())
+  command.option(
+    "--save-every <n>",
+    "write after every n-th batch from what a stopped series goes on: once or twice the model's size",
+    integer(1),
+  );
+  return runOptions(command)
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness checkpoints 'runs/first/checkpoints/step*' --data text.jsonl --accumulate 20 --measure 10",
@@ -78,6 +75,7 @@ async function runCheckpoints(
       directory,
       checkpoints,
       fresh: flags.fresh,
+      sinks: sinksOf(flags),
       saveEvery: flags.saveEvery,
       signal,
       onProgress: (event) => show.event(event),
@@ -86,7 +84,8 @@ async function runCheckpoints(
   if (result.failures.length > 0) setStatus(exitCodes.failed);
 
   const report = result.checkpoints.length > 0 ? await writeReport(directory) : undefined;
-  print({ ...result, report }, flags.json, () => [...describe(result), ...strings(report)]);
+  if (!flags.jsonLines)
+    print({ ...result, report }, flags.json, () => [...describe(result), ...strings(report)]);
 }
 
 async function listed(

@@ -11,14 +11,13 @@ import {
 } from "../../experiments/index.js";
 import { addFlags } from "../../options/index.js";
 import { attended } from "../measured-line.js";
-import { type CommonOptions, jsonOption } from "../options.js";
+import { type RunFlags, runOptions, sinksOf } from "../options.js";
 import { print, short, strings } from "../output.js";
 import type { Progress } from "../progress.js";
 
-interface MixFlags extends CommonOptions {
+interface MixFlags extends RunFlags {
   out?: string;
   train?: boolean;
-  fresh?: boolean;
 }
 
 export function mixCommand(): Command {
@@ -31,9 +30,7 @@ export function mixCommand(): Command {
     )
     .option("--train", "train at each ratio and learning rate too, and compare");
   const configured = addFlags(command, mixSchema);
-  return command
-    .option("--fresh", "remove what is in the directory and start again")
-    .addOption(jsonOption())
+  return runOptions(command)
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness mix examples/data-mix/mix.json --out runs/mix --train",
@@ -51,10 +48,12 @@ async function runMix(configuration: MixConfiguration, flags: MixFlags & { out: 
   const result = await attended("repeat", configuration.repeats, ({ signal, display }) => {
     const show = new MixDisplay(display);
     const { train, fresh } = flags;
+    const sinks = sinksOf(flags);
     return measureMix(configuration, {
       directory,
       train,
       fresh,
+      sinks,
       signal,
       onProgress: (event) => show.event(event),
     });
@@ -62,11 +61,12 @@ async function runMix(configuration: MixConfiguration, flags: MixFlags & { out: 
 
   const report = await writeReport(directory);
   const { cells: _, ...rest } = result;
-  print({ ...withoutInfinities(rest), report }, flags.json, () => [
-    ...describe(result),
-    "",
-    ...strings(report),
-  ]);
+  if (!flags.jsonLines)
+    print({ ...withoutInfinities(rest), report }, flags.json, () => [
+      ...describe(result),
+      "",
+      ...strings(report),
+    ]);
 }
 
 /** JSON has no infinite numbers: null stands beside the status. */

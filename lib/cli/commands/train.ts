@@ -13,14 +13,13 @@ import {
   writeReport,
 } from "../../experiments/index.js";
 import { addFlags } from "../../options/index.js";
-import { type CommonOptions, jsonOption } from "../options.js";
+import { type RunFlags, runOptions, sinksOf } from "../options.js";
 import { print, short, strings, table } from "../output.js";
 import { interruption } from "../program.js";
 import { type Progress, showProgress } from "../progress.js";
 
-interface TrainFlags extends CommonOptions {
+interface TrainFlags extends RunFlags {
   out?: string;
-  fresh?: boolean;
 }
 
 export function trainCommand(): Command {
@@ -29,9 +28,7 @@ export function trainCommand(): Command {
     .argument("<config>", "a JSON file: model, data, optimizer, schedule, steps …")
     .option("--out <dir>", "run directory; a run that is there goes on (default: runs/<name of the file>)");
   const configured = addFlags(command, trainSchema);
-  return command
-    .option("--fresh", "remove a run that is in the directory and start again")
-    .addOption(jsonOption())
+  return runOptions(command)
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness train examples/quickstart.json --out runs/first --every 10",
@@ -59,18 +56,30 @@ async function runTrain(
     result = await train(configuration, {
       directory,
       fresh: flags.fresh,
+      sinks: sinksOf(flags),
       signal: interrupted.signal,
       onProgress: (event) => display.show(event),
     });
   } catch (error) {
     if (error instanceof AbortError) throw stopped(display, error);
-    throw error;
+    throw await withReport(error as Error & { code?: string }, directory);
   } finally {
     display.stop();
   }
 
   const report = await writeReport(directory);
-  print({ ...result, report }, flags.json, () => [...summary(result, configuration), ...strings(report)]);
+  if (!flags.jsonLines)
+    print({ ...result, report }, flags.json, () => [...summary(result, configuration), ...strings(report)]);
+}
+
+/** What a training that diverged left is worth looking at. */
+async function withReport(error: Error & { code?: string }, directory: string): Promise<Error> {
+  if (error.code !== "ERR_DIVERGED") return error;
+  const report = await writeReport(directory).catch(() => undefined);
+  if (!report) return error;
+  return new CriticalSharpnessError(error.code, `${error.message}. ${report.html} shows the steps before`, {
+    cause: error,
+  });
 }
 
 function stopped({ step, steps }: TrainDisplay, cause: AbortError): CriticalSharpnessError {

@@ -1,6 +1,6 @@
 import type { Kind } from "../../runs/index.js";
 import { parseStoredSeries, type StoredSeries } from "./configuration.js";
-import { seriesRecords } from "./records.js";
+import { seriesRecords, seriesScalars } from "./records.js";
 
 /** Checkpoints of a training, each measured with its weights frozen. */
 export const checkpointsKind: Kind<StoredSeries, typeof seriesRecords> = {
@@ -11,6 +11,7 @@ export const checkpointsKind: Kind<StoredSeries, typeof seriesRecords> = {
   parse: parseStoredSeries,
   mayChange: ["checkpoints"],
   records: seriesRecords,
+  scalars: seriesScalars,
   // What draws is large, and loaded when it is needed.
   report: async (run) => (await import("./report.js")).seriesReport(run),
 };

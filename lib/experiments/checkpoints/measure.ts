@@ -31,7 +31,7 @@ import {
   checkpointRecord,
   type FailureRecord,
   type SeriesRecord,
-  seriesRecords,
+  type seriesRecords,
 } from "./records.js";
 
 export type SeriesEvent =
@@ -116,13 +116,13 @@ type SeriesRun = Run<SeriesEvent, typeof seriesRecords>;
 /** Opens the log behind the last checkpoint of which all lines are there. */
 async function openLog(run: SeriesRun, measured: Map<string, CheckpointRecord>): Promise<void> {
   let [count, whole] = [0, 0];
-  for await (const record of run.recorded(seriesRecords)) {
+  for await (const record of run.recorded()) {
     count++;
     if (record.type === "checkpoint") measured.set(record.checkpoint, record);
     if (record.type !== "batch") whole = count;
   }
   let taken = 0;
-  await run.openLog(seriesRecords, { take: () => ++taken <= whole });
+  await run.openLog({ take: () => ++taken <= whole });
 }
 
 /** What a series needs to go on within a checkpoint. */

@@ -1,3 +1,4 @@
+import path from "node:path";
 import * as z from "zod";
 import { eigenvalueSchema } from "../../curvature/index.js";
 import type { RecordOf } from "../../runs/index.js";
@@ -12,6 +13,7 @@ import {
   sharpnessEstimateSchema,
 } from "../../sharpness/index.js";
 import { finiteOrNull } from "../../statistics.js";
+import { parseCheckpointName } from "./checkpoint-list.js";
 import { type FrozenMeasurement, type FrozenSummary, summarize } from "./frozen-sharpness.js";
 
 /** Lines of a series' metrics.jsonl. */
@@ -109,5 +111,26 @@ export function checkpointRecord(
     parts: Object.fromEntries(
       Object.entries(parts).map(([name, part]) => [name, sharpnessEstimateRecord(part)]),
     ),
+  };
+}
+
+/** The numbers of a checkpoint for TensorBoard, at the step in its name. */
+export function seriesScalars(
+  record: SeriesRecord,
+): { step: number; values: Record<string, number> } | undefined {
+  if (record.type !== "checkpoint") return undefined;
+  const { step } = parseCheckpointName(path.basename(record.checkpoint));
+  const mean = (found: { mean: number | null } | null) => found?.mean ?? NaN;
+  const parts = Object.entries(record.parts).map(([name, part]) => [`parts/${name}`, mean(part)]);
+  return {
+    step: step ?? 0,
+    values: {
+      "sharpness/critical": mean(record.criticalSharpness),
+      "loss/checkpoint": mean(record.loss),
+      "curvature/directional": mean(record.directionalSharpness),
+      "curvature/preconditioned": mean(record.preconditioned),
+      forward_passes: record.forwardPasses,
+      ...Object.fromEntries(parts),
+    },
   };
 }

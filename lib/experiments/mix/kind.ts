@@ -1,7 +1,7 @@
 import { badConfiguration, explain } from "../../options/index.js";
 import type { Kind } from "../../runs/index.js";
 import { type MixConfiguration, mixSchema } from "./configuration.js";
-import { mixRecords, withoutEstimator } from "./records.js";
+import { mixRecords, mixScalars, withoutEstimator } from "./records.js";
 
 /** How much of one source a data mixture needs. */
 export const mixKind: Kind<MixConfiguration, typeof mixRecords> = {
@@ -16,6 +16,7 @@ export const mixKind: Kind<MixConfiguration, typeof mixRecords> = {
   },
   mayChange: ["repeats", "train"],
   records: mixRecords,
+  scalars: mixScalars,
   // What draws is large, and loaded when it is needed.
   report: async (run) => (await import("./report.js")).mixReport(run),
 };

@@ -18,7 +18,7 @@ import {
   type MixRecord,
   mixLineRecord,
   mixPairRecord,
-  mixRecords,
+  type mixRecords,
   oneTraining,
 } from "./records.js";
 import { type MixSummary, type MixVerdict, mixVerdict, summarizeMix } from "./summary.js";
@@ -112,13 +112,13 @@ async function openLog(run: MixRun, configuration: MixConfiguration): Promise<Mi
   const count = Object.keys({ ...sources, ...tasks }).length - withoutTask.length;
   const records: MixRecord[] = [];
   let whole = 0;
-  for await (const record of run.recorded(mixRecords)) {
+  for await (const record of run.recorded()) {
     records.push(record);
     const isLast = record.type === "pair" ? records.length === count ** 2 : record.type !== "mix";
     if (isLast) whole = records.length;
   }
   let taken = 0;
-  await run.openLog(mixRecords, { take: () => ++taken <= whole });
+  await run.openLog({ take: () => ++taken <= whole });
   return records.slice(0, whole);
 }
 

@@ -100,3 +100,18 @@ function withoutSeconds(result: MeasuredSharpness): MixLineRecord["measurement"]
   const { seconds: _, ...rest } = measurementRecord(result, 0);
   return rest;
 }
+
+/** The numbers of a line, or of a training, for TensorBoard, at the number of its repeat. */
+export function mixScalars(record: MixRecord): { step: number; values: Record<string, number> } | undefined {
+  if (record.type === "mix") {
+    const { repeat, ratio, task, measurement: found } = record;
+    return { step: repeat + 1, values: { [`sharpness/${task}/${ratio}`]: found.criticalSharpness ?? NaN } };
+  }
+  if (record.type !== "cell") return undefined;
+  const { ratio, learningRate, tasks } = record;
+  const changes = Object.entries(tasks).map(([task, { before, after }]) => [
+    `loss_change/${task}/${ratio}/${learningRate}`,
+    (after ?? NaN) - before,
+  ]);
+  return { step: 1, values: Object.fromEntries(changes) };
+}

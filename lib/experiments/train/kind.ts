@@ -1,6 +1,6 @@
 import type { Kind } from "../../runs/index.js";
 import { parseConfiguration, type TrainConfiguration } from "./configuration.js";
-import { trainRecords } from "./records.js";
+import { trainRecords, trainScalars } from "./records.js";
 
 /** Training, measured on the way. */
 export const trainKind: Kind<TrainConfiguration, typeof trainRecords> = {
@@ -10,6 +10,7 @@ export const trainKind: Kind<TrainConfiguration, typeof trainRecords> = {
   migrations: [(stored) => stored],
   parse: parseConfiguration,
   records: trainRecords,
+  scalars: trainScalars,
   // What draws is large, and loaded when it is needed.
   report: async (run) => (await import("./report.js")).trainReport(run),
 };

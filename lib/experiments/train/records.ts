@@ -54,3 +54,42 @@ export type StepRecord = Extract<MetricsRecord, { type: "step" }>;
 export type LandscapeRecord = Extract<MetricsRecord, { type: "landscape" }>;
 export type CurvatureRecord = Extract<MetricsRecord, { type: "curvature" }>;
 export type ValidationRecord = Extract<MetricsRecord, { type: "validation" }>;
+
+/** The numbers of a record for TensorBoard. */
+export function trainScalars(
+  record: MetricsRecord,
+): { step: number; values: Record<string, number> } | undefined {
+  const { step } = record;
+  switch (record.type) {
+    case "step": {
+      const { loss, learningRate, gradientNorm, measurement } = record;
+      const sharpness = measurement?.criticalSharpness ?? NaN;
+      const values = {
+        "loss/training": loss,
+        learning_rate: learningRate,
+        gradient_norm: gradientNorm,
+        ...(measurement && {
+          "sharpness/critical": sharpness,
+          "sharpness/two_over_learning_rate": 2 / learningRate,
+          "sharpness/critical_over_threshold": (sharpness * learningRate) / 2,
+          forward_passes: measurement.forwardPasses,
+        }),
+      };
+      return { step, values };
+    }
+    case "curvature":
+      return {
+        step,
+        values: {
+          "curvature/hessian": record.hessian.eigenvalue ?? NaN,
+          "curvature/preconditioned": record.preconditioned?.eigenvalue ?? NaN,
+          "curvature/directional": record.directionalSharpness ?? NaN,
+          "curvature/threshold": record.threshold,
+        },
+      };
+    case "validation":
+      return { step, values: { "loss/validation": record.loss } };
+    default:
+      return undefined;
+  }
+}

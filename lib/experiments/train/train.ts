@@ -19,7 +19,7 @@ import {
 } from "./configuration.js";
 import { CurvatureWatch } from "./curvature-watch.js";
 import { trainKind } from "./kind.js";
-import { type MetricsRecord, type StepRecord, trainRecords, type ValidationRecord } from "./records.js";
+import type { MetricsRecord, StepRecord, trainRecords, ValidationRecord } from "./records.js";
 import { type Training, trainingStep } from "./training-step.js";
 
 export type TrainEvent =
@@ -205,7 +205,7 @@ class TrainSession implements AsyncDisposable {
 
   async #goOn(state: TrainState | undefined): Promise<void> {
     const { step, tokens, records = 0 } = state ?? { step: 0, tokens: 0 };
-    await this.run.openLog(trainRecords, {
+    await this.run.openLog({
       relied: records,
       take: (record) => {
         if (record.step > step) return false;
