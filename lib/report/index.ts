@@ -17,16 +17,15 @@ export { edgeMarks, edgeRoom, errorBars, unresolvedMarks } from "./figures/marks
 export { sharpnessFigure } from "./figures/sharpness.js";
 export { type ErrorPoint, seriesSharpnessFigure } from "./figures/sharpness-over-series.js";
 export { counted, integerText, prose } from "./numbers.js";
-export { type PageFigure, type PageTable, page } from "./page.js";
+export { document, type PageTable, page, type ReportContent, reportBody } from "./page.js";
 export { scale } from "./scales.js";
 export { line, placeAxis, seriesAxis, stepAxis } from "./series.js";
 export { mean, median, type Point, quantile } from "./statistics.js";
-export { colors, type Figure } from "./style.js";
+export { colors, type Figure, pageStyle, type Table } from "./style.js";
 export {
   figurePng,
   type Landscape,
   type Report,
-  type ReportContent,
   raster,
   writeDensity,
   writeLandscape,

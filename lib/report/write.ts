@@ -7,19 +7,19 @@ import type { Slice } from "../sharpness/index.js";
 import { type DensityData, densityFigure } from "./figures/density.js";
 import { landscapeFigure } from "./figures/landscape.js";
 import { sliceFigure } from "./figures/slice.js";
-import { type Page, type PageFigure, page } from "./page.js";
-import { colors, type Figure, figureSize, rasterFont, type Size } from "./style.js";
+import { page, type ReportContent } from "./page.js";
+import { colors, type Figure, figureSize, plainColors, rasterFont, type Size } from "./style.js";
 
-/** A figure as SVG and PNG in a folder: the files, and what the SVG says. */
+/** A figure as SVG and PNG in a folder, in the colours of a light page. */
 export async function writeFigure(
   folder: string,
   { name, draw }: Figure,
-): Promise<{ svg: string; files: { svg: string; png: string } }> {
-  const svg = draw(figureSize);
+): Promise<{ svg: string; png: string }> {
+  const svg = plainColors(draw(figureSize));
   const files = { svg: path.join(folder, `${name}.svg`), png: path.join(folder, `${name}.png`) };
   await writeWhole(files.svg, svg);
   await writeWhole(files.png, await raster(svg));
-  return { svg, files };
+  return files;
 }
 
 /** A figure as a PNG. */
@@ -43,7 +43,7 @@ export async function writeFigures(
   await writeWhole(numbers, `${JSON.stringify(data)}\n`);
   const written = [numbers];
   for (const figure of figures) {
-    const { svg, png } = (await writeFigure(folder, figure)).files;
+    const { svg, png } = await writeFigure(folder, figure);
     written.push(svg, png);
   }
   return written;
@@ -61,23 +61,13 @@ export interface Report {
   figures: Record<string, { svg: string; png: string }>;
 }
 
-/** What a report shows. */
-export interface ReportContent extends Omit<Page, "figures"> {
-  figures: readonly Figure[];
-  /** A table for spreadsheets and data frames. */
-  csv: string;
-}
-
 /**
  * Writes a report's files into a directory: report.html, report.png, metrics.csv and figures/, each whole or not at all. Files of an
  * earlier report are replaced.
  *
  * @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` if the directory cannot be written.
  */
-export async function writeReportFiles(
-  directory: string,
-  { figures, csv, ...rest }: ReportContent,
-): Promise<Report> {
+export async function writeReportFiles(directory: string, content: ReportContent): Promise<Report> {
   const place = (file: string) => path.join(directory, file);
   const report: Report = {
     html: place("report.html"),
@@ -87,19 +77,11 @@ export async function writeReportFiles(
   };
   try {
     await mkdir(place("figures"), { recursive: true });
-    const shown: PageFigure[] = [];
-    for (const figure of figures) {
-      const { svg, files } = await writeFigure(place("figures"), figure);
-      report.figures[figure.name] = files;
-      shown.push({
-        caption: figure.caption,
-        svg,
-        files: { svg: `figures/${figure.name}.svg`, png: `figures/${figure.name}.png` },
-      });
-    }
-    await writeWhole(report.png, await raster(overview(figures)));
-    await writeWhole(report.csv, csv);
-    await writeWhole(report.html, page({ ...rest, figures: shown }));
+    for (const figure of content.figures)
+      report.figures[figure.name] = await writeFigure(place("figures"), figure);
+    await writeWhole(report.png, await raster(overview(content.figures)));
+    await writeWhole(report.csv, content.csv);
+    await writeWhole(report.html, page(content));
     return report;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
@@ -140,7 +122,7 @@ function place(svg: string, x: number, y: number): string {
 /** A PNG of an SVG, `scale` pixels to one of its own. Drawn on another thread. */
 export async function raster(svg: string, scale = 2): Promise<Uint8Array> {
   const options = { font: rasterFont, fitTo: { mode: "zoom", value: scale }, background: "white" } as const;
-  return (await renderAsync(svg, options)).asPng();
+  return (await renderAsync(plainColors(svg), options)).asPng();
 }
 
 /** The loss along a direction, and on a plane if one was computed. */

@@ -41,7 +41,7 @@ describe("a comparison of runs", () => {
     expect(existsSync(png)).toBe(true);
     expect(readFileSync(csv, "utf8").split("\n")).toHaveLength(1 + 2 * 30 + 1);
     const page = readFileSync(html, "utf8");
-    expect(find(page, "figure svg")).toHaveLength(5);
+    expect(find(page, "figure .wide svg")).toHaveLength(5);
     expect(page).toContain("1.3 (quartiles 1.2 and 1.4 of 5 values)");
   });
 

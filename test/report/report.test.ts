@@ -78,7 +78,7 @@ describe("a report", () => {
   it("is a page that needs no network, no script and no other file", () => {
     const own = html.replaceAll('xmlns="http://www.w3.org/2000/svg"', "");
     expect(own.match(/\w+:\/\/|url\(|@import|<script|<link|<img|<iframe| on\w+=/g)).toBeNull();
-    expect(find(html, "figure svg")).toHaveLength(5);
+    expect(find(html, "figure .wide svg")).toHaveLength(5);
   });
   it("links to files that are there", () => {
     const links = find(html, "a").map((a) => a.getAttribute("href") as string);
