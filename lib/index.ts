@@ -128,6 +128,9 @@ export {
   type TrainResult,
   train,
   type ValidationRecord,
+  type Watch,
+  type WatchOptions,
+  watchRuns,
 } from "./experiments/index.js";
 export {
   Batch,

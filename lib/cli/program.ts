@@ -10,6 +10,7 @@ import { measureCommand } from "./commands/measure.js";
 import { mixCommand } from "./commands/mix.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
+import { watchCommand } from "./commands/watch.js";
 
 /** Runs the command of these arguments and gives the exit code; errors are told on standard error. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -26,6 +27,7 @@ export async function run(args: readonly string[]): Promise<number> {
     checkpointsCommand,
     mixCommand,
     reportCommand,
+    watchCommand,
     doctorCommand,
     fetchLibtorchCommand,
   ];

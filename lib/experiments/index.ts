@@ -62,3 +62,4 @@ export type {
   ValidationRecord,
 } from "./train/records.js";
 export { type TrainEvent, type TrainOptions, type TrainResult, train } from "./train/train.js";
+export { type Watch, type WatchOptions, watchRuns } from "./watch.js";

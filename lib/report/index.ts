@@ -16,6 +16,7 @@ export { learningRateFigure, lossFigure, seriesLossFigure } from "./figures/loss
 export { edgeMarks, edgeRoom, errorBars, unresolvedMarks } from "./figures/marks.js";
 export { sharpnessFigure } from "./figures/sharpness.js";
 export { type ErrorPoint, seriesSharpnessFigure } from "./figures/sharpness-over-series.js";
+export { escapeMarkup } from "./markup.js";
 export { counted, integerText, prose } from "./numbers.js";
 export { document, type PageTable, page, type ReportContent, reportBody } from "./page.js";
 export { scale } from "./scales.js";

@@ -1,0 +1,20 @@
+import { once } from "node:events";
+import { Command } from "commander";
+import { watchRuns } from "../../experiments/index.js";
+import { integer } from "../options.js";
+import { interruption } from "../program.js";
+
+export function watchCommand(): Command {
+  return new Command("watch")
+    .description("Serve a page on this machine that shows runs as they grow, side by side.")
+    .argument("<run-dir...>", "run directories, of runs that are over or not begun too")
+    .option("--port <n>", "of 127.0.0.1", integer(0), 6017)
+    .addHelpText("after", "\nExample:\n  critical-sharpness watch runs/first runs/second")
+    .action(async (directories: string[], { port }: { port: number }) => {
+      const note = (line: string) => void process.stderr.write(`${line}\n`);
+      using interrupted = interruption("Stopping.", { note, stop() {} });
+      await using watch = await watchRuns(directories, { port });
+      process.stdout.write(`${watch.url}\n`);
+      if (!interrupted.signal.aborted) await once(interrupted.signal, "abort");
+    });
+}
