@@ -9,8 +9,8 @@ import {
   type Model,
 } from "../models/index.js";
 import type { ComputeDtype, ParameterDtype } from "../torch/index.js";
-import { interruption, UsageError } from "./program.js";
-import { type Progress, showProgress } from "./progress.js";
+import { UsageError } from "./failure.js";
+import { interruption, type Progress, showProgress } from "./progress.js";
 
 /** Flags that name a model, the batch that judges and the direction. */
 export interface LineFlags {

@@ -11,10 +11,10 @@ import { mixCommand } from "./commands/mix.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
 import { watchCommand } from "./commands/watch.js";
+import { exitCodeOf, exitCodes, failureMessage, type SetStatus } from "./failure.js";
 
-/** Runs the command of these arguments and gives the exit code; errors are told on standard error. */
-export async function run(args: readonly string[]): Promise<number> {
-  let status: number = exitCodes.done;
+/** The command with all that it can do. */
+export async function makeProgram(setStatus: SetStatus = () => {}): Promise<Command> {
   const program = new Command("critical-sharpness")
     .description("Critical sharpness: how far a step can go before the loss rises.")
     .version(await packageVersion())
@@ -32,8 +32,17 @@ export async function run(args: readonly string[]): Promise<number> {
     fetchLibtorchCommand,
   ];
   for (const make of commands)
-    program.addCommand(make((code) => (status = code)).option("--verbose", "print the stack of an error"));
+    program.addCommand(make(setStatus).option("--verbose", "print the stack of an error"));
   for (const command of [program, ...program.commands]) command.exitOverride().showHelpAfterError(false);
+  return program;
+}
+
+/** Runs the command of these arguments and gives the exit code; errors are told on standard error. */
+export async function run(args: readonly string[]): Promise<number> {
+  let status: number = exitCodes.done;
+  const program = await makeProgram((code) => {
+    status = code;
+  });
   try {
     if (args.length === 0) {
       program.outputHelp({ error: true });
@@ -48,62 +57,4 @@ export async function run(args: readonly string[]): Promise<number> {
     process.stderr.write(`${failureMessage(error, verbose)}\n`);
     return exitCodeOf(error);
   }
-}
-
-/** Called by a command that ends otherwise than done, though without an error. */
-export type SetStatus = (code: number) => void;
-
-/** How a command ended, for the shell. */
-export const exitCodes = { done: 0, failed: 1, badUsage: 2 } as const;
-
-/** Command-line arguments that do not go together. */
-export class UsageError extends Error {
-  override name = "UsageError";
-}
-
-/** A flag's value, a configuration or an option of the library that cannot be used is bad usage; the rest are failures. */
-const usageCodes = new Set(["ERR_CONFIGURATION", "ERR_INVALID_ARG_TYPE", "ERR_OUT_OF_RANGE"]);
-
-export function exitCodeOf(error: unknown): number {
-  const { code } = (error ?? {}) as { code?: unknown };
-  const isUsage = error instanceof UsageError || (typeof code === "string" && usageCodes.has(code));
-  return isUsage ? exitCodes.badUsage : exitCodes.failed;
-}
-
-/** One message; with `verbose` the stacks of the error and its causes. */
-export function failureMessage(error: unknown, verbose: boolean): string {
-  if (!(error instanceof Error)) return `error: ${String(error)}`;
-  if (!verbose) return `error: ${error.message}`;
-  const stacks: string[] = [];
-  for (let e: unknown = error; e instanceof Error; e = e.cause) stacks.push(e.stack ?? e.message);
-  return `error: ${stacks.join("\ncaused by: ")}`;
-}
-
-/** A signal that Ctrl-C (SIGINT) or SIGTERM aborts; disposing of it takes the handlers away. */
-export interface Interruption extends Disposable {
-  readonly signal: AbortSignal;
-}
-
-/** The first interruption aborts the signal and says `notice`; a second one ends the process at once. */
-export function interruption(
-  notice: string,
-  display: { note(line: string): void; stop(): void },
-): Interruption {
-  const controller = new AbortController();
-  const onSignal = (name: NodeJS.Signals) => {
-    if (controller.signal.aborted) {
-      display.stop();
-      process.exit(1);
-    }
-    display.note(notice);
-    controller.abort(new Error(name));
-  };
-  const names = ["SIGINT", "SIGTERM"] as const;
-  for (const name of names) process.on(name, onSignal);
-  return {
-    signal: controller.signal,
-    [Symbol.dispose]() {
-      for (const name of names) process.off(name, onSignal);
-    },
-  };
 }

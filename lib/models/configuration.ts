@@ -1,7 +1,8 @@
 import { expected } from "../errors.js";
 import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
 import type { Initialization, NativeModelDescription } from "../torch/index.js";
-import { type Checkpoint, type FamilyName, families, familyNames } from "./families/index.js";
+import { type FamilyName, families, familyNames } from "./families/index.js";
+import type { Checkpoint } from "./families/settings.js";
 
 /** A multilayer perceptron, our own format (design: layer sizes from input to output). */
 export interface MlpConfig {

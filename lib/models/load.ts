@@ -4,7 +4,7 @@ import type { FileTensor, NativeModel } from "../torch/index.js";
 import { native } from "../torch/index.js";
 import { type ConfiguredModel, configureModel } from "./configuration.js";
 import { checkModelOptions, type ModelOptions } from "./create.js";
-import type { Checkpoint } from "./families/index.js";
+import type { Checkpoint } from "./families/settings.js";
 import { Model } from "./model.js";
 import {
   badModelFile,

@@ -37,9 +37,9 @@ const optimizerCommon = {
   groups: z
     .array(
       section({
-        parameters: names,
-        learningRate: z.number().gt(0).optional(),
-        weightDecay: z.number().min(0).optional(),
+        parameters: names.describe("Names, or patterns of names."),
+        learningRate: z.number().gt(0).optional().describe("η of these."),
+        weightDecay: z.number().min(0).optional().describe("γ of these."),
       }),
     )
     .optional()

@@ -14,4 +14,5 @@ export {
 export type { ConfigurationPlace } from "./errors.js";
 export { badConfiguration, explain, pathName } from "./errors.js";
 export { addFlags, type Flag, flags } from "./flags.js";
-export { count, fraction, name, names, section, seedSchema } from "./schema.js";
+export { jsonSchemaOf, referenceOf } from "./reference.js";
+export { count, fraction, name, names, schemaKey, section, seedSchema } from "./schema.js";

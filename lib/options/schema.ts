@@ -18,3 +18,5 @@ export const name = z.string().min(1);
 export const names = z.array(name).min(1);
 /** At least 0 and less than 1. */
 export const fraction = z.number().min(0).lt(1);
+/** What a configuration names for editors, and nobody else reads. */
+export const schemaKey = z.string().optional().describe("A JSON Schema for editors, see docs/reference.md.");

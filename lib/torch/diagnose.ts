@@ -2,9 +2,10 @@ import { existsSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { type ForwardPass, tryForwardPass } from "./forward-pass.js";
-import { libtorchVersion, type Platform, platformOf, platforms } from "./libtorch-release.js";
+import { hostProblem, requirement, thisHost } from "./host.js";
+import { libtorchVersion, platformOf } from "./libtorch-release.js";
 import type { LibtorchTree } from "./libtorch-tree.js";
-import { loadedLibtorch, native, report } from "./load.js";
+import { loadedLibtorch, native } from "./load.js";
 import { builtFor, locateLibtorch, packageRoot, places, platformPackage } from "./locate-libtorch.js";
 import { tryForwardPassInChild } from "./probe.js";
 import type { NativeInfo } from "./surface.js";
@@ -91,42 +92,7 @@ function packageVersion(): string {
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).version : "unknown";
 }
 
-/** What decides whether prebuilt files can run here. */
-export interface Host {
-  os: string;
-  cpu: string;
-  /** "2.36"; null where the C library is another. */
-  glibc: string | null;
-}
-
-export function thisHost(): Host {
-  const { header } = report();
-  return { os: process.platform, cpu: process.arch, glibc: header?.glibcVersionRuntime ?? null };
-}
-
-/** What a platform's packages need: "linux-x64 with glibc 2.28 or later". */
-export function requirement({ os, cpu, floor }: Platform): string {
-  return `${os}-${cpu}${floor ? ` with glibc ${floor.glibc} or later` : ""}`;
-}
-
-/**
- * Why the prebuilt files cannot run on a host, and what can be done: one sentence each. Undefined: they can.
- */
-export function hostProblem({ os, cpu, glibc }: Host = thisHost()): string | undefined {
-  const platform = platformOf(os, cpu);
-  if (!platform?.released) {
-    const made = platforms.filter(({ released }) => released).map(requirement);
-    return `Expected ${made.join(" or ")} for the prebuilt packages but received ${os}-${cpu}. In a source checkout run \`CRITICAL_SHARPNESS_LIBTORCH=<folder of a libtorch ${libtorchVersion}> npm run build\``;
-  }
-  if (!platform.floor || (glibc !== null && atLeast(glibc, platform.floor.glibc))) return undefined;
-  const received =
-    glibc === null
-      ? "another C library (musl, as in Alpine Linux), which libtorch is not built for"
-      : `glibc ${glibc}`;
-  return `Expected ${requirement(platform)} but received ${received}. Run Node.js on a newer or another system, as with \`docker run --rm -it -v "$PWD:/app" -w /app node:22-bookworm-slim bash\``;
-}
-
-function atLeast(version: string, floor: string): boolean {
+function _atLeast(version: string, floor: string): boolean {
   const [a, b] = [version, floor].map((text) => text.split(".").map(Number) as [number, number]) as [
     [number, number],
     [number, number],

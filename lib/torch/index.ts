@@ -2,7 +2,7 @@ export { type Diagnosis, diagnose } from "./diagnose.js";
 export { Owner, withSignal } from "./handles.js";
 export { native } from "./load.js";
 export type { Activation, NativeDecoderDescription, NativeModelDescription } from "./model-description.js";
-export { setThreads } from "./openmp.js";
+
 export type {
   ComputeDtype,
   CurvatureOperator,
@@ -21,4 +21,4 @@ export type {
   ParameterDtype,
   StorageDtype,
 } from "./surface.js";
-export { packageVersion, versions } from "./versions.js";
+export { packageVersion, setThreads, versions } from "./versions.js";

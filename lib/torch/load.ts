@@ -4,8 +4,9 @@ import os from "node:os";
 import path from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { CriticalSharpnessError } from "../errors.js";
-import { hostProblem } from "./diagnose.js";
-import { nativeErrorCode } from "./handles.js";
+import { nativeErrorCode } from "./errors.js";
+import { hostProblem, report } from "./host.js";
+
 import { loadedBefore, refuseOtherCopy } from "./in-process.js";
 import { type LibtorchTree, libraryName, libraryProblem } from "./libtorch-tree.js";
 import { builtFor, isCheckout, locateLibtorch, packageRoot } from "./locate-libtorch.js";
@@ -146,16 +147,4 @@ export function loadedLibraries(): string[] {
     return [...new Set(paths.filter((path) => path !== undefined))];
   }
   return report().sharedObjects ?? [];
-}
-
-/** What Node.js reports about this process, without asking the network for the names of hosts. */
-export function report(): { header?: { glibcVersionRuntime?: string }; sharedObjects?: string[] } {
-  const reporter = process.report as NodeJS.ProcessReport & { excludeNetwork?: boolean };
-  const before = reporter.excludeNetwork;
-  reporter.excludeNetwork = true;
-  try {
-    return reporter.getReport() as ReturnType<typeof report>;
-  } finally {
-    reporter.excludeNetwork = before ?? false;
-  }
 }

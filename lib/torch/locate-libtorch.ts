@@ -4,7 +4,8 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { CriticalSharpnessError } from "../errors.js";
-import { hostProblem } from "./diagnose.js";
+import { hostProblem } from "./host.js";
+
 import { libtorchPackageVersion, libtorchVersion, oldestLibtorch, platformOf } from "./libtorch-release.js";
 import { buildable, compatible, inspectTree, type LibtorchTree, libtorchError } from "./libtorch-tree.js";
 import { pythonTorch } from "./python.js";

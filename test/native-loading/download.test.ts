@@ -6,7 +6,8 @@ import net, { type AddressInfo } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { fetchLibtorch, lock, placeOf } from "../../lib/torch/download/index.js";
+import { lock, placeOf } from "../../lib/torch/download/files.js";
+import { fetchLibtorch } from "../../lib/torch/download/index.js";
 
 import { type DownloadOptions, downloadTo } from "../../lib/torch/download/resumable.js";
 

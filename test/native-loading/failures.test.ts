@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { hostProblem } from "../../lib/torch/diagnose.js";
+import { hostProblem } from "../../lib/torch/host.js";
+
 import { libtorchVersion, platformOf } from "../../lib/torch/libtorch-release.js";
 import { remedyFor } from "../../lib/torch/load.js";
 import { platformPackage } from "../../lib/torch/locate-libtorch.js";

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
-import { nativeErrorCode } from "../../lib/torch/handles.js";
+import { nativeErrorCode } from "../../lib/torch/errors.js";
+
 import { native } from "../../lib/torch/load.js";
 import type { NativeAddon } from "../../lib/torch/surface.js";
 

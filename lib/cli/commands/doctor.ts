@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import type { NativeCuda } from "../../torch/index.js";
 import { type Diagnosis, diagnose } from "../../torch/index.js";
+import { exitCodes } from "../failure.js";
 import { type CommonOptions, jsonOption } from "../options.js";
 import { print, short, table } from "../output.js";
-import { exitCodes } from "../program.js";
 
 export function doctorCommand(setStatus: (code: number) => void): Command {
   return new Command("doctor")

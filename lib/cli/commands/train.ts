@@ -15,8 +15,7 @@ import {
 import { addFlags } from "../../options/index.js";
 import { type RunFlags, runOptions, sinksOf } from "../options.js";
 import { print, short, strings, table } from "../output.js";
-import { interruption } from "../program.js";
-import { type Progress, showProgress } from "../progress.js";
+import { interruption, type Progress, showProgress } from "../progress.js";
 
 interface TrainFlags extends RunFlags {
   out?: string;

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { Command } from "commander";
 import { watchRuns } from "../../experiments/index.js";
 import { integer } from "../options.js";
-import { interruption } from "../program.js";
+import { interruption } from "../progress.js";
 
 export function watchCommand(): Command {
   return new Command("watch")

@@ -2,7 +2,14 @@ import path from "node:path";
 import * as z from "zod";
 import { dataSchema, ownTokenizer, resolveData } from "../../data/index.js";
 import { usualAccumulation } from "../../optimizers/index.js";
-import { badConfiguration, type ConfigurationPlace, explain, flags, section } from "../../options/index.js";
+import {
+  badConfiguration,
+  type ConfigurationPlace,
+  explain,
+  flags,
+  schemaKey,
+  section,
+} from "../../options/index.js";
 import { batchSchema, frozenKeys, readConfigurationFile } from "../configuration.js";
 
 const count = z.int().min(1);
@@ -12,14 +19,25 @@ const tenths = Array.from({ length: 11 }, (_, i) => i / 10);
 
 /** What `critical-sharpness mix` takes. */
 export const mixSchema = section({
+  $schema: schemaKey,
   model: name.describe("The checkpoint's directory."),
   sources: z
-    .record(name, section({ data: dataSchema, share: z.number().gt(0).default(1) }))
+    .record(
+      name,
+      section({
+        data: dataSchema,
+        share: z
+          .number()
+          .gt(0)
+          .default(1)
+          .describe("Of the tokens, in any unit, of those that are not varied."),
+      }),
+    )
     .describe(
       "What the mixture is made of, by name; `share`: of the tokens, in any unit, of those that are not varied.",
     ),
   vary: name.describe("The source whose ratio is swept."),
-  ratios: ratios.default(tenths),
+  ratios: ratios.default(tenths).describe("What the varied source makes up of the mixture."),
   tasks: z
     .record(name, section({ data: dataSchema }))
     .default({})
@@ -34,7 +52,9 @@ export const mixSchema = section({
       .lt(1)
       .default(0.2)
       .describe("Part of each source, its end, that is not in the mixture."),
-  }).prefault({}),
+  })
+    .prefault({})
+    .describe("The batches that judge."),
   accumulate: count
     .optional()
     .describe("N: gradients in the moments of each repeat. Default: 1 with SGD without momentum, else 20.")
@@ -56,7 +76,13 @@ export const mixSchema = section({
     steps: count.default(20).describe("Steps of that training.").register(flags, { flag: "--steps <n>" }),
     batches: count.default(4).describe("Held-out batches of each task that judge."),
     choices: z
-      .record(name, section({ files: z.array(name).min(1), limit: count.optional() }))
+      .record(
+        name,
+        section({
+          files: z.array(name).min(1).describe("JSON Lines."),
+          limit: count.optional().describe("Only so many questions, the first."),
+        }),
+      )
       .default({})
       .describe(
         'Multiple-choice files, by name: {"question", "choices", "answer"} a line; `limit`: only so many, the first.',
@@ -69,7 +95,7 @@ export const mixSchema = section({
 export type MixConfigurationInput = z.input<typeof mixSchema>;
 type Parsed = z.output<typeof mixSchema>;
 /** The same with every default in its place and every path absolute. */
-export type MixConfiguration = Omit<Parsed, "accumulate"> & { accumulate: number };
+export type MixConfiguration = Omit<Parsed, "$schema" | "accumulate"> & { accumulate: number };
 
 /**
  * Checks the configuration of a mix and puts every default in its place. Text without a tokenizer gets the model's.
@@ -82,7 +108,7 @@ export async function parseMix(
 ): Promise<MixConfiguration> {
   const parsed = mixSchema.safeParse(input);
   if (!parsed.success) throw badConfiguration(explain(parsed.error, input), file);
-  const given = parsed.data;
+  const { $schema: _, ...given } = parsed.data;
   check(given, file);
   const absolute = (name: string) => path.resolve(base, name);
   const model = absolute(given.model);

@@ -17,6 +17,7 @@ import {
   count,
   explain,
   flags,
+  schemaKey,
   section,
   seedSchema,
 } from "../../options/index.js";
@@ -26,25 +27,24 @@ import { batchSchema, deviceSchema, dtypeSchema, readConfigurationFile } from ".
 
 /** A number of steps, or below 1 a part of all of them. */
 const duration = z.number().min(0);
+const warmup = duration.describe("Steps of linear warm-up; below 1 a part of all steps.");
+const finalLearningRate = z.number().min(0).default(0).describe("η at the end.");
 
 const schedule = z.discriminatedUnion("type", [
-  section({ type: z.literal("constant"), warmup: duration.default(0) }),
-  section({
-    type: z.literal("cosine"),
-    warmup: duration.default(0),
-    finalLearningRate: z.number().min(0).default(0),
-  }),
+  section({ type: z.literal("constant"), warmup: warmup.default(0) }),
+  section({ type: z.literal("cosine"), warmup: warmup.default(0), finalLearningRate }),
   section({
     type: z.literal("warmup-stable-decay"),
-    warmup: duration,
-    decay: duration,
-    shape: z.enum(["linear", "cosine", "sqrt"]).default("linear"),
-    finalLearningRate: z.number().min(0).default(0),
+    warmup,
+    decay: duration.describe("Steps of decay at the end; below 1 a part of all steps."),
+    shape: z.enum(["linear", "cosine", "sqrt"]).default("linear").describe("Of the decay."),
+    finalLearningRate,
   }),
 ]);
 
 /** The file that `critical-sharpness train` takes, see `TrainConfiguration`. `null` switches a part off. */
 export const trainSchema = section({
+  $schema: schemaKey,
   model: z
     .record(z.string(), z.unknown())
     .describe(
@@ -77,7 +77,7 @@ export const trainSchema = section({
   optimizer: optimizerSchema(
     z.number().gt(0).describe("η, the schedule's highest.").register(flags, { flag: "--learning-rate <x>" }),
   ),
-  schedule: schedule.default({ type: "constant", warmup: 0 }),
+  schedule: schedule.default({ type: "constant", warmup: 0 }).describe("How η changes over the steps."),
   steps: count.describe("Steps in all.").register(flags, { flag: "--steps <n>" }),
   seed: seedSchema
     .default(0)
@@ -95,14 +95,16 @@ export const trainSchema = section({
     ...searchKeys,
   })
     .nullable()
-    .prefault({}),
+    .prefault({})
+    .describe("How λc is measured; `null`: not."),
   landscape: section({
     step: count.optional().describe("Default: the middle of the stable phase, or of the run."),
-    points: z.int().min(2).max(10_000).default(40),
+    points: z.int().min(2).max(10_000).default(40).describe("Forward passes along the line."),
     extent: z.number().gt(0).default(2).describe("How far the line goes, in units of ηc."),
   })
     .nullable()
-    .prefault({}),
+    .prefault({})
+    .describe("The loss along the Δ of one step; `null`: none."),
   hessian: section({
     every: count
       .default(50)
@@ -115,10 +117,11 @@ export const trainSchema = section({
     ...hessianKeys,
   })
     .nullable()
-    .default(null),
+    .default(null)
+    .describe("Second derivatives too; `null`: none."),
   validation: section({
-    every: count.default(50),
-    batches: count.default(4),
+    every: count.default(50).describe("At every step that is a multiple of this, and at the last."),
+    batches: count.default(4).describe("Batches, fewer if there are fewer."),
     fraction: z
       .number()
       .gt(0)
@@ -127,16 +130,19 @@ export const trainSchema = section({
       .describe("Part of the data, its end, that is not trained on."),
   })
     .nullable()
-    .default(null),
+    .default(null)
+    .describe("The loss of other data; `null`: none."),
   checkpoint: section({
-    every: count.default(100),
+    every: count.default(100).describe("Written at every step that is a multiple of this, and at the last."),
     keep: z
       .boolean()
       .optional()
       .describe(
         "Keep each of them, as checkpoints/step100 and so on: a series for `critical-sharpness checkpoints`.",
       ),
-  }).prefault({}),
+  })
+    .prefault({})
+    .describe("From what a stopped run goes on."),
 });
 
 /** A model to begin with: a directory to load, or a configuration with the seed and scheme of its first weights. */
@@ -149,7 +155,7 @@ export type TrainConfigurationInput = Omit<z.input<typeof trainSchema>, "model">
 
 type Parsed = z.output<typeof trainSchema>;
 /** The same with every default in its place and every path absolute. */
-export type TrainConfiguration = Omit<Parsed, "model" | "landscape"> & {
+export type TrainConfiguration = Omit<Parsed, "model" | "landscape" | "$schema"> & {
   model: ModelSource;
   landscape: (NonNullable<Parsed["landscape"]> & { step: number }) | null;
 };
@@ -183,7 +189,7 @@ export async function readConfiguration(
   return parseConfiguration(override(input), place);
 }
 
-function resolve(parsed: Parsed, base: string): TrainConfiguration {
+function resolve({ $schema: _, ...parsed }: Parsed, base: string): TrainConfiguration {
   const absolute = (file: string) => path.resolve(base, file);
   const model = resolveModel(parsed.model, parsed.seed, absolute);
   const directories = "directory" in model ? [model.directory as string] : [];

@@ -1,8 +1,8 @@
-import { family } from "./index.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
 import { ofTypes } from "./rotary.js";
 import {
   activation,
+  family,
   flag,
   type LayerType,
   layerCount,

@@ -1,6 +1,5 @@
 import { expected } from "../../errors.js";
-import { family } from "./index.js";
-import { activation, activations, flag, layerCount, optional, positive, size } from "./settings.js";
+import { activation, activations, family, flag, layerCount, optional, positive, size } from "./settings.js";
 
 const settings = {
   vocab_size: size(50257),

@@ -1,12 +1,11 @@
 import { expected } from "../../errors.js";
 import { checkNumber } from "../../options/index.js";
 import type { NativeDecoderDescription } from "../../torch/index.js";
-import { family } from "./index.js";
 import { alike, type Rotation, rotation } from "./rotary.js";
-
 import {
   activation,
   activations,
+  family,
   flag,
   layerCount,
   nonnegative,

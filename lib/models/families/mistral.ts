@@ -1,7 +1,6 @@
-import { family } from "./index.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
 import { alike } from "./rotary.js";
-import { optional, positive, size } from "./settings.js";
+import { family, optional, positive, size } from "./settings.js";
 
 const settings = {
   ...llamaSettings,

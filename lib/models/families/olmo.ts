@@ -1,6 +1,5 @@
 import { expected } from "../../errors.js";
 import { checkOptions } from "../../options/index.js";
-import { family } from "./index.js";
 import {
   headWidth,
   type LlamaValues,
@@ -11,8 +10,7 @@ import {
   llamaSettings,
 } from "./llama.js";
 import { alike, ofTypes, rotation } from "./rotary.js";
-
-import { flag, type LayerType, layerTypes, optional, positive, size, token } from "./settings.js";
+import { family, flag, type LayerType, layerTypes, optional, positive, size, token } from "./settings.js";
 
 const { head_dim: _, ...shared } = {
   ...llamaSettings,

@@ -1,7 +1,6 @@
-import { family } from "./index.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
 import { alike } from "./rotary.js";
-import { activation, flag, layerCount, positive, size } from "./settings.js";
+import { activation, family, flag, layerCount, positive, size } from "./settings.js";
 
 const { head_dim: _, ...shared } = llamaSettings;
 const settings = {

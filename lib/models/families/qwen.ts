@@ -1,7 +1,15 @@
-import { family } from "./index.js";
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
 import { ofTypes } from "./rotary.js";
-import { flag, layerTypes, nonnegative, optional, positive, size, type ValuesOf } from "./settings.js";
+import {
+  family,
+  flag,
+  layerTypes,
+  nonnegative,
+  optional,
+  positive,
+  size,
+  type ValuesOf,
+} from "./settings.js";
 
 const shared = {
   ...llamaSettings,

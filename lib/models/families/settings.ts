@@ -1,6 +1,6 @@
 import { expected } from "../../errors.js";
 import { checkBoolean, checkChoice, checkNumber, checkOptions } from "../../options/index.js";
-import type { Activation } from "../../torch/index.js";
+import type { Activation, NativeDecoderDescription } from "../../torch/index.js";
 
 /** A key of a configuration: how its value is checked, and what it is when it is left out. */
 export interface Setting<T> {
@@ -184,3 +184,41 @@ export function isHarmless(key: string, value: unknown, config: Record<string, u
 
 const isUsualHeadDim = (value: unknown, { hidden_size, num_attention_heads }: Record<string, unknown>) =>
   value === null || (Number.isInteger(value) && Number(value) * Number(num_attention_heads) === hidden_size);
+
+/** A model type of Hugging Face transformers: the keys of its config.json and the decoder that they describe. */
+export interface Family extends Checkpoint {
+  /** Its class in transformers. */
+  architecture: string;
+  configure(raw: Record<string, unknown>): ConfiguredDecoder;
+}
+
+/** A family from data: its settings, and what they come to. */
+export function family<S extends Settings>(
+  about: Checkpoint & { architecture: string },
+  schema: Schema<S>,
+  describe: (values: ValuesOf<S>) => { description: NativeDecoderDescription; contextLength: number },
+): Family {
+  const configure = (raw: Record<string, unknown>) => {
+    const values = readSettings(raw, schema);
+    return { values, ...describe(values) };
+  };
+  return { ...about, configure };
+}
+
+/** What its checkpoints call things, beside the modules' names. */
+export interface Checkpoint {
+  /** Before the names of all but the head; checkpoints of the model without its head leave it out. */
+  prefix: string;
+  /** Other names of tensors, by those in files. */
+  aliases?: Record<string, string>;
+  /** Tensors that are no parameters, in older checkpoints. */
+  buffers?: RegExp;
+}
+
+export interface ConfiguredDecoder {
+  /** All settings, with their fallbacks. */
+  values: Record<string, unknown>;
+  description: NativeDecoderDescription;
+  /** Tokens in a sequence as the model was trained. Only learned positions limit it. */
+  contextLength: number;
+}

@@ -1,23 +1,9 @@
-import { createHash } from "node:crypto";
-import {
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
-import { pipeline } from "node:stream/promises";
-import { openPromise } from "yauzl";
-import { CriticalSharpnessError } from "../../errors.js";
 import { type Download, libtorchVersion, type Platform, platformOf } from "../libtorch-release.js";
 import { inspectTree, type LibtorchTree, libtorchError } from "../libtorch-tree.js";
 import { cacheDirectory, cacheRoot } from "../locate-libtorch.js";
+import { digestOf, lock, otherWays, unpackLibtorch } from "./files.js";
 import { downloadWithPip } from "./pip.js";
 import { type DownloadOptions, downloadTo } from "./resumable.js";
 
@@ -139,76 +125,7 @@ async function unpack(archive: string, folder: string): Promise<void> {
   }
 }
 
-/** What ends the messages of downloads that fail. */
-export const otherWays = `Set CRITICAL_SHARPNESS_LIBTORCH to the folder of a libtorch ${libtorchVersion}, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`;
-
-/** A file's SHA-256 in hexadecimal digits. */
-export async function digestOf(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file), hash);
-  return hash.digest("hex");
-}
-
-/**
- * Unpacks the libtorch in one of PyTorch's wheels or in the official archive, both zip files: the libraries, the headers,
- * the version, and the licences.
- *
- * @param folder where to; it is made
- * @throws Error if the archive is damaged, has names that lead out of it, or the disk is full.
- */
-export async function unpackLibtorch(archive: string, folder: string): Promise<void> {
-  const zip = await openPromise(archive, { strictFileNames: true });
-  const made = new Set<string>();
-  for await (const entry of zip.eachEntry()) {
-    const place = placeOf(entry.fileName);
-    if (place === undefined) continue;
-    const file = path.join(folder, place);
-    const directory = path.dirname(file);
-    if (!made.has(directory)) await mkdir(directory, { recursive: true });
-    made.add(directory);
-    await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(file));
-  }
-}
-
-/** Where in a libtorch a file of an archive belongs; undefined: nowhere. */
-export function placeOf(name: string): string | undefined {
-  if (name.endsWith("/")) return undefined;
-  const [, own] = /^(?:lib)?torch\/((?:lib|include)\/.*|version\.py|build-version)$/.exec(name) ?? [];
-  const [, licence] = /^torch-[^/]+\.dist-info\/(licenses\/.*)$/.exec(name) ?? [];
-  return own ?? licence;
-}
-
-/**
- * Makes a file for as long as this process works on something. One that a process left behind which is no more is taken over.
- *
- * @throws CriticalSharpnessError `ERR_LOCKED` if another process has it.
- */
-export function lock(file: string): Disposable {
-  for (;;) {
-    try {
-      writeFileSync(file, `${process.pid}`, { flag: "wx" });
-      const release = () => rmSync(file, { force: true });
-      process.once("exit", release);
-      return {
-        [Symbol.dispose]() {
-          process.off("exit", release);
-          release();
-        },
-      };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
-    const owner = ownerOf(file);
-    if (owner !== undefined && isRunning(owner))
-      throw new CriticalSharpnessError(
-        "ERR_LOCKED",
-        `Expected to be the only process that downloads into this cache but process ${owner} does so too. Wait for it, or run \`rm "${file}"\` if that is another program`,
-      );
-    rmSync(file, { force: true });
-  }
-}
-
-function ownerOf(file: string): number | undefined {
+function _ownerOf(file: string): number | undefined {
   try {
     return Number(readFileSync(file, "utf8")) || undefined;
   } catch {
@@ -216,7 +133,7 @@ function ownerOf(file: string): number | undefined {
   }
 }
 
-function isRunning(id: number): boolean {
+function _isRunning(id: number): boolean {
   try {
     process.kill(id, 0);
     return true;

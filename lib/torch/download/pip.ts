@@ -4,7 +4,7 @@ import path from "node:path";
 import { libtorchVersion, type Platform } from "../libtorch-release.js";
 import { libtorchError } from "../libtorch-tree.js";
 import { lastLine, pythonCommand } from "../python.js";
-import { otherWays } from "./index.js";
+import { otherWays } from "./files.js";
 
 /** PyTorch's own package index: it has the CPU build, PyPI only the one for CUDA. */
 const cpuIndex = "https://download.pytorch.org/whl/cpu";

@@ -3,7 +3,7 @@ import { Writable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Dispatcher, EnvHttpProxyAgent, interceptors, stream } from "undici";
 import { libtorchError } from "../libtorch-tree.js";
-import { digestOf } from "./index.js";
+import { digestOf } from "./files.js";
 
 export interface DownloadOptions {
   environment?: NodeJS.ProcessEnv;

@@ -1,0 +1,96 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+
+// What CONTRIBUTING's house promises; `npm run lint` finds import circles.
+const root = path.resolve(import.meta.dirname, "../../lib");
+const files = readdirSync(root, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => file.split(path.sep).join("/"));
+const textOf = (file: string) => readFileSync(path.join(root, file), "utf8");
+/** Of comments only the words that are code count. */
+const codeOf = (file: string) => textOf(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
+
+/** From the top; a room may use those after it. */
+const order = [
+  "cli",
+  "experiments",
+  "runs",
+  "report",
+  "curvature",
+  "sharpness",
+  "optimizers",
+  "models",
+  "data",
+  "search",
+  "files",
+  "torch",
+  "options",
+];
+const roomOf = (file: string) => (file.includes("/") ? (file.split("/")[0] as string) : undefined);
+const importsOf = (file: string) =>
+  [...textOf(file).matchAll(/from "(\.[^"]+)"|import\("(\.[^"]+)"\)/g)].map((found) =>
+    path.posix.normalize(path.posix.join(path.posix.dirname(file), (found[1] ?? found[2]) as string)),
+  );
+
+describe("rooms", () => {
+  it("are those that there are", () => {
+    expect([...new Set(files.flatMap((file) => roomOf(file) ?? []))].toSorted()).toEqual(order.toSorted());
+  });
+
+  it("use only what is below them, and enter it by its index", () => {
+    const wrong = files.flatMap((file) =>
+      importsOf(file).flatMap((target) => {
+        const [from, to] = [roomOf(file), roomOf(target)];
+        if (from === undefined || to === undefined || from === to) return [];
+        const isBelow = order.indexOf(to) > order.indexOf(from);
+        // Downloading is a room in a room: what downloads is loaded by those alone that do.
+        const isEntrance = target === `${to}/index.js` || target === "torch/download/index.js";
+        return isBelow && isEntrance ? [] : [`${file} → ${target}`];
+      }),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe("names", () => {
+  const members = {
+    optimizers: ["adamw", "sgd"],
+    families: ["gpt2", "gpt_neox", "llama", "mistral", "qwen", "olmo", "gemma", "phi"],
+    experiments: ["train", "checkpoints", "mix"],
+  };
+  const named = (room: string, names: readonly string[]) =>
+    files
+      .filter((file) => file.startsWith(`${room}/`))
+      .flatMap((file) =>
+        names
+          .filter((name) =>
+            new RegExp(`["'\`]${name}["'\`/ ]|\\b${name}(Kind|Schema)\\b`, "i").test(codeOf(file)),
+          )
+          .map((name) => `${file}: ${name}`),
+      );
+
+  it.each(["report", "runs"])("of optimizers, families and experiments are none of %s's business", (room) => {
+    expect(named(room, [...members.optimizers, ...members.families, ...members.experiments])).toEqual([]);
+  });
+
+  it("of an experiment stand in its own command alone", () => {
+    const own = new Set(members.experiments.map((name) => `cli/commands/${name}.ts: ${name}`));
+    const others = named("cli", members.experiments).filter(
+      (found) => !own.has(found) && !found.startsWith("cli/program.ts"),
+    );
+    expect(others).toEqual([]);
+  });
+});
+
+describe("files", () => {
+  it("are few, and no three share a name", () => {
+    const counts = new Map<string, number>();
+    for (const file of files) {
+      const name = path.posix.basename(file);
+      if (name !== "index.ts") counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    expect([...counts].filter(([, count]) => count > 2)).toEqual([]);
+    expect(files.length).toBeLessThanOrEqual(175);
+  });
+});
