@@ -80,6 +80,12 @@ std::vector<FileTensor> read_file_tensors(const Napi::Value& value, size_t count
   return tensors;
 }
 
+Cancellation read_cancel(const Napi::Value& options) {
+  if (options.IsUndefined()) return {};
+  const Napi::Value cancel = read_object(options, "options").Get("cancel");
+  return cancel.IsUndefined() ? Cancellation() : *CancelTokenHandle::core(cancel, "options.cancel");
+}
+
 PassOptions read_pass_options(const Napi::Value& value) {
   const Napi::Object given = read_object(value, "options");
   PassOptions options;
@@ -88,8 +94,7 @@ PassOptions read_pass_options(const Napi::Value& value) {
   if (!recompute.IsUndefined()) options.recompute = read_boolean(recompute, "options.recompute");
   const Napi::Value float32 = given.Get("float32");
   if (!float32.IsUndefined()) options.float32 = read_boolean(float32, "options.float32");
-  const Napi::Value cancel = given.Get("cancel");
-  if (!cancel.IsUndefined()) options.cancel = *CancelTokenHandle::core(cancel, "options.cancel");
+  options.cancel = read_cancel(given);
   return options;
 }
 

@@ -18,6 +18,9 @@ at::Tensor read_tensor(const Napi::Value& value, Numbers numbers, const std::vec
 /// { path, byteOffset, dtype } for each of `count` parameters. Where `optional`, null gives an entry without a path.
 std::vector<FileTensor> read_file_tensors(const Napi::Value& value, size_t count, bool optional, const std::string& subject);
 
+/// The cancel token of options { cancel? }, which may be missing altogether.
+Cancellation read_cancel(const Napi::Value& options);
+
 /// { microBatch, recompute?, cancel? }
 PassOptions read_pass_options(const Napi::Value& value);
 
