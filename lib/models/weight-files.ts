@@ -80,10 +80,7 @@ async function readJson(file: string): Promise<unknown> {
 }
 
 /** Where the tensors of a model's folder lie. */
-export async function findTensors(
-  directory: string,
-  signal: AbortSignal | undefined,
-): Promise<FoundTensors> {
+export async function findTensors(directory: string, signal: AbortSignal | undefined): Promise<FoundTensors> {
   const { files, source, weightMap } = await weightFiles(directory);
   const tensors = new Map<string, FoundTensor>();
   for (const file of files) {

@@ -133,10 +133,7 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
    * @throws CriticalSharpnessError `ERR_NO_GRADIENT` before the first gradient; AbortError.
    */
   async preconditioner(options: SignalOptions = {}): Promise<Direction | null> {
-    return Direction.of(
-      this.model,
-      await stoppable(options, (cancel) => this.handle.preconditioner(cancel)),
-    );
+    return Direction.of(this.model, await stoppable(options, (cancel) => this.handle.preconditioner(cancel)));
   }
 
   /**

@@ -69,7 +69,9 @@ export async function readState(
           throw bad(`shape [${shape}] of tensor "${tensor.name}"`, `[${tensor.shape}]`);
         return { path: file, byteOffset: tensor.byteOffset, dtype };
       });
-      state[role] = await withSignal(signal, (cancel) => native().loadVector(model.handle, places, { cancel }));
+      state[role] = await withSignal(signal, (cancel) =>
+        native().loadVector(model.handle, places, { cancel }),
+      );
     }
     const restored = withSignal(signal, (cancel) => handle.restore(steps, state, { cancel }));
     await restored.catch((error: Error & { code?: string }) => {

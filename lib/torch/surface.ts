@@ -151,19 +151,13 @@ export interface NativeOptimizer extends NativeDisposable {
     options: NativePassOptions & { weightDecay: boolean },
   ): Promise<{ loss: number; version: number; norm: number; slopes: number[] }>;
   /** `stored`: default true. */
-  direction(
-    options: { weightDecay: boolean; stored?: boolean } & NativeCancelOptions,
-  ): Promise<NativeVector>;
+  direction(options: { weightDecay: boolean; stored?: boolean } & NativeCancelOptions): Promise<NativeVector>;
   preconditioner(options?: NativeCancelOptions): Promise<NativeVector>;
   /** A token that is set once the weights have begun to change comes too late. */
   step(learningRate: number, options?: NativeCancelOptions): Promise<void>;
   /** State tensors by role (`momentum`; `exp_avg`, `exp_avg_sq`), each a snapshot shared with nothing. */
   state(options?: NativeCancelOptions): Promise<Record<string, NativeVector>>;
-  restore(
-    steps: number,
-    state: Record<string, NativeVector>,
-    options?: NativeCancelOptions,
-  ): Promise<void>;
+  restore(steps: number, state: Record<string, NativeVector>, options?: NativeCancelOptions): Promise<void>;
 }
 
 /** A curvature of a batch's mean loss at a model's weights of the moment. */
@@ -234,10 +228,10 @@ export interface NativeAddon {
     parameterDtype?: ParameterDtype,
     device?: string,
   ): NativeModel;
-  /** `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
+  /** The ids are copied, in one pass. `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
   createTokenBatch(
-    inputIds: BigInt64Array,
-    labels: BigInt64Array,
+    inputIds: BigInt64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array,
+    labels: BigInt64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array,
     shape: readonly [number, number],
     relativePositions: boolean,
   ): NativeBatch;
