@@ -1,4 +1,3 @@
-import { hessianEigenvalues } from "../lib/curvature/index.js";
 // Hessian-vector products and the largest Hessian eigenvalue against the Python tools: the same weights, batch and threads,
 // in turns. Arguments: sizes, to measure only these anew.
 import { spawnSync } from "node:child_process";
@@ -8,6 +7,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Curvature, criticalSharpness, Direction, loadBatch, loadModel } from "../dist/index.js";
 import { native } from "../dist/torch/load.js";
+import { hessianEigenvalues } from "../lib/curvature/index.js";
 import { startPeer } from "./peers/python.mjs";
 import { writeBatch } from "./shared/batch-file.mjs";
 import { exactMemory, peakOf } from "./shared/peak.mjs";

@@ -1,4 +1,3 @@
-import { directionalSharpness, hessianEigenvalues } from "../lib/curvature/index.js";
 // Critical sharpness beside what it stands for: directional sharpness and the largest Hessian eigenvalue, of MLPs and GPTs
 // from 0.1 to 40 million parameters. Arguments: sizes, to measure only these anew.
 import { spawnSync } from "node:child_process";
@@ -7,6 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { criticalSharpness, loadModel, SharpnessMeter } from "../dist/index.js";
+import { directionalSharpness, hessianEigenvalues } from "../lib/curvature/index.js";
 import { exactMemory, peakOf } from "./shared/peak.mjs";
 import { bytes, duration, figure, otherSizes, writeTables } from "./shared/results.mjs";
 import { inTurns, mean, median, seconds } from "./shared/timing.mjs";

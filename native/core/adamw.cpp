@@ -45,8 +45,8 @@ class AdamW final : public Optimizer {
   OptimizerState copy_state(const Cancellation& cancel) const override {
     OptimizerState state;
     if (steps() == 0) return state;
-    state["exp_avg"] = std::make_shared<ParameterVector>(m_->clone());
-    state["exp_avg_sq"] = std::make_shared<ParameterVector>(v_->clone());
+    state["exp_avg"] = std::make_shared<ParameterVector>(m_->clone(cancel));
+    state["exp_avg_sq"] = std::make_shared<ParameterVector>(v_->clone(cancel));
     return state;
   }
 

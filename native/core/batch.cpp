@@ -12,7 +12,8 @@ namespace critical_sharpness {
 namespace {
 
 /// A copy, where each number that counts is a token's id.
-kernels::CopiedIntegers copy_ids(const at::Tensor& numbers, int64_t ignored, const std::string& lower, const char* subject) {
+kernels::CopiedIntegers copy_ids(const at::Tensor& numbers, std::optional<int64_t> ignored, const std::string& lower,
+                                 const char* subject) {
   auto copied = kernels::copy_integers(numbers, ignored);
   if (copied.lowest < 0)
     reject_range("Expected token ids ≥ 0" + lower + " for " + subject + " but received " + std::to_string(copied.lowest));
@@ -20,9 +21,6 @@ kernels::CopiedIntegers copy_ids(const at::Tensor& numbers, int64_t ignored, con
     reject_range(std::string("Expected token ids below 2^31 for ") + subject + " but received " + std::to_string(copied.largest));
   return copied;
 }
-
-/// No number is ignored.
-constexpr int64_t none = std::numeric_limits<int64_t>::max();
 
 /// As operations take ids: int64. They are half the size until a pass has its part of them.
 at::Tensor wide(const at::Tensor& numbers) { return numbers.scalar_type() == at::kInt ? numbers.to(at::kLong) : numbers; }
@@ -37,7 +35,7 @@ std::shared_ptr<const Batch> Batch::tokens(at::Tensor inputs, at::Tensor labels,
   auto batch = std::shared_ptr<Batch>(new Batch);
   batch->kind_ = Kind::tokens;
   batch->relative_positions_ = relative_positions;
-  auto ids = copy_ids(inputs.contiguous(), none, "", "inputIds");
+  auto ids = copy_ids(inputs.contiguous(), std::nullopt, "", "inputIds");
   auto targets = copy_ids(labels.contiguous(), ignored, ", or -100 (ignored),", "labels");
   if (targets.counted == 0)
     reject_range("Expected at least one label other than -100 for labels but received none: the loss would be 0/0");

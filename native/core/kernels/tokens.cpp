@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <system_error>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 #include "chunks.hpp"
@@ -77,11 +76,12 @@ at::Tensor storage(at::IntArrayRef shape, int64_t count) {
 }
 
 template <class T>
-Summary copy_range(int32_t* to, const T* from, int64_t ignored, int64_t begin, int64_t end) {
-  const bool can_ignore = std::is_signed_v<T>;
+Summary copy_range(int32_t* to, const T* from, std::optional<int64_t> ignored, int64_t begin, int64_t end) {
+  const T own = ignored ? static_cast<T>(*ignored) : T(0);
+  const bool can_ignore = ignored && static_cast<int64_t>(own) == *ignored;  // else no T equals it
   Summary all;
   for (int64_t start = begin; start < end; start += chunk_length)
-    all.add(copy_loop(to + start, from + start, static_cast<T>(ignored), can_ignore, std::min(chunk_length, end - start)));
+    all.add(copy_loop(to + start, from + start, own, can_ignore, std::min(chunk_length, end - start)));
   return all;
 }
 
@@ -89,7 +89,7 @@ Summary copy_range(int32_t* to, const T* from, int64_t ignored, int64_t begin, i
 constexpr int64_t numbers_a_thread = 1 << 20;
 
 template <class T>
-Summary copy_all(int32_t* to, const T* from, int64_t ignored, int64_t count) {
+Summary copy_all(int32_t* to, const T* from, std::optional<int64_t> ignored, int64_t count) {
   const auto cores = static_cast<int64_t>(std::max(1u, std::thread::hardware_concurrency()));
   const int64_t parts = std::clamp<int64_t>(count / numbers_a_thread, 1, std::min<int64_t>(4, cores));
   std::vector<Summary> summaries(static_cast<size_t>(parts));
@@ -113,7 +113,7 @@ Summary copy_all(int32_t* to, const T* from, int64_t ignored, int64_t count) {
 
 }  // namespace
 
-CopiedIntegers copy_integers(const at::Tensor& from, int64_t ignored) {
+CopiedIntegers copy_integers(const at::Tensor& from, std::optional<int64_t> ignored) {
   const int64_t count = from.numel();
   CopiedIntegers copied;
   copied.numbers = storage(from.sizes(), count);
