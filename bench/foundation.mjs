@@ -7,6 +7,7 @@ import { forwardPassRows } from "./forward-passes.mjs";
 import { memoryRows } from "./memory.mjs";
 import { perturbationRows } from "./perturbation.mjs";
 import { writeResults } from "./shared/results.mjs";
+import { stoppingRows } from "./stopping.mjs";
 
 const parts = {
   "forward-passes": forwardPassRows,
@@ -14,6 +15,7 @@ const parts = {
   memory: memoryRows,
   bfloat16: bfloat16Rows,
   "event-loop": eventLoopRows,
+  stopping: stoppingRows,
 };
 const chosen = process.argv.slice(2);
 const file = new URL("./results/foundation.json", import.meta.url);

@@ -1,4 +1,6 @@
-import { rename, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { type FileHandle, rename, rm } from "node:fs/promises";
+import { throwIfAborted } from "../errors.js";
 import { openFile, writing } from "./file.js";
 
 /** A tensor to be written; `read` gives `length` of its bytes from `byteOffset`, little-endian. */
@@ -19,17 +21,25 @@ const dtypes = {
 
 /** What is held in memory of a tensor while it is written. */
 const chunkBytes = 4 << 20;
+/** After so many the disk is waited for: a process that ends waits for what is being flushed. */
+const flushBytes = 64 << 20;
+
+export interface WriteOptions {
+  metadata?: Record<string, string>;
+  /** Stops it at the next chunk. */
+  signal?: AbortSignal | undefined;
+}
 
 /**
  * Writes a safetensors file, a chunk at a time. The file appears whole or not at all (a temporary file is renamed),
  * and readers of an older file of that name, memory-mapped ones too, keep what they had.
  *
- * @throws CriticalSharpnessError `ERR_FILE` when the file cannot be written.
+ * @throws CriticalSharpnessError `ERR_FILE` when the file cannot be written; AbortError.
  */
 export async function writeSafetensors(
   path: string,
   sources: readonly TensorSource[],
-  metadata: Record<string, string> = {},
+  { metadata = {}, signal }: WriteOptions = {},
 ): Promise<void> {
   const header: Record<string, unknown> = { __metadata__: { format: "pt", ...metadata } };
   let end = 0;
@@ -46,22 +56,47 @@ export async function writeSafetensors(
   prefix.writeBigUInt64LE(BigInt(padded.length));
 
   const temporary = `${path}.${process.pid}.tmp`;
+  throwIfAborted(signal);
   await writing(path, async () => {
+    unfinished.add(temporary);
     try {
       await using file = await openFile(temporary, "w");
+      const flush = flusher(file);
       await file.writeFile(Buffer.concat([prefix, padded]));
       for (const [i, source] of sources.entries()) {
         const length = lengths[i] as number;
-        for (let offset = 0; offset < length; offset += chunkBytes)
-          await file.writeFile(
-            new Uint8Array(await source.read(offset, Math.min(chunkBytes, length - offset))),
-          );
+        for (let offset = 0; offset < length; offset += chunkBytes) {
+          throwIfAborted(signal);
+          const chunk = new Uint8Array(await source.read(offset, Math.min(chunkBytes, length - offset)));
+          await file.writeFile(chunk);
+          await flush(chunk.length);
+        }
       }
+      throwIfAborted(signal);
       await file.sync();
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => undefined);
       throw error;
+    } finally {
+      unfinished.delete(temporary);
     }
   });
 }
+
+/** Flushes a file to the disk each time that enough was written. */
+function flusher(file: FileHandle) {
+  let waiting = 0;
+  return async (written: number): Promise<void> => {
+    waiting += written;
+    if (waiting < flushBytes) return;
+    waiting = 0;
+    await file.datasync();
+  };
+}
+
+/** Temporary files that are being written: a process that ends meanwhile takes them along. */
+const unfinished = new Set<string>();
+process.on("exit", () => {
+  for (const file of unfinished) rmSync(file, { force: true });
+});

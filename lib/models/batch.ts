@@ -2,7 +2,14 @@ import { expected } from "../errors.js";
 import { checkBoolean, checkNumber, checkOptions } from "../options/index.js";
 import type { NativeBatch } from "../torch/index.js";
 import { native, Owner } from "../torch/index.js";
-import { areUnshifted, placeRows, shiftInPython } from "./token-rows.js";
+import {
+  areUnshifted,
+  type PlacedRows,
+  placeRows,
+  shiftInPython,
+  type TokenRows,
+  type TypedIntegers,
+} from "./token-rows.js";
 
 export interface TokenData {
   /** Token ids, row-major [batch, sequence]. */
@@ -56,12 +63,7 @@ export class Batch extends Owner<NativeBatch> {
       labels: integers(labels, "data.labels", count),
       shape: [batch, sequence] as const,
     };
-    const placed = placeRows(rows, {
-      ...(attentionMask !== undefined && {
-        attentionMask: integers(attentionMask, "data.attentionMask", count),
-      }),
-      ...(positionIds !== undefined && { positionIds: integers(positionIds, "data.positionIds", count) }),
-    });
+    const placed = place(rows, attentionMask, positionIds);
     const shifted = labelsAreShifted !== undefined && checkBoolean(labelsAreShifted, "data.labelsAreShifted");
     if (!shifted && areUnshifted(placed))
       throw expected(
@@ -93,9 +95,12 @@ export class Batch extends Owner<NativeBatch> {
         targets,
       );
     return new Batch(
-      native().createExampleBatch(features, [n, features.length / n], integers(targets, "data.targets", n), [
-        n,
-      ]),
+      native().createExampleBatch(
+        features,
+        [n, features.length / n],
+        as64(integers(targets, "data.targets", n), "data.targets"),
+        [n],
+      ),
     );
   }
 
@@ -148,32 +153,90 @@ export function isFloatArray(value: unknown): value is Float32Array | Float64Arr
   return value instanceof Float32Array || value instanceof Float64Array;
 }
 
-/** `count` integers as int64. */
-export function integers(value: unknown, subject: string, count: number): BigInt64Array {
+/** `count` integers as native code reads them: the array itself, where it is one of those, else a copy as int32. */
+function integers(value: unknown, subject: string, count: number): TypedIntegers {
   const view = ArrayBuffer.isView(value) && !(value instanceof DataView) && !isFloatArray(value);
   if (!view && !Array.isArray(value)) throw expected("an array of integers", subject, value);
   const data = value as Integers;
   if (data.length !== count)
     throw expected(`${count} integers, as the shape says,`, subject, data.length, "range");
   if (data instanceof BigInt64Array) return data;
-  // Two 32-bit words a number: a BigInt each would be slow.
-  const out = new BigInt64Array(count);
-  const words = new Int32Array(out.buffer);
+  const taken = [Int32Array, Uint32Array, Uint16Array, Uint8Array].some((type) => data instanceof type);
+  const shared = view && (data as Int32Array).buffer instanceof SharedArrayBuffer;
+  return taken && !shared ? (data as TypedIntegers) : as32(data, subject);
+}
+
+/** A copy as int32. @throws RangeError, TypeError naming the element that is no integer, or too large. */
+function as32(data: Integers, subject: string): Int32Array {
+  const count = data.length;
+  const out = new Int32Array(count);
+  if (data instanceof BigInt64Array) {
+    // Two 32-bit words a number: a BigInt each would be slow.
+    const words = new Int32Array(data.buffer, data.byteOffset, 2 * count);
+    for (let i = 0; i < count; i++) {
+      const low = words[2 * i] as number;
+      if (words[2 * i + 1] !== low >> 31) throw tooLarge(data, i, subject);
+      out[i] = low;
+    }
+    return out;
+  }
   for (let i = 0; i < count; i++) {
     const n = data[i];
-    if (typeof n !== "number" || !Number.isInteger(n) || n < -(2 ** 31) || n >= 2 ** 31)
-      throw expected("an integer below 2³¹", `${subject}[${i}]`, n, typeof n === "number" ? "range" : "type");
-    words[2 * i] = n;
-    words[2 * i + 1] = n < 0 ? -1 : 0;
+    // |0 leaves nothing but numbers of 32 bits as they are.
+    if (typeof n !== "number" || (n | 0) !== n) throw tooLarge(data, i, subject);
+    out[i] = n;
   }
   return out;
 }
 
+function tooLarge(data: Integers, i: number, subject: string) {
+  const n: unknown = data[i];
+  const numeric = typeof n === "number" || data instanceof BigInt64Array;
+  return expected("an integer below 2³¹", `${subject}[${i}]`, n, numeric ? "range" : "type");
+}
+
+/** A copy as int64. */
+function as64(data: TypedIntegers, subject: string): BigInt64Array {
+  if (data instanceof BigInt64Array) return data;
+  const numbers = as32(data, subject);
+  const out = new BigInt64Array(numbers.length);
+  const words = new Int32Array(out.buffer);
+  for (let i = 0; i < numbers.length; i++) {
+    const n = numbers[i] as number;
+    words[2 * i] = n;
+    words[2 * i + 1] = n >> 31;
+  }
+  return out;
+}
+
+/** Rows as they are, without a mask and positions. */
+function place(
+  rows: TokenRows,
+  mask: unknown,
+  positions: unknown,
+): TokenRows & Pick<PlacedRows, "relativePositions"> {
+  if (mask === undefined && positions === undefined) return { ...rows, relativePositions: false };
+  const count = rows.inputIds.length;
+  const taken = (value: unknown, subject: string) => {
+    const given = integers(value, subject, count);
+    return given instanceof Int32Array ? given : as32(given, subject);
+  };
+  return placeRows(
+    {
+      inputIds: taken(rows.inputIds, "data.inputIds"),
+      labels: taken(rows.labels, "data.labels"),
+      shape: rows.shape,
+    },
+    {
+      ...(mask !== undefined && { attentionMask: taken(mask, "data.attentionMask") }),
+      ...(positions !== undefined && { positionIds: taken(positions, "data.positionIds") }),
+    },
+  );
+}
+
 /** Floating-point rows: a positive multiple of `rows` numbers. */
 export function floats(value: unknown, subject: string, rows: number): Float32Array | Float64Array {
-  const data = Array.isArray(value)
-    ? Float64Array.from(value, (x, i) => checkNumber(x, `${subject}[${i}]`))
-    : value;
+  const data = Array.isArray(value) ? finiteNumbers(value, subject) : value;
   if (!isFloatArray(data)) throw expected("a Float32Array or Float64Array", subject, value);
   if (data.length === 0 || data.length % rows !== 0)
     throw expected(
@@ -183,4 +246,14 @@ export function floats(value: unknown, subject: string, rows: number): Float32Ar
       "range",
     );
   return data;
+}
+
+function finiteNumbers(values: readonly unknown[], subject: string): Float64Array {
+  const out = new Float64Array(values.length);
+  for (let i = 0; i < out.length; i++) {
+    const x = values[i];
+    if (typeof x !== "number" || !Number.isFinite(x)) checkNumber(x, `${subject}[${i}]`);
+    out[i] = x as number;
+  }
+  return out;
 }

@@ -1,11 +1,12 @@
+import { throwIfAborted } from "../errors.js";
 import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
 import type { ComputeDtype, Initialization, ParameterDtype } from "../torch/index.js";
-import { native } from "../torch/index.js";
+import { native, type SignalOptions, signalOf, stoppable } from "../torch/index.js";
 import { checkDevice, configureModel, type Device, type ModelConfigInput } from "./configuration.js";
 
 import { Model } from "./model.js";
 
-export interface ModelOptions {
+export interface ModelOptions extends SignalOptions {
   /**
    * Where its weights lie and it computes, and everything that is made of it: gradients, directions, optimizers. Batches stay
    * where they are and are copied there at their first use. Default "cpu". CUDA devices need an addon built with CUDA.
@@ -47,7 +48,7 @@ export const initializations = [
  * Makes a model with fresh weights.
  *
  * @throws TypeError, RangeError naming the key of the configuration or option that cannot be used; CriticalSharpnessError
- * `ERR_DEVICE` where this build or this machine has no such device.
+ * `ERR_DEVICE` where this build or this machine has no such device; AbortError.
  */
 export async function createModel(config: ModelConfigInput, options: CreateOptions = {}): Promise<Model> {
   const configured = configureModel(config);
@@ -60,7 +61,7 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
       : checkChoice(options.initialization, "options.initialization", initializations);
   const handle = native().createModel(configured.description, dtype, parameterDtype, device);
   try {
-    await handle.initialize(initialization, seed);
+    await stoppable(options, (cancel) => handle.initialize(initialization, seed, cancel));
   } catch (error) {
     handle.dispose();
     throw error;
@@ -75,6 +76,7 @@ export function checkModelOptions(options: unknown): {
   device: Device | undefined;
 } {
   const { device, dtype, parameterDtype } = checkOptions(options, "options");
+  throwIfAborted(signalOf(options));
   return {
     dtype: dtype === undefined ? "float32" : checkChoice(dtype, "options.dtype", dtypes),
     parameterDtype:

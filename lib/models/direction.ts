@@ -1,5 +1,5 @@
 import path from "node:path";
-import { CriticalSharpnessError, expected } from "../errors.js";
+import { CriticalSharpnessError, expected, throwIfAborted } from "../errors.js";
 import {
   adapterRemedy,
   floatingDtype,
@@ -9,7 +9,7 @@ import {
 } from "../files/index.js";
 import { checkChoice, checkInstance, checkNumber, checkOptions, checkString } from "../options/index.js";
 import type { FileTensor, NativeVector } from "../torch/index.js";
-import { native, Owner } from "../torch/index.js";
+import { native, Owner, type SignalOptions, signalOf, stoppable } from "../torch/index.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
 
 /**
@@ -32,11 +32,12 @@ export class Direction extends Owner<NativeVector> {
    * Reads a safetensors file with a tensor for each of the model's parameters, by name; a parameter without one stays
    * where it is (Δ = 0).
    *
-   * @throws CriticalSharpnessError `ERR_SAFETENSORS`, `ERR_DIRECTION_FILE` naming file and tensor.
+   * @throws CriticalSharpnessError `ERR_SAFETENSORS`, `ERR_DIRECTION_FILE` naming file and tensor; AbortError.
    */
-  static async load(file: string, model: ParameterSet): Promise<Direction> {
+  static async load(file: string, model: ParameterSet, options: SignalOptions = {}): Promise<Direction> {
     checkString(file, "file");
     checkInstance(model, "model", ParameterSet, "a Model");
+    throwIfAborted(signalOf(options));
     const { tensors } = await readSafetensorsHeader(file);
     const names = new Set(model.parameters.map((p) => p.name));
     for (const name of tensors.keys())
@@ -59,43 +60,59 @@ export class Direction extends Owner<NativeVector> {
     });
     if (places.every((p) => p === null))
       throw mismatch(file, "a tensor for at least one of the model's parameters", "none");
-    return Direction.of(model, await native().loadVector(model.handle, places));
+    return Direction.of(
+      model,
+      await stoppable(options, (cancel) => native().loadVector(model.handle, places, cancel)),
+    );
   }
 
-  /** Δ = θ_model − θ_other, so that θ_model − 1·Δ = θ_other. */
-  static async between(model: ParameterSet, other: ParameterSet): Promise<Direction> {
+  /** Δ = θ_model − θ_other, so that θ_model − 1·Δ = θ_other. @throws AbortError */
+  static async between(
+    model: ParameterSet,
+    other: ParameterSet,
+    options: SignalOptions = {},
+  ): Promise<Direction> {
     checkInstance(model, "model", ParameterSet, "a Model");
     checkInstance(other, "other", ParameterSet, "a Model");
-    return Direction.of(model, await native().difference(model.handle, other.handle));
+    return Direction.of(
+      model,
+      await stoppable(options, (cancel) => native().difference(model.handle, other.handle, cancel)),
+    );
   }
 
   /**
    * Independent random numbers of mean 0 and variance 1, one for each weight. The same seed gives the same ones.
    *
-   * @throws TypeError, RangeError naming the option.
+   * @throws TypeError, RangeError naming the option; AbortError.
    */
   static async random(
     model: ParameterSet,
-    options: { seed: number; distribution?: "normal" | "rademacher" },
+    options: SignalOptions & { seed: number; distribution?: "normal" | "rademacher" },
   ): Promise<Direction> {
     checkInstance(model, "model", ParameterSet, "a Model");
     const { seed, distribution = "normal" } = checkOptions(options, "options");
     const chosen = checkChoice(distribution, "options.distribution", ["normal", "rademacher"] as const);
     const start = checkNumber(seed, "options.seed", { minimum: 0, integer: true });
-    return Direction.of(model, await native().randomVector(model.handle, chosen, start));
+    return Direction.of(
+      model,
+      await stoppable(options, (cancel) => native().randomVector(model.handle, chosen, start, cancel)),
+    );
   }
 
-  /** Σ coefficientsᵢ·directionsᵢ */
+  /** Σ coefficientsᵢ·directionsᵢ @throws AbortError */
   static async combine(
     directions: readonly Direction[],
     coefficients: readonly number[],
+    options: SignalOptions = {},
   ): Promise<Direction> {
     if (!Array.isArray(directions) || directions.length === 0)
       throw expected("an array of directions", "directions", directions);
     const handles = directions.map(
       (d, i) => checkInstance(d, `directions[${i}]`, Direction, "a Direction").handle,
     );
-    return (directions[0] as Direction).like(await native().combine(handles, coefficients));
+    return (directions[0] as Direction).like(
+      await stoppable(options, (cancel) => native().combine(handles, coefficients, cancel)),
+    );
   }
 
   /** @internal */
@@ -108,9 +125,9 @@ export class Direction extends Owner<NativeVector> {
     return this.handle.stored;
   }
 
-  /** A new, stored direction of the same numbers. */
-  async store(): Promise<Direction> {
-    return this.like(await this.handle.store());
+  /** A new, stored direction of the same numbers. @throws AbortError */
+  async store(options: SignalOptions = {}): Promise<Direction> {
+    return this.like(await stoppable(options, (cancel) => this.handle.store(cancel)));
   }
 
   /** Memory of its tensors, in bytes; 0 if it is not stored. */
@@ -118,29 +135,33 @@ export class Direction extends Owner<NativeVector> {
     return this.handle.byteLength;
   }
 
-  /** Σ aᵢ·bᵢ, in float64. */
-  async dot(other: Direction): Promise<number> {
-    return this.handle.dot(checkInstance(other, "other", Direction, "a Direction").handle);
+  /** Σ aᵢ·bᵢ, in float64. @throws AbortError */
+  async dot(other: Direction, options: SignalOptions = {}): Promise<number> {
+    const handle = checkInstance(other, "other", Direction, "a Direction").handle;
+    return stoppable(options, (cancel) => this.handle.dot(handle, cancel));
   }
 
-  /** Euclidean norm, in float64. */
-  async norm(): Promise<number> {
-    return this.handle.norm();
+  /** Euclidean norm, in float64. @throws AbortError */
+  async norm(options: SignalOptions = {}): Promise<number> {
+    return stoppable(options, (cancel) => this.handle.norm(cancel));
   }
 
   /**
    * The name of the first parameter whose part has a NaN or an infinity, null where every number is finite. It reads all
    * numbers once: whoever has a dot product or a norm that is finite needs not ask.
+   *
+   * @throws AbortError
    */
-  async nonFiniteParameter(): Promise<string | null> {
-    if (Number.isFinite(await this.norm())) return null;
+  async nonFiniteParameter(options: SignalOptions = {}): Promise<string | null> {
+    const signal = signalOf(options);
+    if (Number.isFinite(await this.norm(options))) return null;
     for (const [index, { name, size }] of this.parameters.entries()) {
       if (!this.handle.has(index)) continue;
       const part = this.handle.mask(this.parameters.map((_, i) => i === index));
       try {
         // The square of a float64 may overflow though the number is finite: then each is looked at.
-        if (Number.isFinite(await part.norm())) continue;
-        if (this.dtype === "float32" || !(await finite(part, index, 8 * size))) return name;
+        if (Number.isFinite(await stoppable(options, (cancel) => part.norm(cancel)))) continue;
+        if (this.dtype === "float32" || !(await finite(part, index, 8 * size, signal))) return name;
       } finally {
         part.dispose();
       }
@@ -150,21 +171,21 @@ export class Direction extends Owner<NativeVector> {
 
   // What follows makes a stored direction of stored ones; another is rejected with `ERR_DIRECTION_NOT_STORED`: `store` it first.
 
-  /** A new direction, k times this one. */
-  async scale(k: number): Promise<Direction> {
-    return this.like(await this.handle.scale(checkNumber(k, "k")));
+  /** A new direction, k times this one. @throws AbortError */
+  async scale(k: number, options: SignalOptions = {}): Promise<Direction> {
+    const factor = checkNumber(k, "k");
+    return this.like(await stoppable(options, (cancel) => this.handle.scale(factor, cancel)));
   }
 
-  /** A new direction: the elementwise product. */
-  async multiply(other: Direction): Promise<Direction> {
-    return this.like(
-      await this.handle.multiply(checkInstance(other, "other", Direction, "a Direction").handle),
-    );
+  /** A new direction: the elementwise product. @throws AbortError */
+  async multiply(other: Direction, options: SignalOptions = {}): Promise<Direction> {
+    const handle = checkInstance(other, "other", Direction, "a Direction").handle;
+    return this.like(await stoppable(options, (cancel) => this.handle.multiply(handle, cancel)));
   }
 
-  /** A new direction of 1/√x: P^(−½) of a diagonal P. @throws RangeError unless every number is positive. */
-  async inverseSquareRoot(): Promise<Direction> {
-    return this.like(await this.handle.inverseSquareRoot());
+  /** A new direction of 1/√x: P^(−½) of a diagonal P. @throws RangeError unless every number is positive; AbortError. */
+  async inverseSquareRoot(options: SignalOptions = {}): Promise<Direction> {
+    return this.like(await stoppable(options, (cancel) => this.handle.inverseSquareRoot(cancel)));
   }
 
   /** A new direction, stored or not as this one is, that keeps the chosen parameters' part, sharing its memory, and is zero elsewhere. */
@@ -172,9 +193,10 @@ export class Direction extends Owner<NativeVector> {
     return this.like(this.handle.mask(select(this.parameters, selection, "selection")));
   }
 
-  /** Writes a safetensors file with a tensor for each parameter that is not zero throughout. */
-  async save(file: string): Promise<void> {
+  /** Writes a safetensors file with a tensor for each parameter that is not zero throughout. @throws AbortError: no file is left. */
+  async save(file: string, options: SignalOptions = {}): Promise<void> {
     checkString(file, "file");
+    const signal = signalOf(options);
     await writeSafetensors(
       file,
       this.parameters.flatMap(({ name, shape }, index) =>
@@ -189,6 +211,7 @@ export class Direction extends Owner<NativeVector> {
             ]
           : [],
       ),
+      { signal },
     );
   }
 
@@ -197,12 +220,20 @@ export class Direction extends Owner<NativeVector> {
   }
 }
 
-const chunkBytes = 4 << 20;
+/** Bytes that are looked at at a time, on the event loop: a few milliseconds. */
+const chunkBytes = 1 << 20;
 
 /** Whether all of a parameter's numbers, float64 in `length` bytes, are finite. */
-async function finite(vector: NativeVector, index: number, length: number): Promise<boolean> {
-  for (let offset = 0; offset < length; offset += chunkBytes)
+async function finite(
+  vector: NativeVector,
+  index: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  for (let offset = 0; offset < length; offset += chunkBytes) {
+    throwIfAborted(signal);
     if (!new Float64Array(await vector.read(index, offset, chunkBytes)).every(Number.isFinite)) return false;
+  }
   return true;
 }
 

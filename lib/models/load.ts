@@ -1,7 +1,7 @@
 import { floatingDtype, floatingDtypes } from "../files/index.js";
 import { checkString } from "../options/index.js";
 import type { FileTensor, NativeModel } from "../torch/index.js";
-import { native } from "../torch/index.js";
+import { native, signalOf, withSignal } from "../torch/index.js";
 import { type ConfiguredModel, configureModel } from "./configuration.js";
 import { checkModelOptions, type ModelOptions } from "./create.js";
 import type { Checkpoint } from "./families/settings.js";
@@ -24,17 +24,19 @@ import {
  * short or overwritten while the model lives: the system ends a process that reads a page which is gone. Replacing it by
  * another of its name is safe, and is what `save` does.
  *
- * @throws CriticalSharpnessError `ERR_MODEL_FILE`, `ERR_SAFETENSORS`, `ERR_FILE` naming file and tensor; `ERR_DEVICE`.
+ * @throws CriticalSharpnessError `ERR_MODEL_FILE`, `ERR_SAFETENSORS`, `ERR_FILE` naming file and tensor; `ERR_DEVICE`; AbortError.
  */
 export async function loadModel(directory: string, options: ModelOptions = {}): Promise<Model> {
   checkString(directory, "directory");
   const { dtype, parameterDtype, device } = checkModelOptions(options);
   const given = configureModel(await readConfiguration(directory));
-  const found = await findTensors(directory);
-  const { configured, copies } = await untie(given, found);
+  const signal = signalOf(options);
+  const found = await findTensors(directory, signal);
+  const { configured, copies } = await untie(given, found, signal);
   const handle = native().createModel(configured.description, dtype, parameterDtype, device);
   try {
-    await handle.load(places(handle, found, configured.checkpoint, copies));
+    const located = places(handle, found, configured.checkpoint, copies);
+    await withSignal(signal, (cancel) => handle.load(located, { cancel }));
   } catch (error) {
     handle.dispose();
     throw error;
@@ -62,7 +64,11 @@ interface Untied {
  * The configuration that the weights have: where it ties the head to the embedding but the files hold another head, that of a
  * model with a head of its own.
  */
-async function untie(configured: ConfiguredModel, found: FoundTensors): Promise<Untied> {
+async function untie(
+  configured: ConfiguredModel,
+  found: FoundTensors,
+  signal: AbortSignal | undefined,
+): Promise<Untied> {
   const { description, checkpoint } = configured;
   const none: Untied = { configured, copies: new Set() };
   if (description.kind !== "decoder" || description.names.head !== undefined || !checkpoint) return none;
@@ -71,7 +77,7 @@ async function untie(configured: ConfiguredModel, found: FoundTensors): Promise<
   if (!embedding) return none; // the head takes its place
   const copies = new Set<string>();
   for (const head of heads) {
-    if (!(await sameNumbers(embedding, head)))
+    if (!(await sameNumbers(embedding, head, signal)))
       return { configured: configureModel({ ...configured.file, tie_word_embeddings: false }), copies };
     copies.add(head.name);
   }

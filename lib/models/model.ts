@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { throwIfAborted } from "../errors.js";
 import { writeSafetensors, writing } from "../files/index.js";
 import {
   checkBoolean,
@@ -12,7 +13,7 @@ import {
   checkString,
 } from "../options/index.js";
 import type { ComputeDtype, NativeModel, NativePerturbation, ParameterDtype } from "../torch/index.js";
-import { withSignal } from "../torch/index.js";
+import { type SignalOptions, signalOf, withSignal } from "../torch/index.js";
 import { Batch } from "./batch.js";
 import type { ConfiguredModel, Device, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
@@ -52,7 +53,8 @@ export interface Gradient {
   readonly version: number;
 }
 
-const digestChunk = 4 << 20;
+/** Bytes that are hashed at a time, on the event loop: a few milliseconds. */
+const digestChunk = 1 << 20;
 
 /** A network with weights. */
 export class Model extends ParameterSet {
@@ -116,14 +118,17 @@ export class Model extends ParameterSet {
     return { loss, version, batch, gradient: Direction.of(this, gradient) };
   }
 
-  /** SHA-256 over every weight's name, shape and bytes, in hexadecimal: equal if and only if all weights are, bit for bit. */
-  async digest(): Promise<string> {
+  /** SHA-256 over every weight's name, shape and bytes, in hexadecimal: equal if and only if all weights are, bit for bit. @throws AbortError */
+  async digest(options: SignalOptions = {}): Promise<string> {
+    const signal = signalOf(options);
     const hash = createHash("sha256");
     const bytes = { float64: 8, float32: 4, bfloat16: 2 }[this.handle.parameterDtype];
     for (const [index, { name, shape, size }] of this.parameters.entries()) {
       hash.update(`${name}:${this.handle.parameterDtype}[${shape}]\n`);
-      for (let offset = 0; offset < size * bytes; offset += digestChunk)
+      for (let offset = 0; offset < size * bytes; offset += digestChunk) {
+        throwIfAborted(signal);
         hash.update(new Uint8Array(await this.handle.read(index, offset, digestChunk)));
+      }
     }
     return hash.digest("hex");
   }
@@ -131,10 +136,12 @@ export class Model extends ParameterSet {
   /**
    * Writes `config.json` and `model.safetensors` (Hugging Face's layout) into a directory, each whole or not at all.
    *
-   * @throws CriticalSharpnessError `ERR_FILE` when it cannot be written.
+   * @throws CriticalSharpnessError `ERR_FILE` when it cannot be written; AbortError: what was there is there still.
    */
-  async save(directory: string): Promise<void> {
+  async save(directory: string, options: SignalOptions = {}): Promise<void> {
     checkString(directory, "directory");
+    const signal = signalOf(options);
+    throwIfAborted(signal);
     const dtype = this.handle.parameterDtype;
     await writing(directory, () => mkdir(directory, { recursive: true }));
     await writeSafetensors(
@@ -145,6 +152,7 @@ export class Model extends ParameterSet {
         dtype,
         read: (offset, length) => this.handle.read(index, offset, length),
       })),
+      { signal },
     );
     const file = path.join(directory, "config.json");
     await writing(file, async () => {

@@ -1,21 +1,24 @@
 import { expected } from "../errors.js";
 
+/** Integers as native code reads them. */
+export type TypedIntegers = BigInt64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
+
 /** Token sequences, row-major [batch, sequence]. */
-export interface TokenRows {
-  inputIds: BigInt64Array;
-  labels: BigInt64Array;
+export interface TokenRows<Ids extends TypedIntegers = TypedIntegers> {
+  inputIds: Ids;
+  labels: Ids;
   shape: readonly [batch: number, sequence: number];
 }
 
 /** What transformers' collators write beside them, of the same shape. */
 export interface Placement {
   /** 0: a padding token, which nothing attends to. */
-  attentionMask?: BigInt64Array;
+  attentionMask?: Int32Array;
   /** Without a mask, a row holds a sequence for each time that they start again (packing). */
-  positionIds?: BigInt64Array;
+  positionIds?: Int32Array;
 }
 
-export interface PlacedRows extends TokenRows {
+export interface PlacedRows extends TokenRows<Int32Array> {
   /** Some sequence's first token is not at position 0: of no consequence to rotary positions, which are relative. */
   relativePositions: boolean;
 }
@@ -27,7 +30,7 @@ interface Sequence {
   end: number;
 }
 
-const ignored = -100n;
+const ignored = -100;
 
 /** How labels are shifted in Python. */
 export const shiftInPython =
@@ -38,21 +41,36 @@ export const shiftInPython =
  * (their models shift them within): all that count are, and one at least is not the id that follows.
  */
 export function areUnshifted({ inputIds, labels, shape: [rows, length] }: TokenRows): boolean {
+  const ids = lowWords(inputIds);
+  const own = lowWords(labels);
+  const count = rows * length;
+  const labelAt = (at: number) => own.words[at * own.step] as number;
+  const idAt = (at: number) => ids.words[at * ids.step] as number;
+  // Labels that were shifted end this at once.
+  for (let at = 0; at < count; at++) {
+    const label = labelAt(at);
+    if (label !== ignored && label !== idAt(at)) return false;
+  }
   let followed = 0;
   let contradictions = 0;
   let last = 0;
-  for (let at = 0; at < rows * length; at++) {
-    const label = labels[at];
+  for (let at = 0; at < count; at++) {
+    const label = labelAt(at);
     if (label === ignored) continue;
-    if (label !== inputIds[at]) return false;
     // What follows a label without one after it may be padding.
-    if ((at + 1) % length !== 0 && labels[at + 1] !== ignored) {
+    if ((at + 1) % length !== 0 && labelAt(at + 1) !== ignored) {
       followed++;
-      if (label !== inputIds[at + 1]) contradictions++;
-    } else if (at % length !== 0 && label !== inputIds[at - 1]) last++;
+      if (label !== idAt(at + 1)) contradictions++;
+    } else if (at % length !== 0 && label !== idAt(at - 1)) last++;
   }
   // Where no two labels are neighbours, two that repeat nothing are no accident.
   return followed > 0 ? contradictions > 0 : last > 1;
+}
+
+/** The lower halves of 64-bit integers, which ids fit in: a BigInt each would be slow. Others as they are. */
+function lowWords(integers: TypedIntegers): { words: Exclude<TypedIntegers, BigInt64Array>; step: number } {
+  if (!(integers instanceof BigInt64Array)) return { words: integers, step: 1 };
+  return { words: new Int32Array(integers.buffer, integers.byteOffset, 2 * integers.length), step: 2 };
 }
 
 /**
@@ -63,7 +81,10 @@ export function areUnshifted({ inputIds, labels, shape: [rows, length] }: TokenR
  *
  * @throws RangeError, TypeError where mask and positions say what such rows cannot express.
  */
-export function placeRows(rows: TokenRows, { attentionMask, positionIds }: Placement): PlacedRows {
+export function placeRows(
+  rows: TokenRows<Int32Array>,
+  { attentionMask, positionIds }: Placement,
+): PlacedRows {
   if (!attentionMask && !positionIds) return { ...rows, relativePositions: false };
   const [count, length] = rows.shape;
   const sequences: Sequence[] = [];
@@ -71,10 +92,9 @@ export function placeRows(rows: TokenRows, { attentionMask, positionIds }: Place
     sequences.push(
       ...(attentionMask
         ? unmasked(row, rows, attentionMask, positionIds)
-        : packed(row, length, positionIds as BigInt64Array)),
+        : packed(row, length, positionIds as Int32Array)),
     );
-  const firstOf = ({ row, start }: Sequence) =>
-    Number(positionIds ? positionIds[row * length + start] : start);
+  const firstOf = ({ row, start }: Sequence) => (positionIds ? positionIds[row * length + start] : start);
   const counted = sequences
     .map((sequence) => ({ ...sequence, end: lastLabel(sequence, rows) }))
     .filter(({ start, end }) => end > start);
@@ -84,8 +104,8 @@ export function placeRows(rows: TokenRows, { attentionMask, positionIds }: Place
   if (alone || counted.length === 0) return { ...rows, relativePositions };
 
   const width = Math.max(...counted.map(({ start, end }) => end - start));
-  const inputIds = new BigInt64Array(counted.length * width);
-  const labels = new BigInt64Array(counted.length * width).fill(ignored);
+  const inputIds = new Int32Array(counted.length * width);
+  const labels = new Int32Array(counted.length * width).fill(ignored);
   for (const [i, { row, start, end }] of counted.entries()) {
     const from = row * length + start;
     const to = row * length + end;
@@ -96,7 +116,10 @@ export function placeRows(rows: TokenRows, { attentionMask, positionIds }: Place
 }
 
 /** The end of a sequence that is cut after the last of its labels that counts. */
-function lastLabel({ row, start, end }: Sequence, { labels, shape: [, length] }: TokenRows): number {
+function lastLabel(
+  { row, start, end }: Sequence,
+  { labels, shape: [, length] }: TokenRows<Int32Array>,
+): number {
   let cut = end;
   while (cut > start && labels[row * length + cut - 1] === ignored) cut--;
   return cut;
@@ -105,18 +128,18 @@ function lastLabel({ row, start, end }: Sequence, { labels, shape: [, length] }:
 /** The one run of tokens that are attended to. */
 function unmasked(
   row: number,
-  { labels, shape: [, length] }: TokenRows,
-  mask: BigInt64Array,
-  positions: BigInt64Array | undefined,
+  { labels, shape: [, length] }: TokenRows<Int32Array>,
+  mask: Int32Array,
+  positions: Int32Array | undefined,
 ): Sequence[] {
   const at = row * length;
   let start = length;
   let end = 0;
   for (let t = 0; t < length; t++) {
     const value = mask[at + t];
-    if (value !== 0n && value !== 1n)
+    if (value !== 0 && value !== 1)
       throw expected("0 or 1", `data.attentionMask[${row}, ${t}]`, value, "range");
-    if (value === 1n) {
+    if (value === 1) {
       start = Math.min(start, t);
       if (end > 0 && end !== t)
         throw expected(
@@ -135,7 +158,7 @@ function unmasked(
       );
   }
   for (let t = start + 1; positions && t < end; t++)
-    if (positions[at + t] !== (positions[at + t - 1] as bigint) + 1n)
+    if (positions[at + t] !== (positions[at + t - 1] as number) + 1)
       throw expected(
         "positions that rise by 1 where attentionMask is 1 (for packed sequences, leave attentionMask out),",
         `data.positionIds[${row}, ${t}]`,
@@ -146,13 +169,13 @@ function unmasked(
 }
 
 /** A sequence for each time that positions start again. */
-function packed(row: number, length: number, positions: BigInt64Array): Sequence[] {
+function packed(row: number, length: number, positions: Int32Array): Sequence[] {
   const at = row * length;
   const found: Sequence[] = [];
   let start = 0;
   for (let t = 1; t <= length; t++) {
-    if (t < length && positions[at + t] === (positions[at + t - 1] as bigint) + 1n) continue;
-    if (t < length && positions[at + t] !== 0n)
+    if (t < length && positions[at + t] === (positions[at + t - 1] as number) + 1) continue;
+    if (t < length && positions[at + t] !== 0)
       throw expected(
         "positions that rise by 1 or start again at 0 (of padded rows, give attentionMask too)",
         `data.positionIds[${row}, ${t}]`,

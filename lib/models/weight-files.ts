@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { CriticalSharpnessError } from "../errors.js";
+import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import {
   adapterFolder,
   foreignBytes,
@@ -80,10 +80,11 @@ async function readJson(file: string): Promise<unknown> {
 }
 
 /** Where the tensors of a model's folder lie. */
-export async function findTensors(directory: string): Promise<FoundTensors> {
+export async function findTensors(directory: string, signal: AbortSignal | undefined): Promise<FoundTensors> {
   const { files, source, weightMap } = await weightFiles(directory);
   const tensors = new Map<string, FoundTensor>();
   for (const file of files) {
+    throwIfAborted(signal);
     const header = await readSafetensorsHeader(file);
     for (const tensor of header.tensors.values()) {
       const other = tensors.get(tensor.name);
@@ -149,11 +150,15 @@ async function refuseOthers(directory: string, single: string): Promise<void> {
     );
 }
 
-/** Numbers that are compared at a time. */
-const chunk = 1 << 20;
+/** Numbers that are compared at a time, on the event loop: a few milliseconds. */
+const chunk = 1 << 16;
 
 /** Whether two tensors hold the same numbers in the same shape; of the same dtype, the same bits. */
-export async function sameNumbers(a: FoundTensor, b: FoundTensor): Promise<boolean> {
+export async function sameNumbers(
+  a: FoundTensor,
+  b: FoundTensor,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   if (String(a.shape) !== String(b.shape)) return false;
   const count = a.shape.reduce((product, size) => product * size, 1);
   await using first = await openFile(a.path, "r");
@@ -163,6 +168,7 @@ export async function sameNumbers(a: FoundTensor, b: FoundTensor): Promise<boole
     return readExactly(file, byteOffset + start * width, Math.min(chunk, count - start) * width);
   };
   for (let start = 0; start < count; start += chunk) {
+    throwIfAborted(signal);
     const [x, y] = [await read(first, a, start), await read(second, b, start)];
     if (a.dtype === b.dtype ? !x.equals(y) : !sameValues(x, a, y, b)) return false;
   }

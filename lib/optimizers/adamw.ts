@@ -2,7 +2,7 @@ import { expected } from "../errors.js";
 import type { Direction } from "../models/index.js";
 import { ParameterSet } from "../models/index.js";
 import { checkInstance, checkNumber, checkOptions } from "../options/index.js";
-import { native } from "../torch/index.js";
+import { native, type SignalOptions } from "../torch/index.js";
 import { checkOptimizerOptions, type OptimizerOptions } from "./groups.js";
 import { Optimizer, type OptimizerRule } from "./optimizer.js";
 
@@ -54,7 +54,7 @@ export class AdamW extends Optimizer {
     super(native().createAdamW(model.handle, common.groups, constants), model, common, gain.value);
   }
 
-  override async preconditioner(): Promise<Direction> {
-    return (await super.preconditioner()) as Direction;
+  override async preconditioner(options: SignalOptions = {}): Promise<Direction> {
+    return (await super.preconditioner(options)) as Direction;
   }
 }

@@ -2,7 +2,7 @@ import type { ParameterSet } from "../models/index.js";
 import { Batch, checkGradientPass, Direction, type Gradient, type GradientOptions } from "../models/index.js";
 import { checkBoolean, checkInstance, checkNumber, checkOptions, checkString } from "../options/index.js";
 import type { NativeOptimizer, NativeOptimizerGroup } from "../torch/index.js";
-import { Owner, withSignal } from "../torch/index.js";
+import { Owner, type SignalOptions, signalOf, stoppable, withSignal } from "../torch/index.js";
 import { readState, writeState } from "./state-file.js";
 
 /** What is known of a gradient that went into an optimizer's state and was not kept. */
@@ -67,13 +67,22 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     return this.handle.steps;
   }
 
-  /** Takes a gradient into the state. The weights stay as they are. */
-  async accumulate(gradient: Gradient | Direction): Promise<void> {
+  /**
+   * Takes a gradient into the state. The weights stay as they are.
+   *
+   * @throws AbortError: the state is as it was. A signal that comes once the state is changing, a fraction of a second for each
+   *   100 M weights, comes too late: the call runs to its end.
+   */
+  async accumulate(gradient: Gradient | Direction, options: SignalOptions = {}): Promise<void> {
     const given =
       gradient instanceof Direction ? gradient : (checkOptions(gradient, "gradient").gradient as unknown);
-    await this.handle.accumulate(
-      checkInstance(given, "gradient", Direction, "a Direction or the result of model.gradient").handle,
+    const { handle } = checkInstance(
+      given,
+      "gradient",
+      Direction,
+      "a Direction or the result of model.gradient",
     );
+    await stoppable(options, (cancel) => this.handle.accumulate(handle, cancel));
   }
 
   /**
@@ -103,14 +112,17 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
    * optimizer's. With `weightDecay: false` the decay's part γθ is left out. With `stored: false` it takes no memory: it is made
    * of the state and the weights wherever it is used, with the same bits, and is good until either changes.
    *
-   * @throws CriticalSharpnessError `ERR_NO_GRADIENT` before the first gradient.
+   * @throws CriticalSharpnessError `ERR_NO_GRADIENT` before the first gradient; AbortError.
    */
-  async direction(options: { weightDecay?: boolean; stored?: boolean } = {}): Promise<Direction> {
+  async direction(
+    options: SignalOptions & { weightDecay?: boolean; stored?: boolean } = {},
+  ): Promise<Direction> {
     const { weightDecay = true, stored = true } = checkOptions(options, "options");
-    const handle = await this.handle.direction({
+    const checked = {
       weightDecay: checkBoolean(weightDecay, "options.weightDecay"),
       stored: checkBoolean(stored, "options.stored"),
-    });
+    };
+    const handle = await stoppable(options, (cancel) => this.handle.direction({ ...checked, ...cancel }));
     return Direction.of(this.model, handle);
   }
 
@@ -118,10 +130,10 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
    * The diagonal P, one positive number a weight, with Δ = P⁻¹·momentum where no decay is in Δ; a group's learning rate over the
    * optimizer's divides it. Null where P = 1.
    *
-   * @throws CriticalSharpnessError `ERR_NO_GRADIENT` before the first gradient.
+   * @throws CriticalSharpnessError `ERR_NO_GRADIENT` before the first gradient; AbortError.
    */
-  async preconditioner(): Promise<Direction | null> {
-    return Direction.of(this.model, await this.handle.preconditioner());
+  async preconditioner(options: SignalOptions = {}): Promise<Direction | null> {
+    return Direction.of(this.model, await stoppable(options, (cancel) => this.handle.preconditioner(cancel)));
   }
 
   /**
@@ -140,19 +152,29 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     return this.#stabilityGain * (2 / eta - this.#largestDecay);
   }
 
-  /** θ ← θ − η·Δ, with the same bits as the direction says. */
-  async step(options: { learningRate?: number } = {}): Promise<void> {
+  /**
+   * θ ← θ − η·Δ, with the same bits as the direction says.
+   *
+   * @throws AbortError: every weight is as it was. A signal that comes once weights are changing, a fraction of a second for each
+   *   100 M of them, comes too late: the step is taken to its end.
+   */
+  async step(options: SignalOptions & { learningRate?: number } = {}): Promise<void> {
     const { learningRate = this.learningRate } = checkOptions(options, "options");
-    await this.handle.step(checkNumber(learningRate, "options.learningRate", { minimum: 0 }));
+    const eta = checkNumber(learningRate, "options.learningRate", { minimum: 0 });
+    await stoppable(options, (cancel) => this.handle.step(eta, cancel));
   }
 
-  /** Writes the state as a safetensors file: `<role>.<parameter>` for each state tensor. */
-  async save(file: string): Promise<void> {
-    await writeState(checkString(file, "file"), this);
+  /** Writes the state as a safetensors file: `<role>.<parameter>` for each state tensor. @throws AbortError: no file is left. */
+  async save(file: string, options: SignalOptions = {}): Promise<void> {
+    await writeState(checkString(file, "file"), this, signalOf(options));
   }
 
-  /** Takes the state from a file that `save` wrote for the same kind of optimizer and model. */
-  async load(file: string): Promise<void> {
-    await readState(checkString(file, "file"), this);
+  /**
+   * Takes the state from a file that `save` wrote for the same kind of optimizer and model.
+   *
+   * @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE`, AbortError: the state is as it was.
+   */
+  async load(file: string, options: SignalOptions = {}): Promise<void> {
+    await readState(checkString(file, "file"), this, signalOf(options));
   }
 }

@@ -2,7 +2,7 @@ import { expected } from "../errors.js";
 import type { Direction } from "../models/index.js";
 import { ParameterSet } from "../models/index.js";
 import { checkBoolean, checkInstance, checkNumber, checkOptions } from "../options/index.js";
-import { native } from "../torch/index.js";
+import { native, type SignalOptions } from "../torch/index.js";
 import { checkOptimizerOptions, type OptimizerOptions } from "./groups.js";
 import { Optimizer, type OptimizerRule } from "./optimizer.js";
 
@@ -55,7 +55,7 @@ export class Sgd extends Optimizer {
     this.#alike = common.groups.learningRateRatio.every((ratio) => ratio === 1);
   }
 
-  override async preconditioner(): Promise<Direction | null> {
-    return this.#alike && this.steps > 0 ? null : super.preconditioner();
+  override async preconditioner(options: SignalOptions = {}): Promise<Direction | null> {
+    return this.#alike && this.steps > 0 ? null : super.preconditioner(options);
   }
 }

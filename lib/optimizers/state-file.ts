@@ -1,13 +1,17 @@
-import { CriticalSharpnessError } from "../errors.js";
+import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import { floatingDtype, floatingDtypes, readSafetensorsHeader, writeSafetensors } from "../files/index.js";
 import type { FileTensor, NativeVector } from "../torch/index.js";
-import { native } from "../torch/index.js";
+import { native, withSignal } from "../torch/index.js";
 import type { Optimizer } from "./optimizer.js";
 
 /** Writes an optimizer's state tensors, its kind and its count of gradients. */
-export async function writeState(file: string, { handle, model, kind, steps }: Optimizer): Promise<void> {
+export async function writeState(
+  file: string,
+  { handle, model, kind, steps }: Optimizer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const dtype = model.handle.vectorDtype;
-  const state = await handle.state();
+  const state = await withSignal(signal, (cancel) => handle.state({ cancel }));
   try {
     const sources = Object.entries(state).flatMap(([role, vector]) =>
       model.parameters.map(({ name, shape }, index) => ({
@@ -17,14 +21,22 @@ export async function writeState(file: string, { handle, model, kind, steps }: O
         read: (offset: number, length: number) => vector.read(index, offset, length),
       })),
     );
-    await writeSafetensors(file, sources, { optimizer: kind, steps: String(steps) });
+    await writeSafetensors(file, sources, {
+      metadata: { optimizer: kind, steps: String(steps) },
+      signal,
+    });
   } finally {
     for (const vector of Object.values(state)) vector.dispose();
   }
 }
 
-/** @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE` naming what does not fit. */
-export async function readState(file: string, { handle, model, kind }: Optimizer): Promise<void> {
+/** @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE` naming what does not fit; AbortError. */
+export async function readState(
+  file: string,
+  { handle, model, kind }: Optimizer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  throwIfAborted(signal);
   const { tensors, metadata } = await readSafetensorsHeader(file);
   const bad = (what: string, received: string, cause?: unknown) =>
     new CriticalSharpnessError(
@@ -57,9 +69,12 @@ export async function readState(file: string, { handle, model, kind }: Optimizer
           throw bad(`shape [${shape}] of tensor "${tensor.name}"`, `[${tensor.shape}]`);
         return { path: file, byteOffset: tensor.byteOffset, dtype };
       });
-      state[role] = await native().loadVector(model.handle, places);
+      state[role] = await withSignal(signal, (cancel) =>
+        native().loadVector(model.handle, places, { cancel }),
+      );
     }
-    await handle.restore(steps, state).catch((error: Error & { code?: string }) => {
+    const restored = withSignal(signal, (cancel) => handle.restore(steps, state, { cancel }));
+    await restored.catch((error: Error & { code?: string }) => {
       throw error.code === "ERR_OPTIMIZER_STATE" ? bad("all state tensors", error.message, error) : error;
     });
   } finally {

@@ -1,11 +1,12 @@
 import { AbortError, throwIfAborted } from "../errors.js";
+import { checkOptions, checkSignal } from "../options/index.js";
 import { nativeErrorCode } from "./errors.js";
 import { native } from "./load.js";
-import type { NativeCancelToken, NativeDisposable } from "./surface.js";
+import type { NativeCancelOptions, NativeCancelToken, NativeDisposable } from "./surface.js";
 
 /**
- * Runs a native job that stops when the signal is aborted: at its next micro-batch or layer, or before it starts. Weights
- * are whole again when the promise settles. A job that was done before it noticed keeps its result.
+ * Runs a native job that stops when the signal is aborted: at its next micro-batch, layer or stretch of a few million numbers,
+ * or before it starts. Weights are whole again when the promise settles. A job that was done before it noticed keeps its result.
  *
  * @throws AbortError with the signal's reason as its cause.
  */
@@ -27,6 +28,25 @@ export async function withSignal<T>(
   } finally {
     signal.removeEventListener("abort", cancel);
   }
+}
+
+/** Of a call that can be stopped. */
+export interface SignalOptions {
+  /** Stops the call: it rejects with an AbortError and leaves nothing half done. */
+  signal?: AbortSignal;
+}
+
+/** The signal of a call's options. @throws TypeError */
+export function signalOf(options: unknown): AbortSignal | undefined {
+  return checkSignal(checkOptions(options, "options").signal, "options.signal");
+}
+
+/** `withSignal` by the signal of a call's options. */
+export async function stoppable<T>(
+  options: SignalOptions | undefined,
+  run: (cancel: NativeCancelOptions) => Promise<T>,
+): Promise<T> {
+  return withSignal(signalOf(options), (cancel) => run({ cancel }));
 }
 
 /**

@@ -35,6 +35,11 @@ export interface NativeCancelToken {
   cancel(): void;
 }
 
+/** Of calls that stop at their next stretch of a few million numbers. */
+export interface NativeCancelOptions {
+  cancel?: NativeCancelToken;
+}
+
 export interface NativeDisposable {
   readonly disposed: boolean;
   dispose(): void;
@@ -82,9 +87,9 @@ export interface NativeModel extends NativeDisposable {
   /** Number of times the weights were changed since the model was made. */
   readonly version: number;
   /** Fills every parameter from a generator seeded with `seed`; the same seed gives the same bits. */
-  initialize(scheme: Initialization, seed: number): Promise<void>;
+  initialize(scheme: Initialization, seed: number, options?: NativeCancelOptions): Promise<void>;
   /** Takes the parameters (all of them, in order) from files: memory-mapped copy-on-write where the dtype is the model's own. */
-  load(tensors: readonly FileTensor[]): Promise<void>;
+  load(tensors: readonly FileTensor[], options?: NativeCancelOptions): Promise<void>;
   /** `length` bytes of parameter `index` from `byteOffset`, little-endian; fewer at its end. */
   read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
   /** Mean loss in float64 and the version of the weights that it was computed with. */
@@ -108,15 +113,15 @@ export interface NativeVector extends NativeDisposable {
   readonly byteLength: number;
   readonly stored: boolean;
   /** A new, stored vector of the same numbers. */
-  store(): Promise<NativeVector>;
-  dot(other: NativeVector): Promise<number>;
-  norm(): Promise<number>;
+  store(options?: NativeCancelOptions): Promise<NativeVector>;
+  dot(other: NativeVector, options?: NativeCancelOptions): Promise<number>;
+  norm(options?: NativeCancelOptions): Promise<number>;
   /** A new vector, k times this one. */
-  scale(k: number): Promise<NativeVector>;
+  scale(k: number, options?: NativeCancelOptions): Promise<NativeVector>;
   /** A new vector: the elementwise product. */
-  multiply(other: NativeVector): Promise<NativeVector>;
+  multiply(other: NativeVector, options?: NativeCancelOptions): Promise<NativeVector>;
   /** A new vector of 1/√x. Rejects (`ERR_OUT_OF_RANGE`) unless every x is positive. */
-  inverseSquareRoot(): Promise<NativeVector>;
+  inverseSquareRoot(options?: NativeCancelOptions): Promise<NativeVector>;
   /** A new vector that shares the kept parameters' tensors and is zero elsewhere. */
   mask(keep: readonly boolean[]): NativeVector;
   has(index: number): boolean;
@@ -134,7 +139,8 @@ export interface NativeOptimizerGroup {
 export interface NativeOptimizer extends NativeDisposable {
   /** Gradients accumulated so far. */
   readonly steps: number;
-  accumulate(gradient: NativeVector): Promise<void>;
+  /** A token that is set once the state has begun to change comes too late. */
+  accumulate(gradient: NativeVector, options?: NativeCancelOptions): Promise<void>;
   /**
    * The same of a batch's gradient, which goes into the state a parameter at a time. `slopes`: each parameter's part of ∇L·Δ,
    * with Δ of the state thereafter. Rejects with `ERR_NON_FINITE_LOSS` before anything changes; one that ends early otherwise
@@ -145,12 +151,13 @@ export interface NativeOptimizer extends NativeDisposable {
     options: NativePassOptions & { weightDecay: boolean },
   ): Promise<{ loss: number; version: number; norm: number; slopes: number[] }>;
   /** `stored`: default true. */
-  direction(options: { weightDecay: boolean; stored?: boolean }): Promise<NativeVector>;
-  preconditioner(): Promise<NativeVector>;
-  step(learningRate: number): Promise<void>;
+  direction(options: { weightDecay: boolean; stored?: boolean } & NativeCancelOptions): Promise<NativeVector>;
+  preconditioner(options?: NativeCancelOptions): Promise<NativeVector>;
+  /** A token that is set once the weights have begun to change comes too late. */
+  step(learningRate: number, options?: NativeCancelOptions): Promise<void>;
   /** State tensors by role (`momentum`; `exp_avg`, `exp_avg_sq`), each a snapshot shared with nothing. */
-  state(): Promise<Record<string, NativeVector>>;
-  restore(steps: number, state: Record<string, NativeVector>): Promise<void>;
+  state(options?: NativeCancelOptions): Promise<Record<string, NativeVector>>;
+  restore(steps: number, state: Record<string, NativeVector>, options?: NativeCancelOptions): Promise<void>;
 }
 
 /** A curvature of a batch's mean loss at a model's weights of the moment. */
@@ -221,10 +228,10 @@ export interface NativeAddon {
     parameterDtype?: ParameterDtype,
     device?: string,
   ): NativeModel;
-  /** `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
+  /** The ids are copied, in one pass. `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
   createTokenBatch(
-    inputIds: BigInt64Array,
-    labels: BigInt64Array,
+    inputIds: BigInt64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array,
+    labels: BigInt64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array,
     shape: readonly [number, number],
     relativePositions: boolean,
   ): NativeBatch;
@@ -235,16 +242,25 @@ export interface NativeAddon {
     targetShape: readonly number[],
   ): NativeBatch;
   /** A vector for `model` whose tensors come from files; null = zeros. */
-  loadVector(model: NativeModel, tensors: readonly (FileTensor | null)[]): Promise<NativeVector>;
+  loadVector(
+    model: NativeModel,
+    tensors: readonly (FileTensor | null)[],
+    options?: NativeCancelOptions,
+  ): Promise<NativeVector>;
   /** θ_model − θ_other, so that θ_model − 1·Δ = θ_other. */
-  difference(model: NativeModel, other: NativeModel): Promise<NativeVector>;
+  difference(model: NativeModel, other: NativeModel, options?: NativeCancelOptions): Promise<NativeVector>;
   /** Σ coefficientsᵢ·vectorsᵢ */
-  combine(vectors: readonly NativeVector[], coefficients: readonly number[]): Promise<NativeVector>;
+  combine(
+    vectors: readonly NativeVector[],
+    coefficients: readonly number[],
+    options?: NativeCancelOptions,
+  ): Promise<NativeVector>;
   /** Independent numbers of variance 1; the same seed gives the same ones. */
   randomVector(
     model: NativeModel,
     distribution: "normal" | "rademacher",
     seed: number,
+    options?: NativeCancelOptions,
   ): Promise<NativeVector>;
   /** `keep`: between products, keep what they have in common, where the batch is one micro-batch. */
   createCurvature(

@@ -23,9 +23,8 @@ Napi::Value shape(const Napi::CallbackInfo& info) {
 Napi::Value create_token_batch(const Napi::CallbackInfo& info) {
   const auto shape = read_shape(info[2], "shape", 2, 2);
   const bool relative = read_boolean(info[3], "relativePositions");
-  at::Tensor inputs = read_tensor(info[0], Numbers::integers, shape, "inputIds");
-  at::Tensor labels = read_tensor(info[1], Numbers::integers, shape, "labels");
-  return wrap(info.Env(), Batch::tokens(std::move(inputs), std::move(labels), relative));
+  const at::Tensor inputs = borrow_integers(info[0], shape, "inputIds"), labels = borrow_integers(info[1], shape, "labels");
+  return wrap(info.Env(), Batch::tokens(inputs, labels, relative));
 }
 
 Napi::Value create_example_batch(const Napi::CallbackInfo& info) {

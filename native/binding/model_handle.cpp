@@ -46,13 +46,18 @@ Napi::Value initialize(const Napi::CallbackInfo& info) {
                                                    {"he", Initialization::he},
                                                    {"zeros", Initialization::zeros}});
   const auto seed = static_cast<uint64_t>(read_integer(info[1], "seed", 0, int64_t{1} << 53));
-  return submit(info.Env(), [=] { model->initialize(scheme, seed); return Nothing{}; }, once_filled(info, model->byte_length()));
+  const Cancellation cancel = read_cancel(info[2]);
+  return submit(
+      info.Env(), [=] { model->initialize(scheme, seed, cancel); return Nothing{}; }, once_filled(info, model->byte_length()),
+      cancel);
 }
 
 Napi::Value load(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::core(info);
   const auto tensors = read_file_tensors(info[0], model->layout()->size(), false, "tensors");
-  return submit(info.Env(), [=] { model->load(tensors); return Nothing{}; }, once_filled(info, model->byte_length()));
+  const Cancellation cancel = read_cancel(info[1]);
+  return submit(
+      info.Env(), [=] { model->load(tensors, cancel); return Nothing{}; }, once_filled(info, model->byte_length()), cancel);
 }
 
 Napi::Value read(const Napi::CallbackInfo& info) {

@@ -7,6 +7,9 @@
 namespace critical_sharpness::binding {
 namespace {
 
+// What changes state or weights in place is not stopped half-way by a caller's token: `ending` is its job's own flag, which the
+// end of the process or of the worker sets.
+
 /// A result's conversion for jobs after which the optimizer holds its state.
 auto after_state_change(const Napi::CallbackInfo& info, std::shared_ptr<Optimizer> optimizer) {
   return [optimizer, self = Napi::Persistent(info.This().As<Napi::Object>())](Napi::Env env, Nothing) -> Napi::Value {
@@ -22,7 +25,10 @@ Napi::Value steps(const Napi::CallbackInfo& info) {
 Napi::Value accumulate(const Napi::CallbackInfo& info) {
   const auto optimizer = OptimizerHandle::core(info);
   const auto gradient = VectorHandle::stored(info[0], "gradient");
-  return submit(info.Env(), [=] { optimizer->accumulate(*gradient); return Nothing{}; }, after_state_change(info, optimizer));
+  const Cancellation cancel = read_cancel(info[1]), ending;
+  return submit(
+      info.Env(), [=] { optimizer->accumulate(*gradient, cancel, ending); return Nothing{}; },
+      after_state_change(info, optimizer), ending);
 }
 
 Napi::Value accumulate_from(const Napi::CallbackInfo& info) {
@@ -55,30 +61,38 @@ Napi::Value direction(const Napi::CallbackInfo& info) {
   const Napi::Value choice = given.Get("stored");
   const bool stored = choice.IsUndefined() || read_boolean(choice, "options.stored");
   using Shared = std::shared_ptr<const Direction>;
+  const Cancellation cancel = read_cancel(given);
   return submit(
-      info.Env(), [=]() -> Shared { return stored ? Shared(optimizer->direction(decay)) : state_direction(optimizer, decay); },
-      VectorHandle::wrap);
+      info.Env(),
+      [=]() -> Shared { return stored ? Shared(optimizer->direction(decay, cancel)) : state_direction(optimizer, decay); },
+      VectorHandle::wrap, cancel);
 }
 
 Napi::Value preconditioner(const Napi::CallbackInfo& info) {
   const auto optimizer = OptimizerHandle::core(info);
-  return submit(info.Env(), [=] { return optimizer->preconditioner(); }, VectorHandle::wrap);
+  const Cancellation cancel = read_cancel(info[0]);
+  return submit(info.Env(), [=] { return optimizer->preconditioner(cancel); }, VectorHandle::wrap, cancel);
 }
 
 Napi::Value step(const Napi::CallbackInfo& info) {
   const auto optimizer = OptimizerHandle::core(info);
   const double learning_rate = read_number(info[0], "learningRate");
-  return submit(info.Env(), [=] { optimizer->step(learning_rate); return Nothing{}; }, to_undefined);
+  const Cancellation cancel = read_cancel(info[1]), ending;
+  return submit(
+      info.Env(), [=] { optimizer->step(learning_rate, cancel, ending); return Nothing{}; }, to_undefined, ending);
 }
 
 Napi::Value state(const Napi::CallbackInfo& info) {
   const auto optimizer = OptimizerHandle::core(info);
-  return submit(info.Env(), [=] { return optimizer->state(); },
-                [](Napi::Env env, const OptimizerState& state) -> Napi::Value {
-                  auto object = Napi::Object::New(env);
-                  for (const auto& [role, vector] : state) object.Set(role, VectorHandle::wrap(env, vector));
-                  return object;
-                });
+  const Cancellation cancel = read_cancel(info[0]);
+  return submit(
+      info.Env(), [=] { return optimizer->state(cancel); },
+      [](Napi::Env env, const OptimizerState& state) -> Napi::Value {
+        auto object = Napi::Object::New(env);
+        for (const auto& [role, vector] : state) object.Set(role, VectorHandle::wrap(env, vector));
+        return object;
+      },
+      cancel);
 }
 
 Napi::Value restore(const Napi::CallbackInfo& info) {
@@ -91,7 +105,9 @@ Napi::Value restore(const Napi::CallbackInfo& info) {
     const std::string role = read_string(roles.Get(i), "a key of state");
     state[role] = VectorHandle::stored(given.Get(role), "state." + role);
   }
-  return submit(info.Env(), [=] { optimizer->restore(steps, state); return Nothing{}; }, after_state_change(info, optimizer));
+  const Cancellation cancel = read_cancel(info[2]);
+  return submit(
+      info.Env(), [=] { optimizer->restore(steps, state, cancel); return Nothing{}; }, after_state_change(info, optimizer), cancel);
 }
 
 ParameterGroups read_groups(const Napi::Value& value, const Model& model) {

@@ -1,6 +1,7 @@
 #include "tensor_arguments.hpp"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 
 #include <cstring>
 #include <limits>
@@ -29,6 +30,30 @@ at::ScalarType dtype_of(napi_typedarray_type type, Numbers numbers) {
   return at::ScalarType::Undefined;
 }
 
+struct Elements {
+  napi_typedarray_type type{};
+  void* data = nullptr;
+};
+
+/// Those of a typed array that has as many as the shape says.
+Elements read_elements(const Napi::Value& value, const char* names, const std::vector<int64_t>& shape, const std::string& subject) {
+  if (!value.IsTypedArray()) throw type_error(value, names, subject);
+  Elements elements;
+  size_t length = 0;
+  napi_value buffer = nullptr;
+  bool owned = false;  // false for a SharedArrayBuffer, whose content another thread may be writing
+  if (napi_get_typedarray_info(value.Env(), value, &elements.type, &length, &elements.data, &buffer, nullptr) != napi_ok ||
+      napi_is_arraybuffer(value.Env(), buffer, &owned) != napi_ok)
+    throw type_error(value, "a typed array that can be read", subject);
+  if (!owned) throw type_error(value, "a typed array over memory of its own (slice() makes one), not a SharedArrayBuffer,", subject);
+  int64_t product = 1;  // cannot overflow: read_shape limits it
+  for (const int64_t size : shape) product *= size;
+  if (static_cast<int64_t>(length) != product)  // detached arrays, and those out of their buffer's bounds, have length 0
+    reject_range("Expected " + std::to_string(product) + " numbers, as the shape says, for " + subject + " but received " +
+                 std::to_string(length));
+  return elements;
+}
+
 FileTensor read_file_tensor(const Napi::Value& value, const std::string& subject) {
   const Napi::Object place = read_object(value, subject);
   FileTensor tensor;
@@ -47,26 +72,28 @@ FileTensor read_file_tensor(const Napi::Value& value, const std::string& subject
 }  // namespace
 
 at::Tensor read_tensor(const Napi::Value& value, Numbers numbers, const std::vector<int64_t>& shape, const std::string& subject) {
-  if (!value.IsTypedArray()) throw type_error(value, array_names(numbers), subject);
-  napi_typedarray_type type{};
-  size_t length = 0;
-  void* data = nullptr;
-  napi_value buffer = nullptr;
-  bool owned = false;  // false for a SharedArrayBuffer, whose content another thread may be writing
-  if (napi_get_typedarray_info(value.Env(), value, &type, &length, &data, &buffer, nullptr) != napi_ok ||
-      napi_is_arraybuffer(value.Env(), buffer, &owned) != napi_ok)
-    throw type_error(value, "a typed array that can be read", subject);
-  const at::ScalarType dtype = dtype_of(type, numbers);
+  const Elements given = read_elements(value, array_names(numbers), shape, subject);
+  const at::ScalarType dtype = dtype_of(given.type, numbers);
   if (dtype == at::ScalarType::Undefined) throw type_error(value, array_names(numbers), subject);
-  if (!owned) throw type_error(value, "a typed array over memory of its own (slice() makes one), not a SharedArrayBuffer,", subject);
-  int64_t product = 1;  // cannot overflow: read_shape limits it
-  for (const int64_t size : shape) product *= size;
-  if (static_cast<int64_t>(length) != product)  // detached arrays, and those out of their buffer's bounds, have length 0
-    reject_range("Expected " + std::to_string(product) + " numbers, as the shape says, for " + subject + " but received " +
-                 std::to_string(length));
   at::Tensor tensor = at::empty(shape, dtype);
-  std::memcpy(tensor.mutable_data_ptr(), data, tensor.nbytes());
+  std::memcpy(tensor.mutable_data_ptr(), given.data, tensor.nbytes());
   return tensor;
+}
+
+at::Tensor borrow_integers(const Napi::Value& value, const std::vector<int64_t>& shape, const std::string& subject) {
+  constexpr const char* names = "a BigInt64Array, Int32Array, Uint32Array, Uint16Array or Uint8Array";
+  const Elements given = read_elements(value, names, shape, subject);
+  const auto dtype = [&] {
+    switch (given.type) {
+      case napi_bigint64_array: return at::kLong;
+      case napi_int32_array: return at::kInt;
+      case napi_uint32_array: return at::kUInt32;
+      case napi_uint16_array: return at::kUInt16;
+      case napi_uint8_array: return at::kByte;
+      default: throw type_error(value, names, subject);
+    }
+  }();
+  return at::from_blob(given.data, shape, at::TensorOptions(dtype));
 }
 
 std::vector<FileTensor> read_file_tensors(const Napi::Value& value, size_t count, bool optional, const std::string& subject) {
@@ -80,6 +107,12 @@ std::vector<FileTensor> read_file_tensors(const Napi::Value& value, size_t count
   return tensors;
 }
 
+Cancellation read_cancel(const Napi::Value& options) {
+  if (options.IsUndefined()) return {};
+  const Napi::Value cancel = read_object(options, "options").Get("cancel");
+  return cancel.IsUndefined() ? Cancellation() : *CancelTokenHandle::core(cancel, "options.cancel");
+}
+
 PassOptions read_pass_options(const Napi::Value& value) {
   const Napi::Object given = read_object(value, "options");
   PassOptions options;
@@ -88,8 +121,7 @@ PassOptions read_pass_options(const Napi::Value& value) {
   if (!recompute.IsUndefined()) options.recompute = read_boolean(recompute, "options.recompute");
   const Napi::Value float32 = given.Get("float32");
   if (!float32.IsUndefined()) options.float32 = read_boolean(float32, "options.float32");
-  const Napi::Value cancel = given.Get("cancel");
-  if (!cancel.IsUndefined()) options.cancel = *CancelTokenHandle::core(cancel, "options.cancel");
+  options.cancel = read_cancel(given);
   return options;
 }
 

@@ -8,7 +8,14 @@
 namespace critical_sharpness::binding {
 namespace {
 
-using Shared = std::shared_ptr<const Direction>;
+/// A job that makes a new, stored vector.
+template <class Make>
+Napi::Value make_vector(const Napi::CallbackInfo& info, const Cancellation& cancel, Make make) {
+  return submit(
+      info.Env(),
+      [make = std::move(make)]() -> std::shared_ptr<const Direction> { return std::make_shared<ParameterVector>(make()); },
+      VectorHandle::wrap, cancel);
+}
 
 Napi::Value byte_length(const Napi::CallbackInfo& info) {
   return to_number(info.Env(), static_cast<double>(VectorHandle::core(info)->byte_length()));
@@ -20,37 +27,39 @@ Napi::Value is_stored(const Napi::CallbackInfo& info) {
 
 Napi::Value dot(const Napi::CallbackInfo& info) {
   const auto a = VectorHandle::core(info), b = VectorHandle::core(info[0], "other");
-  return submit(info.Env(), [=] { return a->dot(*b); }, to_number);
+  const Cancellation cancel = read_cancel(info[1]);
+  return submit(info.Env(), [=] { return a->dot(*b, cancel); }, to_number, cancel);
 }
 
 Napi::Value norm(const Napi::CallbackInfo& info) {
   const auto vector = VectorHandle::core(info);
-  return submit(info.Env(), [=] { return vector->norm(); }, to_number);
+  const Cancellation cancel = read_cancel(info[0]);
+  return submit(info.Env(), [=] { return vector->norm(cancel); }, to_number, cancel);
 }
 
 Napi::Value store_numbers(const Napi::CallbackInfo& info) {
   const auto vector = VectorHandle::core(info);
-  return submit(
-      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(store(*vector)); }, VectorHandle::wrap);
+  const Cancellation cancel = read_cancel(info[0]);
+  return make_vector(info, cancel, [=] { return store(*vector, cancel); });
 }
 
 Napi::Value scale(const Napi::CallbackInfo& info) {
   const auto vector = VectorHandle::stored(info.This(), "scale");
   const double k = read_number(info[0], "k");
-  return submit(
-      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(vector->scaled(k)); }, VectorHandle::wrap);
+  const Cancellation cancel = read_cancel(info[1]);
+  return make_vector(info, cancel, [=] { return vector->scaled(k, cancel); });
 }
 
 Napi::Value multiply(const Napi::CallbackInfo& info) {
   const auto a = VectorHandle::stored(info.This(), "multiply"), b = VectorHandle::stored(info[0], "other");
-  return submit(
-      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(elementwise_product(*a, *b)); }, VectorHandle::wrap);
+  const Cancellation cancel = read_cancel(info[1]);
+  return make_vector(info, cancel, [=] { return elementwise_product(*a, *b, cancel); });
 }
 
 Napi::Value inverse_square_root_of(const Napi::CallbackInfo& info) {
   const auto vector = VectorHandle::stored(info.This(), "inverseSquareRoot");
-  return submit(
-      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(inverse_square_root(*vector)); }, VectorHandle::wrap);
+  const Cancellation cancel = read_cancel(info[0]);
+  return make_vector(info, cancel, [=] { return inverse_square_root(*vector, cancel); });
 }
 
 Napi::Value mask(const Napi::CallbackInfo& info) {
@@ -75,12 +84,14 @@ Napi::Value read(const Napi::CallbackInfo& info) {
 Napi::Value load(const Napi::CallbackInfo& info) {
   const auto layout = ModelHandle::core(info[0], "model")->layout();
   const auto tensors = read_file_tensors(info[1], layout->size(), true, "tensors");
-  return submit(info.Env(), [=] { return load_vector(layout, tensors); }, VectorHandle::wrap);
+  const Cancellation cancel = read_cancel(info[2]);
+  return submit(info.Env(), [=] { return load_vector(layout, tensors, cancel); }, VectorHandle::wrap, cancel);
 }
 
 Napi::Value difference_of_models(const Napi::CallbackInfo& info) {
   const auto a = ModelHandle::core(info[0], "model"), b = ModelHandle::core(info[1], "other");
-  return submit(info.Env(), [=] { return difference(*a, *b); }, VectorHandle::wrap);
+  const Cancellation cancel = read_cancel(info[2]);
+  return submit(info.Env(), [=] { return difference(*a, *b, cancel); }, VectorHandle::wrap, cancel);
 }
 
 Napi::Value combine(const Napi::CallbackInfo& info) {
@@ -89,9 +100,8 @@ Napi::Value combine(const Napi::CallbackInfo& info) {
   for (uint32_t i = 0, n = given.Length(); i < n; i++)
     vectors.push_back(VectorHandle::stored(given.Get(i), "vectors[" + std::to_string(i) + "]"));
   const auto coefficients = read_numbers(info[1], "coefficients", vectors.size(), Range::any);
-  return submit(
-      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(linear_combination(vectors, coefficients)); },
-      VectorHandle::wrap);
+  const Cancellation cancel = read_cancel(info[2]);
+  return make_vector(info, cancel, [=] { return linear_combination(vectors, coefficients, cancel); });
 }
 
 Napi::Value draw(const Napi::CallbackInfo& info) {
@@ -99,9 +109,8 @@ Napi::Value draw(const Napi::CallbackInfo& info) {
   const auto distribution = read_choice<Distribution>(
       info[1], "distribution", {{"normal", Distribution::normal}, {"rademacher", Distribution::rademacher}});
   const auto seed = static_cast<uint64_t>(read_integer(info[2], "seed", 0, int64_t{1} << 53));
-  return submit(
-      info.Env(), [=]() -> Shared { return std::make_shared<ParameterVector>(random_vector(layout, distribution, seed)); },
-      VectorHandle::wrap);
+  const Cancellation cancel = read_cancel(info[3]);
+  return make_vector(info, cancel, [=] { return random_vector(layout, distribution, seed, cancel); });
 }
 
 }  // namespace

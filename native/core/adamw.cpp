@@ -21,38 +21,38 @@ class AdamW final : public Optimizer {
   }
 
  protected:
-  void prepare_state() override {
+  void prepare_state(const Cancellation& cancel) override {
     if (m_) return;
-    auto m = ParameterVector::zeros(model_->layout()), v = ParameterVector::zeros(model_->layout());
+    auto m = ParameterVector::zeros(model_->layout(), cancel), v = ParameterVector::zeros(model_->layout(), cancel);
     m_ = std::move(m);
     v_ = std::move(v);
   }
 
-  void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients) override {
+  void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients, const Cancellation& ending) override {
     const auto part = [&](const ParameterVector& all) {
       const auto begin = all.tensors().begin() + static_cast<std::ptrdiff_t>(first);
       return kernels::TensorList(begin, begin + static_cast<std::ptrdiff_t>(gradients.size()));
     };
-    kernels::adamw_accumulate(part(*m_), part(*v_), gradients, options_.beta1, options_.beta2);
+    kernels::adamw_accumulate(part(*m_), part(*v_), gradients, options_.beta1, options_.beta2, ending);
   }
 
-  ParameterVector make_preconditioner() const override {
+  ParameterVector make_preconditioner(const Cancellation& cancel) const override {
     auto p = ParameterVector::empty(model_->layout());
-    kernels::adamw_preconditioner(p.tensors(), v_->tensors(), constants(), groups_.learning_rate_ratio);
+    kernels::adamw_preconditioner(p.tensors(), v_->tensors(), constants(), groups_.learning_rate_ratio, cancel);
     return p;
   }
 
-  OptimizerState copy_state() const override {
+  OptimizerState copy_state(const Cancellation& cancel) const override {
     OptimizerState state;
     if (steps() == 0) return state;
-    state["exp_avg"] = std::make_shared<ParameterVector>(m_->clone());
-    state["exp_avg_sq"] = std::make_shared<ParameterVector>(v_->clone());
+    state["exp_avg"] = std::make_shared<ParameterVector>(m_->clone(cancel));
+    state["exp_avg_sq"] = std::make_shared<ParameterVector>(v_->clone(cancel));
     return state;
   }
 
-  void restore_state(int64_t steps, const OptimizerState& state) override {
+  void restore_state(int64_t steps, const OptimizerState& state, const Cancellation& cancel) override {
     if (steps > 0) {
-      auto m = stored(state, "exp_avg").clone(), v = stored(state, "exp_avg_sq").clone();
+      auto m = stored(state, "exp_avg").clone(cancel), v = stored(state, "exp_avg_sq").clone(cancel);
       m_ = std::move(m);
       v_ = std::move(v);
     } else {

@@ -1,21 +1,29 @@
 #include "batch.hpp"
 
-#include <ATen/ops/aminmax.h>
-#include <ATen/ops/ne.h>
-#include <ATen/ops/where.h>
 #include <c10/core/InferenceMode.h>
 
+#include <limits>
 #include <string>
 
 #include "errors.hpp"
+#include "kernels/tokens.hpp"
 
 namespace critical_sharpness {
 namespace {
 
-std::pair<int64_t, int64_t> range_of(const at::Tensor& t) {
-  const auto [low, high] = at::aminmax(t);
-  return {low.item<int64_t>(), high.item<int64_t>()};
+/// A copy, where each number that counts is a token's id.
+kernels::CopiedIntegers copy_ids(const at::Tensor& numbers, std::optional<int64_t> ignored, const std::string& lower,
+                                 const char* subject) {
+  auto copied = kernels::copy_integers(numbers, ignored);
+  if (copied.lowest < 0)
+    reject_range("Expected token ids ≥ 0" + lower + " for " + subject + " but received " + std::to_string(copied.lowest));
+  if (copied.largest > std::numeric_limits<int32_t>::max())
+    reject_range(std::string("Expected token ids below 2^31 for ") + subject + " but received " + std::to_string(copied.largest));
+  return copied;
 }
+
+/// As operations take ids: int64. They are half the size until a pass has its part of them.
+at::Tensor wide(const at::Tensor& numbers) { return numbers.scalar_type() == at::kInt ? numbers.to(at::kLong) : numbers; }
 
 }  // namespace
 
@@ -27,19 +35,15 @@ std::shared_ptr<const Batch> Batch::tokens(at::Tensor inputs, at::Tensor labels,
   auto batch = std::shared_ptr<Batch>(new Batch);
   batch->kind_ = Kind::tokens;
   batch->relative_positions_ = relative_positions;
-  const auto [low, high] = range_of(inputs);
-  if (low < 0) reject_range("Expected token ids ≥ 0 for inputIds but received " + std::to_string(low));
-  batch->largest_input_ = high;
-  const at::Tensor counts = labels.ne(ignored);
-  batch->count_ = counts.sum().item<int64_t>();
-  if (batch->count_ == 0)
+  auto ids = copy_ids(inputs.contiguous(), std::nullopt, "", "inputIds");
+  auto targets = copy_ids(labels.contiguous(), ignored, ", or -100 (ignored),", "labels");
+  if (targets.counted == 0)
     reject_range("Expected at least one label other than -100 for labels but received none: the loss would be 0/0");
-  const auto [label_low, label_high] = range_of(at::where(counts, labels, 0));
-  if (label_low < 0)
-    reject_range("Expected token ids ≥ 0, or -100 (ignored), for labels but received " + std::to_string(label_low));
-  batch->largest_target_ = label_high;
-  batch->inputs_ = std::move(inputs);
-  batch->targets_ = std::move(labels);
+  batch->count_ = targets.counted;
+  batch->largest_input_ = ids.largest;
+  batch->largest_target_ = targets.largest;
+  batch->inputs_ = std::move(ids.numbers);
+  batch->targets_ = std::move(targets.numbers);
   return batch;
 }
 
@@ -53,7 +57,7 @@ std::shared_ptr<const Batch> Batch::examples(at::Tensor inputs, at::Tensor targe
   batch->kind_ = Kind::examples;
   batch->count_ = inputs.size(0);
   if (targets.scalar_type() == at::kLong) {
-    const auto [low, high] = range_of(targets);
+    const auto [low, high] = kernels::range_of(targets);
     if (low < 0) reject_range("Expected class labels ≥ 0 for targets but received " + std::to_string(low));
     batch->largest_target_ = high;
   }
@@ -77,16 +81,18 @@ const Batch* Batch::on(at::Device device) const {
 
 Batch Batch::slice(int64_t start, int64_t length) const {
   Batch part = *this;
-  part.inputs_ = inputs_.narrow(0, start, length);
-  part.targets_ = targets_.narrow(0, start, length);
+  part.inputs_ = wide(inputs_.narrow(0, start, length));
+  part.targets_ = wide(targets_.narrow(0, start, length));
   part.count_ = 0;
   return part;
 }
 
 std::shared_ptr<const Batch> Batch::part(int64_t start, int64_t length) const {
-  auto batch = std::shared_ptr<Batch>(new Batch(slice(start, length)));
+  auto batch = std::shared_ptr<Batch>(new Batch(*this));
   batch->elsewhere_.reset();
-  batch->count_ = kind_ == Kind::tokens ? batch->targets_.ne(ignored).sum().item<int64_t>() : length;
+  batch->inputs_ = inputs_.narrow(0, start, length);
+  batch->targets_ = targets_.narrow(0, start, length);
+  batch->count_ = kind_ == Kind::tokens ? kernels::count_others(batch->targets_, ignored) : length;
   return batch;
 }
 

@@ -12,8 +12,8 @@ class Batch {
   /// Label of a token that does not count.
   static constexpr int64_t ignored = -100;
 
-  /// inputs, labels: int64 [batch, sequence]; labels[b, t] follows inputs[b, t]. `relative_positions`: where a sequence starts is
-  /// known only up to a constant, which rotary positions do not see.
+  /// inputs, labels: integers [batch, sequence], copied as int32; labels[b, t] follows inputs[b, t]. `relative_positions`: where a
+  /// sequence starts is known only up to a constant, which rotary positions do not see. The event loop's thread may call it.
   static std::shared_ptr<const Batch> tokens(at::Tensor inputs, at::Tensor labels, bool relative_positions = false);
   /// inputs: float [n, features]; targets: float [n, out] or int64 [n].
   static std::shared_ptr<const Batch> examples(at::Tensor inputs, at::Tensor targets);
@@ -30,9 +30,9 @@ class Batch {
   int64_t largest_target() const { return largest_target_; }
   /// The same on a device: itself, or a copy that is kept for the next time. On the compute thread only.
   const Batch* on(at::Device device) const;
-  /// Rows [start, start + length) without copying. Its count is not computed (0).
+  /// Rows [start, start + length) with ids as int64, for a pass. Its count is not computed (0).
   Batch slice(int64_t start, int64_t length) const;
-  /// The same as a batch of its own, with its count: 0 if none of its labels counts.
+  /// The same as a batch of its own, in the same memory, with its count: 0 if none of its labels counts.
   std::shared_ptr<const Batch> part(int64_t start, int64_t length) const;
   int64_t byte_length() const;
 

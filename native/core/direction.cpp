@@ -22,23 +22,23 @@ std::vector<kernels::Delta> deltas_of(const Direction& direction) {
 
 }  // namespace
 
-double Direction::dot(const Direction& other) const {
+double Direction::dot(const Direction& other, const Cancellation& cancel) const {
   require_same_layout(*layout(), *other.layout(), "the other direction");
   require_current();
   other.require_current();
-  const at::Tensor sums = kernels::dots(deltas_of(*this), deltas_of(other)).to(at::kCPU);
+  const at::Tensor sums = kernels::dots(deltas_of(*this), deltas_of(other), cancel).to(at::kCPU);
   const auto* first = sums.const_data_ptr<double>();
   return std::accumulate(first, first + sums.numel(), 0.0);
 }
 
-double Direction::norm() const { return std::sqrt(dot(*this)); }
+double Direction::norm(const Cancellation& cancel) const { return std::sqrt(dot(*this, cancel)); }
 
-ParameterVector store(const Direction& direction) {
+ParameterVector store(const Direction& direction, const Cancellation& cancel) {
   direction.require_current();
   auto tensors = ParameterVector::empty(direction.layout()).tensors();
   for (size_t i = 0; i < tensors.size(); i++)
     if (!direction.has(i)) tensors[i] = at::Tensor();
-  kernels::write(tensors, deltas_of(direction));
+  kernels::write(tensors, deltas_of(direction), cancel);
   return {direction.layout(), std::move(tensors)};
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "cancellation.hpp"
 #include "kernels/delta.hpp"
 #include "layout.hpp"
 
@@ -30,12 +31,12 @@ class Direction {
   virtual int64_t byte_length() const = 0;
 
   /// Σ aᵢbᵢ in float64; the order of summation does not depend on the number of threads.
-  double dot(const Direction& other) const;
-  double norm() const;
+  double dot(const Direction& other, const Cancellation& cancel = {}) const;
+  double norm(const Cancellation& cancel = {}) const;
 };
 
 /// The numbers of a direction, written out.
-ParameterVector store(const Direction& direction);
+ParameterVector store(const Direction& direction, const Cancellation& cancel = {});
 /// The stored one that it is. Throws ERR_DIRECTION_NOT_STORED, with `what` as its subject.
 const ParameterVector& require_stored(const Direction& direction, const char* what);
 

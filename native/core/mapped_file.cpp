@@ -11,6 +11,7 @@
 
 #include "errors.hpp"
 #include "model.hpp"
+#include "stretches.hpp"
 
 namespace critical_sharpness {
 namespace {
@@ -49,7 +50,8 @@ std::shared_ptr<FileReader::Mapping> FileReader::open(const std::string& path) {
   return mapping;
 }
 
-at::Tensor FileReader::read(const FileTensor& tensor, const ParameterSpec& spec, at::TensorOptions options) {
+at::Tensor FileReader::read(const FileTensor& tensor, const ParameterSpec& spec, at::TensorOptions options,
+                            const Cancellation& cancel) {
   const auto mapping = open(tensor.path);
   const auto element = static_cast<int64_t>(c10::elementSize(tensor.dtype));
   const int64_t bytes = c10::multiply_integers(spec.shape) * element;
@@ -59,12 +61,14 @@ at::Tensor FileReader::read(const FileTensor& tensor, const ParameterSpec& spec,
   char* data = mapping->data + tensor.byte_offset;
   if (tensor.byte_offset % element != 0) {
     at::Tensor copy = at::empty(spec.shape, tensor.dtype);
-    std::memcpy(copy.mutable_data_ptr(), data, static_cast<size_t>(bytes));
-    return copy.to(options);
+    in_stretches(copy.numel(), cancel, [&](int64_t start, int64_t length) {
+      std::memcpy(stretch(copy, start, length).mutable_data_ptr(), data + start * element, static_cast<size_t>(length * element));
+    });
+    return converted(copy, options, cancel);
   }
   // The deleter's capture is what keeps the mapping.
   const at::Tensor mapped = at::from_blob(data, spec.shape, [mapping](void*) {}, at::TensorOptions(tensor.dtype));
-  return mapped.to(options);
+  return converted(mapped, options, cancel);
 }
 
 }  // namespace critical_sharpness

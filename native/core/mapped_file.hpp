@@ -17,7 +17,7 @@ class FileReader {
  public:
   /// The tensor with these options; mapped where that is the file's own dtype, on the CPU, and the bytes are aligned; else
   /// converted and copied.
-  at::Tensor read(const FileTensor& tensor, const ParameterSpec& spec, at::TensorOptions options);
+  at::Tensor read(const FileTensor& tensor, const ParameterSpec& spec, at::TensorOptions options, const Cancellation& cancel = {});
 
  private:
   struct Mapping;

@@ -15,6 +15,7 @@
 
 #include "errors.hpp"
 #include "mapped_file.hpp"
+#include "stretches.hpp"
 #include "tensor_bytes.hpp"
 
 namespace critical_sharpness {
@@ -75,30 +76,36 @@ int64_t Model::byte_length() const {
   return numbers * static_cast<int64_t>(c10::elementSize(weight_dtype_));
 }
 
-void Model::initialize(Initialization scheme, uint64_t seed) {
+void Model::initialize(Initialization scheme, uint64_t seed, const Cancellation& cancel) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   std::vector<at::Tensor> weights;
   for (size_t i = 0; i < layout_->size(); i++) {
     const InitialValue start = scheme == Initialization::zeros ? InitialValue{} : architecture_->initial_value(i, name_of(scheme));
     // Drawn in float32 on the CPU whatever dtype and device, so that a seed means the same weights everywhere.
     at::Tensor drawn = at::empty(layout_->parameters[i].shape, at::kFloat);
-    switch (start.kind) {
-      case InitialValue::Kind::constant: drawn.fill_(start.value); break;
-      case InitialValue::Kind::normal: drawn.normal_(0, start.value, generator); break;
-      case InitialValue::Kind::uniform: drawn.uniform_(-start.value, start.value, generator); break;
-    }
-    weights.push_back(drawn.to(layout_->options().dtype(weight_dtype_)));
+    // A generator gives the same numbers in stretches as at once: none of them is so short that normal_ draws otherwise, and
+    // all but the last are multiples of the 16 that it draws at a time.
+    in_stretches(drawn.numel(), cancel, [&](int64_t first, int64_t length) {
+      at::Tensor part = stretch(drawn, first, length);
+      switch (start.kind) {
+        case InitialValue::Kind::constant: part.fill_(start.value); break;
+        case InitialValue::Kind::normal: part.normal_(0, start.value, generator); break;
+        case InitialValue::Kind::uniform: part.uniform_(-start.value, start.value, generator); break;
+      }
+    });
+    weights.push_back(converted(drawn, layout_->options().dtype(weight_dtype_), cancel));
   }
   weights_ = std::move(weights);
   version_++;
 }
 
-void Model::load(const std::vector<FileTensor>& tensors) {
+void Model::load(const std::vector<FileTensor>& tensors, const Cancellation& cancel) {
   FileReader reader;
   std::vector<at::Tensor> weights;
   for (size_t i = 0; i < layout_->size(); i++) {
+    cancel.check();
     const auto options = layout_->options().dtype(weight_dtype_);
-    weights.push_back(reader.read(tensors.at(i), layout_->parameters[i], options));
+    weights.push_back(reader.read(tensors.at(i), layout_->parameters[i], options, cancel));
   }
   weights_ = std::move(weights);
   version_++;
@@ -106,7 +113,7 @@ void Model::load(const std::vector<FileTensor>& tensors) {
 
 void Model::require_weights() const {
   if (weights_.empty())
-    throw InputError(InputError::Kind::state, "ERR_NO_WEIGHTS", "Expected a model with weights but received one that was neither initialised nor loaded");
+    throw InputError(InputError::Kind::state, "ERR_NO_WEIGHTS", "Expected a model with weights but received one that was neither initialised nor loaded, or whose step was cut short");
 }
 
 const at::Tensor& Model::parameter(size_t index) const {
@@ -231,19 +238,28 @@ LossResult Model::differentiate(const Batch& batch, const PassOptions& options, 
   return {sum.item<double>() / architecture_->normalizer(batch), version()};
 }
 
-std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout, const std::vector<FileTensor>& tensors) {
+std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout, const std::vector<FileTensor>& tensors,
+                                                   const Cancellation& cancel) {
   FileReader reader;
   std::vector<at::Tensor> parts;
-  for (size_t i = 0; i < layout->size(); i++)
-    parts.push_back(tensors.at(i).path.empty() ? at::Tensor() : reader.read(tensors[i], layout->parameters[i], layout->options()));
+  for (size_t i = 0; i < layout->size(); i++) {
+    cancel.check();
+    const FileTensor& tensor = tensors.at(i);
+    parts.push_back(tensor.path.empty() ? at::Tensor() : reader.read(tensor, layout->parameters[i], layout->options(), cancel));
+  }
   return std::make_shared<ParameterVector>(std::move(layout), std::move(parts));
 }
 
-std::shared_ptr<const ParameterVector> difference(const Model& a, const Model& b) {
+std::shared_ptr<const ParameterVector> difference(const Model& a, const Model& b, const Cancellation& cancel) {
   require_same_layout(*a.layout(), *b.layout(), "the other model");
   const at::ScalarType dtype = a.layout()->dtype;
   std::vector<at::Tensor> parts;
-  for (size_t i = 0; i < a.layout()->size(); i++) parts.push_back(at::sub(a.parameter(i).to(dtype), b.parameter(i).to(dtype)));
+  for (size_t i = 0; i < a.layout()->size(); i++) {
+    const at::Tensor &x = a.parameter(i), &y = b.parameter(i);
+    parts.push_back(made_like(x, a.layout()->options(), cancel, [&](at::Tensor& part, int64_t start, int64_t length) {
+      at::sub_out(part, stretch(x, start, length).to(dtype), stretch(y, start, length).to(dtype));
+    }));
+  }
   return std::make_shared<ParameterVector>(a.layout(), std::move(parts));
 }
 

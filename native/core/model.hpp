@@ -69,15 +69,18 @@ class Model {
   /// Bytes that the weights hold once they are filled. May be read from any thread.
   int64_t byte_length() const;
 
-  void initialize(Initialization scheme, uint64_t seed);
+  /// One that is cancelled leaves the weights as they were.
+  void initialize(Initialization scheme, uint64_t seed, const Cancellation& cancel = {});
   /// One entry for each parameter. On the CPU weights of the model's dtype are mapped copy-on-write; others are
-  /// converted.
-  void load(const std::vector<FileTensor>& tensors);
+  /// converted. One that is cancelled leaves the weights as they were.
+  void load(const std::vector<FileTensor>& tensors, const Cancellation& cancel = {});
   const at::Tensor& parameter(size_t index) const;
   /// Bytes [offset, offset + length) of a weight, clipped at its end.
   std::vector<uint8_t> read_bytes(size_t index, int64_t offset, int64_t length) const;
   /// For optimizers: the weights to be written to, and the count of changes raised. Throws for bfloat16 ones.
   std::vector<at::Tensor>& weights_to_change();
+  /// After a step that was cut short: no weights are better than half-changed ones.
+  void lose_weights() { weights_.clear(); }
 
   /// Throws unless `batch` fits the architecture (kind, ids, sequence length, features).
   void check(const Batch& batch) const { architecture_->check(batch); }
@@ -107,8 +110,8 @@ class Model {
 
 /// `tensor` as a vector of `layout`, from files; entries without a path are zeros.
 std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout,
-                                                   const std::vector<FileTensor>& tensors);
+                                                   const std::vector<FileTensor>& tensors, const Cancellation& cancel = {});
 /// θ_a − θ_b.
-std::shared_ptr<const ParameterVector> difference(const Model& a, const Model& b);
+std::shared_ptr<const ParameterVector> difference(const Model& a, const Model& b, const Cancellation& cancel = {});
 
 }  // namespace critical_sharpness

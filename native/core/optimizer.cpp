@@ -29,18 +29,21 @@ void Optimizer::require_gradient() const {
     throw InputError(InputError::Kind::state, "ERR_NO_GRADIENT", "Expected a gradient, taken in by accumulate, for the optimizer's direction but received none");
 }
 
-void Optimizer::accumulate(const ParameterVector& gradient) {
+void Optimizer::accumulate(const ParameterVector& gradient, const Cancellation& cancel, const Cancellation& ending) {
   require_whole_state();
   require_same_layout(*model_->layout(), *gradient.layout(), "the gradient");
-  prepare_state();
+  prepare_state(cancel);
+  cancel.check();
   version_++;
-  accumulate_parameters(0, gradient.tensors());
+  torn_ = true;
+  accumulate_parameters(0, gradient.tensors(), ending);
+  torn_ = false;
   steps_++;
 }
 
 AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOptions& options, bool weight_decay) {
   require_whole_state();
-  prepare_state();
+  prepare_state(options.cancel);
   AccumulatedGradient result;
   // Of each parameter ‖∇L‖² and ∇L·Δ, left where they were computed until all are there.
   std::vector<at::Tensor> sums(model_->layout()->size());
@@ -56,10 +59,10 @@ AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOpt
     torn_ = true;
   };
   sink.take = [&](size_t i, const at::Tensor& gradient) {
-    accumulate_parameters(i, {gradient});
+    accumulate_parameters(i, {gradient}, options.cancel);
     if (!gradient.defined()) return;
     const kernels::Delta part = kernels::StoredDelta{gradient};
-    sums[i] = kernels::dots({part, part}, {part, delta(i, weight_decay)});
+    sums[i] = kernels::dots({part, part}, {part, delta(i, weight_decay)}, options.cancel);
   };
   try {
     result.loss = model_->differentiate(batch, options, sink);
@@ -84,31 +87,37 @@ std::vector<kernels::Delta> Optimizer::deltas(bool weight_decay) const {
   return all;
 }
 
-std::shared_ptr<const ParameterVector> Optimizer::direction(bool weight_decay) const {
+std::shared_ptr<const ParameterVector> Optimizer::direction(bool weight_decay, const Cancellation& cancel) const {
   require_gradient();
   auto out = std::make_shared<ParameterVector>(ParameterVector::empty(model_->layout()));
-  kernels::write(out->tensors(), deltas(weight_decay));
+  kernels::write(out->tensors(), deltas(weight_decay), cancel);
   return out;
 }
 
-std::shared_ptr<const ParameterVector> Optimizer::preconditioner() const {
+std::shared_ptr<const ParameterVector> Optimizer::preconditioner(const Cancellation& cancel) const {
   require_gradient();
-  return std::make_shared<ParameterVector>(make_preconditioner());
+  return std::make_shared<ParameterVector>(make_preconditioner(cancel));
 }
 
-void Optimizer::step(double learning_rate) {
+void Optimizer::step(double learning_rate, const Cancellation& cancel, const Cancellation& ending) {
   require_gradient();
+  cancel.check();
   model_->weights_to_change();
-  kernels::step(deltas(true), learning_rate);
+  try {
+    kernels::step(deltas(true), learning_rate, ending);
+  } catch (const Cancelled&) {
+    model_->lose_weights();
+    throw;
+  }
 }
 
-OptimizerState Optimizer::state() const {
+OptimizerState Optimizer::state(const Cancellation& cancel) const {
   require_whole_state();
-  return copy_state();
+  return copy_state(cancel);
 }
 
-void Optimizer::restore(int64_t steps, const OptimizerState& state) {
-  restore_state(steps, state);
+void Optimizer::restore(int64_t steps, const OptimizerState& state, const Cancellation& cancel) {
+  restore_state(steps, state, cancel);
   version_++;
   steps_ = steps;
   torn_ = false;

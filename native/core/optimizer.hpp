@@ -36,35 +36,38 @@ class Optimizer {
   /// Counts changes of the state.
   uint64_t version() const { return version_; }
 
-  void accumulate(const ParameterVector& gradient);
+  /// `cancel` stops it before anything changes, `ending` at any moment: what is left then is refused.
+  void accumulate(const ParameterVector& gradient, const Cancellation& cancel = {}, const Cancellation& ending = {});
   /// As `accumulate` of the batch's gradient, with the same bits, but each parameter's part goes into the state as soon as it
   /// is whole: with one micro-batch, no gradient is ever held. One that is interrupted half-way leaves a state that only
   /// `restore` can mend. `weight_decay`: of the Δ in `slopes`. Throws ERR_NON_FINITE_LOSS before anything is changed.
   AccumulatedGradient accumulate_from(const Batch& batch, const PassOptions& options, bool weight_decay);
   /// Δ, scaled by each parameter's learning-rate ratio. Throws ERR_NO_GRADIENT before the first accumulate().
-  std::shared_ptr<const ParameterVector> direction(bool weight_decay) const;
+  std::shared_ptr<const ParameterVector> direction(bool weight_decay, const Cancellation& cancel = {}) const;
   /// Diagonal P with Δ = P⁻¹·momentum where no decay is in Δ.
-  std::shared_ptr<const ParameterVector> preconditioner() const;
-  void step(double learning_rate);
+  std::shared_ptr<const ParameterVector> preconditioner(const Cancellation& cancel = {}) const;
+  /// `cancel` stops it before anything changes, `ending` at any moment: the model has no weights then.
+  void step(double learning_rate, const Cancellation& cancel = {}, const Cancellation& ending = {});
   /// Copies of the state tensors by role.
-  OptimizerState state() const;
-  void restore(int64_t steps, const OptimizerState& state);
+  OptimizerState state(const Cancellation& cancel = {}) const;
+  /// One that is cancelled leaves the state as it was.
+  void restore(int64_t steps, const OptimizerState& state, const Cancellation& cancel = {});
   /// Bytes of state.
   virtual int64_t byte_length() const = 0;
 
   /// A parameter's part of Δ, as kernels make it of state and weights.
   virtual kernels::Delta delta(size_t parameter, bool weight_decay) const = 0;
-  /// Throws ERR_NO_GRADIENT, or ERR_OPTIMIZER_STATE after an interrupted accumulate_from.
+  /// Throws ERR_NO_GRADIENT, or ERR_OPTIMIZER_STATE after one that was interrupted.
   void require_gradient() const;
 
  protected:
   /// Memory for the state, where there is none yet.
-  virtual void prepare_state() = 0;
+  virtual void prepare_state(const Cancellation& cancel) = 0;
   /// Takes the gradients of the parameters from `first` on, contiguous; undefined: zeros.
-  virtual void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients) = 0;
-  virtual ParameterVector make_preconditioner() const = 0;
-  virtual OptimizerState copy_state() const = 0;
-  virtual void restore_state(int64_t steps, const OptimizerState& state) = 0;
+  virtual void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients, const Cancellation& ending) = 0;
+  virtual ParameterVector make_preconditioner(const Cancellation& cancel) const = 0;
+  virtual OptimizerState copy_state(const Cancellation& cancel) const = 0;
+  virtual void restore_state(int64_t steps, const OptimizerState& state, const Cancellation& cancel) = 0;
   const ParameterVector& stored(const OptimizerState& state, const std::string& role) const;
 
   std::shared_ptr<Model> model_;

@@ -1,8 +1,10 @@
 #include "parameter_vector.hpp"
 
+#include <ATen/ScalarOps.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>
-#include <ATen/ops/zeros.h>
+
+#include "stretches.hpp"
 
 namespace critical_sharpness {
 
@@ -17,9 +19,9 @@ ParameterVector ParameterVector::empty(std::shared_ptr<const Layout> layout) {
   return {std::move(layout), std::move(tensors)};
 }
 
-ParameterVector ParameterVector::zeros(std::shared_ptr<const Layout> layout) {
+ParameterVector ParameterVector::zeros(std::shared_ptr<const Layout> layout, const Cancellation& cancel) {
   std::vector<at::Tensor> tensors;
-  for (const auto& p : layout->parameters) tensors.push_back(at::zeros(p.shape, layout->options()));
+  for (const auto& p : layout->parameters) tensors.push_back(critical_sharpness::zeros(p.shape, layout->options(), cancel));
   return {std::move(layout), std::move(tensors)};
 }
 
@@ -34,9 +36,13 @@ int64_t ParameterVector::byte_length() const {
   return bytes;
 }
 
-ParameterVector ParameterVector::scaled(double k) const {
+ParameterVector ParameterVector::scaled(double k, const Cancellation& cancel) const {
   std::vector<at::Tensor> tensors;
-  for (const auto& t : tensors_) tensors.push_back(t.defined() ? at::mul(t, k) : t);
+  const at::Tensor factor = at::native::wrapped_scalar_tensor(k);
+  for (const auto& t : tensors_)
+    tensors.push_back(!t.defined() ? t : made_like(t, t.options(), cancel, [&](at::Tensor& part, int64_t start, int64_t length) {
+      at::mul_out(part, stretch(t, start, length), factor);
+    }));
   return {layout_, std::move(tensors)};
 }
 
@@ -47,9 +53,9 @@ std::shared_ptr<const Direction> ParameterVector::masked(const std::vector<bool>
   return std::make_shared<ParameterVector>(layout_, std::move(tensors));
 }
 
-ParameterVector ParameterVector::clone() const {
+ParameterVector ParameterVector::clone(const Cancellation& cancel) const {
   std::vector<at::Tensor> tensors;
-  for (const auto& t : tensors_) tensors.push_back(t.defined() ? t.clone() : t);
+  for (const auto& t : tensors_) tensors.push_back(t.defined() ? copied(t, cancel) : t);
   return {layout_, std::move(tensors)};
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "cancellation.hpp"
 #include "direction.hpp"
 #include "layout.hpp"
 
@@ -16,7 +17,7 @@ class ParameterVector final : public Direction {
   ParameterVector(std::shared_ptr<const Layout> layout, std::vector<at::Tensor> tensors);
   /// Uninitialised tensors of the layout's shapes.
   static ParameterVector empty(std::shared_ptr<const Layout> layout);
-  static ParameterVector zeros(std::shared_ptr<const Layout> layout);
+  static ParameterVector zeros(std::shared_ptr<const Layout> layout, const Cancellation& cancel = {});
 
   const std::shared_ptr<const Layout>& layout() const override { return layout_; }
   const std::vector<at::Tensor>& tensors() const { return tensors_; }
@@ -30,8 +31,8 @@ class ParameterVector final : public Direction {
   std::shared_ptr<const Direction> masked(const std::vector<bool>& keep) const override;
   int64_t byte_length() const override;
 
-  ParameterVector scaled(double k) const;
-  ParameterVector clone() const;
+  ParameterVector scaled(double k, const Cancellation& cancel = {}) const;
+  ParameterVector clone(const Cancellation& cancel = {}) const;
 
  private:
   std::shared_ptr<const Layout> layout_;

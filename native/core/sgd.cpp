@@ -2,6 +2,7 @@
 
 #include "kernels/optimize.hpp"
 #include "optimizer.hpp"
+#include "stretches.hpp"
 
 namespace critical_sharpness {
 namespace {
@@ -23,42 +24,46 @@ class Sgd final : public Optimizer {
   }
 
  protected:
-  void prepare_state() override {
+  void prepare_state(const Cancellation& cancel) override {
     if (!buffer_.empty()) return;
-    buffer_ = options_.momentum == 0 ? none_ : ParameterVector::zeros(model_->layout()).tensors();
+    buffer_ = options_.momentum == 0 ? none_ : ParameterVector::zeros(model_->layout(), cancel).tensors();
     if (options_.nesterov) gradient_ = none_;
   }
 
-  void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients) override {
+  void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients, const Cancellation& ending) override {
     const auto at = static_cast<std::ptrdiff_t>(first), count = static_cast<std::ptrdiff_t>(gradients.size());
     if (options_.nesterov) std::copy(gradients.begin(), gradients.end(), gradient_.begin() + at);
     // Without momentum it shares the gradient's tensors: nobody writes to them.
     if (options_.momentum == 0) std::copy(gradients.begin(), gradients.end(), buffer_.begin() + at);
-    else kernels::momentum_accumulate(Tensors(buffer_.begin() + at, buffer_.begin() + at + count), gradients, options_.momentum);
+    else kernels::momentum_accumulate(Tensors(buffer_.begin() + at, buffer_.begin() + at + count), gradients,
+                                      options_.momentum, ending);
   }
 
-  ParameterVector make_preconditioner() const override {
+  ParameterVector make_preconditioner(const Cancellation& cancel) const override {
     auto p = ParameterVector::empty(model_->layout());
-    for (size_t i = 0; i < p.size(); i++) at::Tensor(p[i]).fill_(1 / groups_.learning_rate_ratio[i]);
+    for (size_t i = 0; i < p.size(); i++)
+      in_stretches(p[i].numel(), cancel, [&](int64_t start, int64_t length) {
+        stretch(p[i], start, length).fill_(1 / groups_.learning_rate_ratio[i]);
+      });
     return p;
   }
 
-  OptimizerState copy_state() const override {
+  OptimizerState copy_state(const Cancellation& cancel) const override {
     OptimizerState state;
     if (steps() == 0) return state;
     const auto copy = [&](const Tensors& tensors) {
-      return std::make_shared<ParameterVector>(ParameterVector(model_->layout(), tensors).clone());
+      return std::make_shared<ParameterVector>(ParameterVector(model_->layout(), tensors).clone(cancel));
     };
     state["momentum"] = copy(buffer_);
     if (options_.nesterov) state["gradient"] = copy(gradient_);
     return state;
   }
 
-  void restore_state(int64_t steps, const OptimizerState& state) override {
+  void restore_state(int64_t steps, const OptimizerState& state, const Cancellation& cancel) override {
     Tensors buffer, gradient;
     if (steps > 0) {
-      buffer = stored(state, "momentum").clone().tensors();
-      if (options_.nesterov) gradient = stored(state, "gradient").clone().tensors();
+      buffer = stored(state, "momentum").clone(cancel).tensors();
+      if (options_.nesterov) gradient = stored(state, "gradient").clone(cancel).tensors();
     }
     buffer_ = std::move(buffer);
     gradient_ = std::move(gradient);

@@ -1,6 +1,9 @@
 #include "batch.hpp"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+
+#include <limits>
 
 #include "check.hpp"
 #include "support.hpp"
@@ -21,7 +24,7 @@ TEST("batch: tokens with their counts and largest ids") {
   CHECK(batch->kind() == Batch::Kind::tokens);
   CHECK(batch->rows() == 2 && batch->count() == 4);
   CHECK(batch->largest_input() == 9 && batch->largest_target() == 5);
-  CHECK(batch->byte_length() == 2 * 6 * 8);
+  CHECK(batch->byte_length() == 2 * 6 * 4);
 }
 
 TEST("batch: tokens that cannot be used") {
@@ -36,6 +39,33 @@ TEST("batch: tokens that cannot be used") {
   CHECK_CODE(Batch::tokens(integers({1, 2}, {2}), integers({1, 2}, {2})), "ERR_OUT_OF_RANGE");
   CHECK_CODE(Batch::tokens(at::empty({0, 3}, at::kLong), at::empty({0, 3}, at::kLong)), "ERR_OUT_OF_RANGE");
   CHECK_CODE(Batch::tokens(at::empty({3, 0}, at::kLong), at::empty({3, 0}, at::kLong)), "ERR_OUT_OF_RANGE");
+}
+
+TEST("batch: tokens of every type, of many chunks and threads, are copied and checked") {
+  const int64_t rows = 3, length = 1'000'001;  // as many as threads take, and a part of a chunk
+  at::Tensor ids = at::empty({rows, length}, at::kLong);
+  auto* id = ids.mutable_data_ptr<int64_t>();
+  for (int64_t i = 0; i < ids.numel(); i++) id[i] = i % 251;
+  for (const auto type : {at::kLong, at::kInt, at::kUInt32, at::kUInt16, at::kByte}) {
+    const at::Tensor given = ids.to(type);
+    const auto batch = Batch::tokens(given, given);
+    CHECK(batch->count() == rows * length && batch->largest_input() == 250 && batch->largest_target() == 250);
+    CHECK(same_bits(batch->slice(0, rows).inputs(), ids) && same_bits(batch->slice(0, rows).targets(), ids));
+  }
+  // The last number is the one that is wrong, or is known of.
+  at::Tensor labels = ids.clone();
+  int64_t& last = labels.mutable_data_ptr<int64_t>()[labels.numel() - 1];
+  for (const int64_t wrong : {int64_t{-1}, -(int64_t{1} << 40), int64_t{1} << 31, std::numeric_limits<int64_t>::max()}) {
+    last = wrong;
+    CHECK_CODE(Batch::tokens(ids, labels), "ERR_OUT_OF_RANGE");
+    CHECK_CODE(Batch::tokens(labels, ids), "ERR_OUT_OF_RANGE");
+  }
+  CHECK_CODE(Batch::tokens(ids.to(at::kUInt32), at::full({rows, length}, -100, at::kLong).to(at::kUInt32)), "ERR_OUT_OF_RANGE");
+  last = (int64_t{1} << 31) - 1;
+  CHECK(Batch::tokens(ids, labels)->largest_target() == last);
+  last = -100;
+  CHECK(Batch::tokens(ids, labels)->count() == rows * length - 1);
+  CHECK(Batch::tokens(ids, labels.to(at::kInt))->part(2, 1)->count() == length - 1);
 }
 
 TEST("batch: examples with targets or classes") {
@@ -59,12 +89,11 @@ TEST("batch: examples that cannot be used") {
   CHECK_CODE(Batch::examples(at::empty({3, 0}, at::kFloat), integers({0, 1, 2}, {3})), "ERR_OUT_OF_RANGE");
 }
 
-TEST("batch: a slice shares memory, and keeps what is known of the whole") {
+TEST("batch: a slice has ids as passes take them, and keeps what is known of the whole") {
   const auto batch = Batch::tokens(integers({3, 1, 4, 1, 5, 9}, {3, 2}), integers({1, 4, -100, 5, -100, 2}, {3, 2}));
   const Batch part = batch->slice(1, 2);
   CHECK(part.rows() == 2 && part.inputs().size(1) == 2);
-  CHECK(part.inputs().const_data_ptr<int64_t>() == batch->inputs().const_data_ptr<int64_t>() + 2);
-  CHECK(part.targets().const_data_ptr<int64_t>() == batch->targets().const_data_ptr<int64_t>() + 2);
+  CHECK(same_bits(part.inputs(), integers({4, 1, 5, 9}, {2, 2})) && same_bits(part.targets(), integers({-100, 5, -100, 2}, {2, 2})));
   CHECK(part.largest_input() == 9);
   CHECK(batch->rows() == 3);
 }
@@ -72,7 +101,7 @@ TEST("batch: a slice shares memory, and keeps what is known of the whole") {
 TEST("batch: a part is a batch of its own, with its count") {
   const auto batch = Batch::tokens(integers({3, 1, 4, 1, 5, 9}, {3, 2}), integers({1, 4, -100, -100, -100, 2}, {3, 2}));
   CHECK(batch->part(0, 1)->count() == 2 && batch->part(1, 1)->count() == 0 && batch->part(1, 2)->count() == 1);
-  CHECK(batch->part(1, 2)->inputs().const_data_ptr<int64_t>() == batch->inputs().const_data_ptr<int64_t>() + 2);
+  CHECK(batch->part(1, 2)->inputs().const_data_ptr<int32_t>() == batch->inputs().const_data_ptr<int32_t>() + 2);
   const auto examples = Batch::examples(random_tensor({3, 2}, at::kFloat, 1), integers({0, 1, 2}, {3}));
   CHECK(examples->part(1, 2)->count() == 2 && examples->part(1, 2)->rows() == 2);
 }

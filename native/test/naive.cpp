@@ -147,7 +147,7 @@ NaiveLoss naive_mlp(const MlpDescription& d, const Batch& batch) {
 }
 
 NaiveLoss naive_gpt2(const Gpt2Description& d, const Batch& batch) {
-  return [d, ids = batch.inputs().clone(), labels = batch.targets().clone()](const NaiveWeights& w) {
+  return [d, ids = batch.inputs().to(at::kLong), labels = batch.targets().to(at::kLong)](const NaiveWeights& w) {
     const auto length = static_cast<size_t>(ids.size(1));
     const int64_t *id = ids.const_data_ptr<int64_t>(), *label = labels.const_data_ptr<int64_t>();
     double sum = 0;

@@ -4,10 +4,10 @@ import { Batch, createModel, type Model, type TokenData } from "../../lib/index.
 import { areUnshifted, placeRows } from "../../lib/models/token-rows.js";
 import { badArgument, gpt } from "./files.js";
 
-const big = (numbers: readonly number[]) => BigInt64Array.from(numbers, BigInt);
+const ids32 = (numbers: readonly number[]) => Int32Array.from(numbers);
 const rowsOf = (inputIds: number[], labels: number[], shape: [number, number]) => ({
-  inputIds: big(inputIds),
-  labels: big(labels),
+  inputIds: ids32(inputIds),
+  labels: ids32(labels),
   shape,
 });
 const llama = {
@@ -79,31 +79,31 @@ describe("padded and packed rows", () => {
 
   test("start at their first place", () => {
     const rows = rowsOf(ids, labels, [2, 5]);
-    const placed = placeRows(rows, { attentionMask: big(mask) });
+    const placed = placeRows(rows, { attentionMask: ids32(mask) });
     expect(placed).toEqual({
       ...rowsOf([1, 2, 3, 4, 5, 0], [2, 3, 4, 5, 6, -100], [2, 3]),
       relativePositions: true,
     });
-    const positionIds = big([0, 0, 0, 1, 2, 0, 1, 1, 1, 1]);
-    expect(placeRows(rows, { attentionMask: big(mask), positionIds }).relativePositions).toBe(false);
+    const positionIds = ids32([0, 0, 0, 1, 2, 0, 1, 1, 1, 1]);
+    expect(placeRows(rows, { attentionMask: ids32(mask), positionIds }).relativePositions).toBe(false);
   });
 
   test("are as they were where padding is on the right", () => {
     const rows = rowsOf([1, 2, 9, 3, 4, 5], [2, 3, -100, 4, 5, 6], [2, 3]);
-    for (const placement of [{}, { attentionMask: big([1, 1, 0, 1, 1, 1]) }])
+    for (const placement of [{}, { attentionMask: ids32([1, 1, 0, 1, 1, 1]) }])
       expect(placeRows(rows, placement)).toEqual({ ...rows, relativePositions: false });
-    const positionIds = big([0, 1, 2, 0, 1, 2]);
+    const positionIds = ids32([0, 1, 2, 0, 1, 2]);
     expect(placeRows(rows, { positionIds })).toEqual({ ...rows, relativePositions: false });
   });
 
   test("fall into sequences where positions start again; those without a label that counts are left out", () => {
     const rows = rowsOf([1, 2, 3, 4, 5, 6, 7, 8], [2, 3, 9, 5, 9, -100, -100, -100], [1, 8]);
-    const placed = placeRows(rows, { positionIds: big([0, 1, 2, 0, 1, 2, 0, 1]) });
+    const placed = placeRows(rows, { positionIds: ids32([0, 1, 2, 0, 1, 2, 0, 1]) });
     expect(placed).toEqual({
       ...rowsOf([1, 2, 3, 4, 5, 0], [2, 3, 9, 5, 9, -100], [2, 3]),
       relativePositions: false,
     });
-    const later = placeRows(rows, { positionIds: big([4, 5, 6, 0, 1, 2, 0, 1]) });
+    const later = placeRows(rows, { positionIds: ids32([4, 5, 6, 0, 1, 2, 0, 1]) });
     expect(later.relativePositions).toBe(true);
   });
 

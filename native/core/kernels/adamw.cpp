@@ -65,12 +65,13 @@ CS_ADAMW_LOOPS(double)
 
 }  // namespace
 
-void adamw_accumulate(const TensorList& m, const TensorList& v, const TensorList& gradients, double beta1, double beta2) {
+void adamw_accumulate(const TensorList& m, const TensorList& v, const TensorList& gradients, double beta1, double beta2,
+                      const Cancellation& cancel) {
   if (m.empty()) return;
   CS_ON_CUDA(m.front(), adamw_accumulate(m, v, gradients, beta1, beta2));
   with_element_type(m, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(m), [&](const Chunk& c, size_t) {
+    for_each_chunk(chunks_of(m), cancel, [&](const Chunk& c, size_t) {
       accumulate_loop(write<T>(m[c.tensor], c), write<T>(v[c.tensor], c), read<T>(gradients[c.tensor], c), beta1, beta2,
                       c.length);
     });
@@ -95,12 +96,12 @@ void step_chunk(const AdamWDelta& delta, double learning_rate, int64_t start, in
 }
 
 void adamw_preconditioner(const TensorList& out, const TensorList& v, const AdamWConstants& constants,
-                          const std::vector<double>& learning_rate_ratio) {
+                          const std::vector<double>& learning_rate_ratio, const Cancellation& cancel) {
   if (out.empty()) return;
   CS_ON_CUDA(out.front(), adamw_preconditioner(out, v, constants, learning_rate_ratio));
   with_element_type(v, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(out), [&](const Chunk& c, size_t) {
+    for_each_chunk(chunks_of(out), cancel, [&](const Chunk& c, size_t) {
       precondition_loop(write<T>(out[c.tensor], c), read<T>(v[c.tensor], c),
                         Constants<T>(constants, learning_rate_ratio[c.tensor], 0), c.length);
     });

@@ -61,11 +61,12 @@ void rotate(const Basis& basis, const std::vector<double>& combination, size_t k
   });
 }
 
-void combine(const std::vector<at::Tensor>& out, const Basis& vectors, const std::vector<double>& coefficients) {
+void combine(const std::vector<at::Tensor>& out, const Basis& vectors, const std::vector<double>& coefficients,
+             const Cancellation& cancel) {
   CS_ON_CUDA(out.front(), combine(out, vectors, coefficients));
   with_element_type(out, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(out), [&](const Chunk& c, size_t) {
+    for_each_chunk(chunks_of(out), cancel, [&](const Chunk& c, size_t) {
       T* to = write<T>(out[c.tensor], c);
       std::fill_n(to, c.length, T(0));
       for (size_t j = 0; j < vectors.size(); j++)

@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "cancellation.hpp"
+
 namespace critical_sharpness::kernels {
 
 using Basis = std::vector<std::vector<at::Tensor>>;
@@ -16,6 +18,7 @@ std::vector<double> subtract_and_project(const Basis& basis, const std::vector<a
 void rotate(const Basis& basis, const std::vector<double>& combination, size_t kept);
 
 /// out ← Σ coefficientⱼ·vectorⱼ; undefined tensors of a vector are zeros.
-void combine(const std::vector<at::Tensor>& out, const Basis& vectors, const std::vector<double>& coefficients);
+void combine(const std::vector<at::Tensor>& out, const Basis& vectors, const std::vector<double>& coefficients,
+             const Cancellation& cancel = {});
 
 }  // namespace critical_sharpness::kernels

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "cancellation.hpp"
+
 // Compiles a loop for several instruction sets and picks one when the library is loaded. Contraction to fused
 // multiply-add is off for the whole project, so that every variant gives the same bits.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
@@ -24,6 +26,8 @@ struct Chunk {
   int64_t offset;  // of its first value, were all defined tensors one after the other
 };
 inline constexpr int64_t chunk_length = 1 << 14;  // 64 KiB of float32: a few operands fit in a core's L2
+/// Between two looks at a cancellation: 16 M numbers, long enough to keep many cores busy.
+inline constexpr size_t chunks_at_a_time = 1024;
 
 /// Room for a chunk's numbers, not initialised.
 struct ChunkBuffer {
@@ -50,12 +54,27 @@ inline std::vector<Chunk> chunks_of(const std::vector<at::Tensor>& tensors) {
   return chunks_of(lengths);
 }
 
-/// Calls body(chunk, its number) for every chunk, in parallel.
+/// Calls body(chunk, its number) for the chunks [first, last), in parallel.
 template <class Body>
-void for_each_chunk(const std::vector<Chunk>& chunks, const Body& body) {
-  at::parallel_for(0, static_cast<int64_t>(chunks.size()), 1, [&](int64_t begin, int64_t end) {
+void for_chunks(const std::vector<Chunk>& chunks, size_t first, size_t last, const Body& body) {
+  at::parallel_for(static_cast<int64_t>(first), static_cast<int64_t>(last), 1, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; k++) body(chunks[k], static_cast<size_t>(k));
   });
+}
+
+/// The same for every chunk.
+template <class Body>
+void for_each_chunk(const std::vector<Chunk>& chunks, const Body& body) {
+  for_chunks(chunks, 0, chunks.size(), body);
+}
+
+/// The same, unless it is cancelled: then it throws Cancelled, and what is written is written in part.
+template <class Body>
+void for_each_chunk(const std::vector<Chunk>& chunks, const Cancellation& cancel, const Body& body) {
+  for (size_t first = 0; first < chunks.size(); first += chunks_at_a_time) {
+    cancel.check();
+    for_chunks(chunks, first, std::min(first + chunks_at_a_time, chunks.size()), body);
+  }
 }
 
 }  // namespace critical_sharpness::kernels

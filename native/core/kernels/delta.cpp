@@ -61,14 +61,14 @@ const void* read(const Delta& delta, int64_t start, int64_t length, void* buffer
   return buffer;
 }
 
-void write(const std::vector<at::Tensor>& out, const std::vector<Delta>& deltas) {
+void write(const std::vector<at::Tensor>& out, const std::vector<Delta>& deltas, const Cancellation& cancel) {
   if (out.empty()) return;
   for (const auto& t : out)
     if (t.defined()) CS_ON_CUDA(t, write(out, deltas));
   auto lengths = lengths_of(deltas);
   for (size_t i = 0; i < out.size(); i++)
     if (!out[i].defined()) lengths[i] = 0;
-  for_each_chunk(chunks_of(lengths), [&](const Chunk& c, size_t) {
+  for_each_chunk(chunks_of(lengths), cancel, [&](const Chunk& c, size_t) {
     const int64_t element = element_size(deltas[c.tensor]);
     void* to = static_cast<char*>(out[c.tensor].mutable_data_ptr()) + c.start * element;
     const void* numbers = read(deltas[c.tensor], c.start, c.length, to);
@@ -76,10 +76,10 @@ void write(const std::vector<at::Tensor>& out, const std::vector<Delta>& deltas)
   });
 }
 
-void step(const std::vector<Delta>& deltas, double learning_rate) {
+void step(const std::vector<Delta>& deltas, double learning_rate, const Cancellation& cancel) {
   if (deltas.empty()) return;
   CS_ON_CUDA(like(deltas.front()), step(deltas, learning_rate));
-  for_each_chunk(chunks_of(lengths_of(deltas)), [&](const Chunk& c, size_t) {
+  for_each_chunk(chunks_of(lengths_of(deltas)), cancel, [&](const Chunk& c, size_t) {
     std::visit(Overloaded{[&](const AdamWDelta& d) { step_chunk(d, learning_rate, c.start, c.length); },
                           [&](const SgdDelta& d) { step_chunk(d, learning_rate, c.start, c.length); },
                           [](const auto&) { TORCH_INTERNAL_ASSERT(false); }},

@@ -3,6 +3,8 @@
 
 #include <variant>
 
+#include "cancellation.hpp"
+
 namespace critical_sharpness::kernels {
 
 // One parameter's part of a direction Δ, as what it is made of. Kernels make the numbers where they use them. All tensors are
@@ -43,6 +45,6 @@ Delta narrow(const Delta& delta, int64_t start, int64_t length);
 /// On the CPU: `length` numbers from `start`, at most chunk_length: where they lie, or made in `buffer`.
 const void* read(const Delta& delta, int64_t start, int64_t length, void* buffer);
 /// outᵢ = Δᵢ where both are there.
-void write(const std::vector<at::Tensor>& out, const std::vector<Delta>& deltas);
+void write(const std::vector<at::Tensor>& out, const std::vector<Delta>& deltas, const Cancellation& cancel = {});
 
 }  // namespace critical_sharpness::kernels

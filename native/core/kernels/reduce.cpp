@@ -26,7 +26,7 @@ CS_SIMD double dot_loop(const double* a, const double* b, int64_t n) { return pa
 
 }  // namespace
 
-at::Tensor dots(const std::vector<Delta>& a, const std::vector<Delta>& b) {
+at::Tensor dots(const std::vector<Delta>& a, const std::vector<Delta>& b, const Cancellation& cancel) {
   std::vector<int64_t> lengths;
   const Delta* any = nullptr;
   for (size_t i = 0; i < a.size(); i++) {
@@ -41,7 +41,7 @@ at::Tensor dots(const std::vector<Delta>& a, const std::vector<Delta>& b) {
   std::vector<double> partial(chunks.size(), 0.0);
   const auto sum = [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks, [&](const Chunk& c, size_t k) {
+    for_each_chunk(chunks, cancel, [&](const Chunk& c, size_t k) {
       ChunkBuffer of_a, of_b;
       partial[k] = dot_loop(static_cast<const T*>(read(a[c.tensor], c.start, c.length, of_a.data)),
                             static_cast<const T*>(read(b[c.tensor], c.start, c.length, of_b.data)), c.length);

@@ -51,12 +51,12 @@ void with_type(const SgdDelta& delta, const Body& body) {
 
 }  // namespace
 
-void momentum_accumulate(const TensorList& buffers, const TensorList& gradients, double momentum) {
+void momentum_accumulate(const TensorList& buffers, const TensorList& gradients, double momentum, const Cancellation& cancel) {
   if (buffers.empty()) return;
   CS_ON_CUDA(buffers.front(), momentum_accumulate(buffers, gradients, momentum));
   with_element_type(buffers, [&](auto type) {
     using T = decltype(type);
-    for_each_chunk(chunks_of(buffers), [&](const Chunk& c, size_t) {
+    for_each_chunk(chunks_of(buffers), cancel, [&](const Chunk& c, size_t) {
       accumulate_loop(write<T>(buffers[c.tensor], c), read<T>(gradients[c.tensor], c), static_cast<T>(momentum), c.length);
     });
   });
