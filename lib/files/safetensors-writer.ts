@@ -28,6 +28,8 @@ export interface WriteOptions {
   metadata?: Record<string, string>;
   /** Stops it at the next chunk. */
   signal?: AbortSignal | undefined;
+  /** Throws where what was read meanwhile is not what it was at first. */
+  check?: () => void;
 }
 
 /**
@@ -39,7 +41,7 @@ export interface WriteOptions {
 export async function writeSafetensors(
   path: string,
   sources: readonly TensorSource[],
-  { metadata = {}, signal }: WriteOptions = {},
+  { metadata = {}, signal, check = () => {} }: WriteOptions = {},
 ): Promise<void> {
   const header: Record<string, unknown> = { __metadata__: { format: "pt", ...metadata } };
   let end = 0;
@@ -73,6 +75,7 @@ export async function writeSafetensors(
         }
       }
       throwIfAborted(signal);
+      check();
       await file.sync();
       await rename(temporary, path);
     } catch (error) {

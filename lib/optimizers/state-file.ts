@@ -11,7 +11,7 @@ export async function writeState(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const dtype = model.handle.vectorDtype;
-  const state = await withSignal(signal, (cancel) => handle.state({ cancel }));
+  const state = await handle.state();
   try {
     const sources = Object.entries(state).flatMap(([role, vector]) =>
       model.parameters.map(({ name, shape }, index) => ({
@@ -24,6 +24,14 @@ export async function writeState(
     await writeSafetensors(file, sources, {
       metadata: { optimizer: kind, steps: String(steps) },
       signal,
+      // It is written from where it is, which no copy of it need be held for.
+      check() {
+        if (handle.steps === steps) return;
+        throw new CriticalSharpnessError(
+          "ERR_OPTIMIZER_STATE",
+          `Expected no gradient while the optimizer state "${file}" is written but received one`,
+        );
+      },
     });
   } finally {
     for (const vector of Object.values(state)) vector.dispose();
@@ -73,8 +81,8 @@ export async function readState(
         native().loadVector(model.handle, places, { cancel }),
       );
     }
-    const restored = withSignal(signal, (cancel) => handle.restore(steps, state, { cancel }));
-    await restored.catch((error: Error & { code?: string }) => {
+    throwIfAborted(signal);
+    await handle.restore(steps, state).catch((error: Error & { code?: string }) => {
       throw error.code === "ERR_OPTIMIZER_STATE" ? bad("all state tensors", error.message, error) : error;
     });
   } finally {

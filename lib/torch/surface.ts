@@ -156,8 +156,10 @@ export interface NativeOptimizer extends NativeDisposable {
   /** A token that is set once the weights have begun to change comes too late. */
   step(learningRate: number, options?: NativeCancelOptions): Promise<void>;
   /** State tensors by role (`momentum`; `exp_avg`, `exp_avg_sq`), each a snapshot shared with nothing. */
-  state(options?: NativeCancelOptions): Promise<Record<string, NativeVector>>;
-  restore(steps: number, state: Record<string, NativeVector>, options?: NativeCancelOptions): Promise<void>;
+  /** The optimizer's own memory, which changes with its state. */
+  state(): Promise<Record<string, NativeVector>>;
+  /** Takes the vectors' memory for its own: they are to be disposed of, and used nowhere else. */
+  restore(steps: number, state: Record<string, NativeVector>): Promise<void>;
 }
 
 /** A curvature of a batch's mean loss at a model's weights of the moment. */

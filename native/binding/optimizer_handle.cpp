@@ -84,15 +84,13 @@ Napi::Value step(const Napi::CallbackInfo& info) {
 
 Napi::Value state(const Napi::CallbackInfo& info) {
   const auto optimizer = OptimizerHandle::core(info);
-  const Cancellation cancel = read_cancel(info[0]);
   return submit(
-      info.Env(), [=] { return optimizer->state(cancel); },
+      info.Env(), [=] { return optimizer->state(); },
       [](Napi::Env env, const OptimizerState& state) -> Napi::Value {
         auto object = Napi::Object::New(env);
         for (const auto& [role, vector] : state) object.Set(role, VectorHandle::wrap(env, vector));
         return object;
-      },
-      cancel);
+      });
 }
 
 Napi::Value restore(const Napi::CallbackInfo& info) {
@@ -105,9 +103,8 @@ Napi::Value restore(const Napi::CallbackInfo& info) {
     const std::string role = read_string(roles.Get(i), "a key of state");
     state[role] = VectorHandle::stored(given.Get(role), "state." + role);
   }
-  const Cancellation cancel = read_cancel(info[2]);
   return submit(
-      info.Env(), [=] { optimizer->restore(steps, state, cancel); return Nothing{}; }, after_state_change(info, optimizer), cancel);
+      info.Env(), [=] { optimizer->restore(steps, state); return Nothing{}; }, after_state_change(info, optimizer));
 }
 
 ParameterGroups read_groups(const Napi::Value& value, const Model& model) {

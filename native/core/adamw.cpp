@@ -42,17 +42,17 @@ class AdamW final : public Optimizer {
     return p;
   }
 
-  OptimizerState copy_state(const Cancellation& cancel) const override {
+  OptimizerState share_state() const override {
     OptimizerState state;
     if (steps() == 0) return state;
-    state["exp_avg"] = std::make_shared<ParameterVector>(m_->clone(cancel));
-    state["exp_avg_sq"] = std::make_shared<ParameterVector>(v_->clone(cancel));
+    state["exp_avg"] = std::make_shared<ParameterVector>(*m_);
+    state["exp_avg_sq"] = std::make_shared<ParameterVector>(*v_);
     return state;
   }
 
-  void restore_state(int64_t steps, const OptimizerState& state, const Cancellation& cancel) override {
+  void take_state(int64_t steps, const OptimizerState& state) override {
     if (steps > 0) {
-      auto m = stored(state, "exp_avg").clone(cancel), v = stored(state, "exp_avg_sq").clone(cancel);
+      auto m = stored(state, "exp_avg"), v = stored(state, "exp_avg_sq");
       m_ = std::move(m);
       v_ = std::move(v);
     } else {

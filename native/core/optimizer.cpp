@@ -111,13 +111,13 @@ void Optimizer::step(double learning_rate, const Cancellation& cancel, const Can
   }
 }
 
-OptimizerState Optimizer::state(const Cancellation& cancel) const {
+OptimizerState Optimizer::state() const {
   require_whole_state();
-  return copy_state(cancel);
+  return share_state();
 }
 
-void Optimizer::restore(int64_t steps, const OptimizerState& state, const Cancellation& cancel) {
-  restore_state(steps, state, cancel);
+void Optimizer::restore(int64_t steps, const OptimizerState& state) {
+  take_state(steps, state);
   version_++;
   steps_ = steps;
   torn_ = false;

@@ -48,10 +48,10 @@ class Optimizer {
   std::shared_ptr<const ParameterVector> preconditioner(const Cancellation& cancel = {}) const;
   /// `cancel` stops it before anything changes, `ending` at any moment: the model has no weights then.
   void step(double learning_rate, const Cancellation& cancel = {}, const Cancellation& ending = {});
-  /// Copies of the state tensors by role.
-  OptimizerState state(const Cancellation& cancel = {}) const;
-  /// One that is cancelled leaves the state as it was.
-  void restore(int64_t steps, const OptimizerState& state, const Cancellation& cancel = {});
+  /// The state tensors by role: its own memory, which changes with the state.
+  OptimizerState state() const;
+  /// Takes these tensors for its own.
+  void restore(int64_t steps, const OptimizerState& state);
   /// Bytes of state.
   virtual int64_t byte_length() const = 0;
 
@@ -66,8 +66,8 @@ class Optimizer {
   /// Takes the gradients of the parameters from `first` on, contiguous; undefined: zeros.
   virtual void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients, const Cancellation& ending) = 0;
   virtual ParameterVector make_preconditioner(const Cancellation& cancel) const = 0;
-  virtual OptimizerState copy_state(const Cancellation& cancel) const = 0;
-  virtual void restore_state(int64_t steps, const OptimizerState& state, const Cancellation& cancel) = 0;
+  virtual OptimizerState share_state() const = 0;
+  virtual void take_state(int64_t steps, const OptimizerState& state) = 0;
   const ParameterVector& stored(const OptimizerState& state, const std::string& role) const;
 
   std::shared_ptr<Model> model_;

@@ -48,22 +48,20 @@ class Sgd final : public Optimizer {
     return p;
   }
 
-  OptimizerState copy_state(const Cancellation& cancel) const override {
+  OptimizerState share_state() const override {
     OptimizerState state;
     if (steps() == 0) return state;
-    const auto copy = [&](const Tensors& tensors) {
-      return std::make_shared<ParameterVector>(ParameterVector(model_->layout(), tensors).clone(cancel));
-    };
-    state["momentum"] = copy(buffer_);
-    if (options_.nesterov) state["gradient"] = copy(gradient_);
+    const auto share = [&](const Tensors& tensors) { return std::make_shared<ParameterVector>(model_->layout(), tensors); };
+    state["momentum"] = share(buffer_);
+    if (options_.nesterov) state["gradient"] = share(gradient_);
     return state;
   }
 
-  void restore_state(int64_t steps, const OptimizerState& state, const Cancellation& cancel) override {
+  void take_state(int64_t steps, const OptimizerState& state) override {
     Tensors buffer, gradient;
     if (steps > 0) {
-      buffer = stored(state, "momentum").clone(cancel).tensors();
-      if (options_.nesterov) gradient = stored(state, "gradient").clone(cancel).tensors();
+      buffer = stored(state, "momentum").tensors();
+      if (options_.nesterov) gradient = stored(state, "gradient").tensors();
     }
     buffer_ = std::move(buffer);
     gradient_ = std::move(gradient);

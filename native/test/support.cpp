@@ -64,6 +64,12 @@ std::shared_ptr<const Layout> layout_of(const std::vector<std::vector<int64_t>>&
   return layout;
 }
 
+OptimizerState copy_of(const OptimizerState& state) {
+  OptimizerState copy;
+  for (const auto& [role, vector] : state) copy[role] = std::make_shared<ParameterVector>(vector->clone());
+  return copy;
+}
+
 std::shared_ptr<const ParameterVector> random_vector(std::shared_ptr<const Layout> layout, uint64_t seed, double scale) {
   std::vector<at::Tensor> tensors;
   for (const auto& p : layout->parameters) tensors.push_back(random_tensor(p.shape, layout->dtype, seed++, scale));

@@ -10,6 +10,7 @@
 
 #include "batch.hpp"
 #include "model.hpp"
+#include "optimizer.hpp"
 #include "parameter_vector.hpp"
 
 namespace critical_sharpness::test {
@@ -53,6 +54,9 @@ bool same_values(const at::Tensor& a, const at::Tensor& b);
 
 /// A layout of parameters p0, p1, … with these shapes.
 std::shared_ptr<const Layout> layout_of(const std::vector<std::vector<int64_t>>& shapes, at::ScalarType dtype);
+/// A state that another optimizer may take, or that is to stay as it is.
+OptimizerState copy_of(const OptimizerState& state);
+
 std::shared_ptr<const ParameterVector> random_vector(std::shared_ptr<const Layout> layout, uint64_t seed, double scale = 1);
 
 /// Rows of uniform inputs; targets uniform [n, outputs], or classes below `outputs`.
