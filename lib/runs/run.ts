@@ -1,0 +1,147 @@
+import path from "node:path";
+import { AbortError, expected, throwIfAborted } from "../errors.js";
+import { checkBoolean, checkCallback, checkOptions, checkSignal, checkString, or } from "../options/index.js";
+import { versions } from "../torch/index.js";
+import { prepareDirectory, runFiles, writable } from "./directory.js";
+import type { Kind, RecordOf, RecordSchemas } from "./kind.js";
+import { RunLock } from "./lock.js";
+import { RunLog, readRecords } from "./log.js";
+import type { Sink } from "./sinks/sink.js";
+
+/** What every experiment that is a run takes beside its configuration. */
+export interface RunOptions<Event> {
+  /** The run's directory: a new one, or that of the same configuration, whose run goes on. */
+  directory: string;
+  /** Removes a run that is in the directory and starts again. */
+  fresh?: boolean;
+  /** Stops the run; the same call goes on from there. */
+  signal?: AbortSignal;
+  /** Called for each event, in order. What it throws ends the run. */
+  onProgress?: (event: Event) => void;
+  /** Where else events go, see `Sink`. */
+  sinks?: readonly Sink[];
+}
+
+export interface CheckedRunOptions<Event> {
+  directory: string;
+  fresh: boolean;
+  signal: AbortSignal | undefined;
+  onProgress: (event: Event) => void;
+  sinks: readonly Sink[];
+}
+
+/** @throws TypeError, RangeError naming the option. */
+export function checkRunOptions<Event>(options: unknown): CheckedRunOptions<Event> {
+  const { directory, fresh, signal, onProgress, sinks } = checkOptions(options, "options");
+  return {
+    directory: checkString(directory, "options.directory"),
+    fresh: checkBoolean(or(fresh, false), "options.fresh"),
+    signal: checkSignal(signal, "options.signal"),
+    onProgress: (checkCallback(onProgress, "options.onProgress") ?? (() => {})) as (event: Event) => void,
+    sinks: checkSinks(sinks),
+  };
+}
+
+function checkSinks(sinks: unknown): readonly Sink[] {
+  if (sinks === undefined) return [];
+  const isSink = (sink: unknown) => typeof (sink as Partial<Sink> | null)?.receive === "function";
+  if (Array.isArray(sinks) && sinks.every(isSink)) return sinks;
+  throw expected("an array of sinks, which have a function receive,", "options.sinks", sinks);
+}
+
+/** A run that is under way: its directory, which nobody else works in, and where its records and events go. */
+export class Run<Event extends { type: string }, Schemas extends RecordSchemas> implements AsyncDisposable {
+  readonly directory: string;
+  readonly signal: AbortSignal | undefined;
+  readonly #kind: Kind<object, Schemas>;
+  readonly #lock: RunLock;
+  readonly #options: CheckedRunOptions<Event>;
+  #log: RunLog<Schemas> | undefined;
+
+  private constructor(kind: Kind<object, Schemas>, options: CheckedRunOptions<Event>, lock: RunLock) {
+    this.directory = options.directory;
+    this.signal = options.signal;
+    this.#options = options;
+    this.#kind = kind;
+    this.#lock = lock;
+  }
+
+  /**
+   * Starts a run in its directory, or goes on with the one that is there; `openLog` comes next.
+   *
+   * @throws CriticalSharpnessError `ERR_RUN_DIRECTORY`, `ERR_RUN_LOCKED`; AbortError.
+   */
+  static async open<
+    Event extends { type: string },
+    Configuration extends object,
+    Schemas extends RecordSchemas,
+  >(
+    kind: Kind<Configuration, Schemas>,
+    configuration: Configuration,
+    options: CheckedRunOptions<Event>,
+  ): Promise<Run<Event, Schemas>> {
+    const { directory, fresh, signal } = options;
+    throwIfAborted(signal);
+    return writable(directory, async () => {
+      const lock = await RunLock.acquire(directory);
+      try {
+        await prepareDirectory(kind, directory, configuration, { fresh, versions: await versions() });
+        return new Run<Event, Schemas>(kind as unknown as Kind<object, Schemas>, options, lock);
+      } catch (error) {
+        await lock[Symbol.asyncDispose]();
+        throw error;
+      }
+    });
+  }
+
+  /** The records that are in the log, a last line that was cut short left out. */
+  async *recorded(): AsyncGenerator<RecordOf<Schemas>> {
+    for await (const { record, whole } of readRecords(this.#file, this.#kind.records))
+      if (record && whole) yield record;
+  }
+
+  /** Opens the log to go on, see `RunLog.open`. */
+  async openLog(from: Parameters<typeof RunLog.open<Schemas>>[2]): Promise<void> {
+    this.#log = await RunLog.open(this.#file, this.#kind.records, from);
+    const { directory } = this;
+    const run = { kind: this.#kind as unknown as Kind, directory, past: () => this.recorded() };
+    for (const sink of this.#options.sinks) await sink.begin?.(run);
+  }
+
+  get #file(): string {
+    return path.join(this.directory, runFiles.metrics);
+  }
+
+  /** Number of records in the log. */
+  get count(): number {
+    return this.#log?.count ?? 0;
+  }
+
+  /** Writes a record, and tells of it. */
+  async record(record: RecordOf<Schemas> & Event): Promise<void> {
+    await this.#log?.append(record);
+    await this.tell(record);
+  }
+
+  /** Tells of an event that is not written. */
+  async tell(event: Event): Promise<void> {
+    this.#options.onProgress(event);
+    for (const sink of this.#options.sinks) await sink.receive(event);
+  }
+
+  /** What was recorded is on the disk, not only with the operating system. */
+  async sync(): Promise<void> {
+    await this.#log?.sync();
+  }
+
+  /** @throws AbortError */
+  stopped(): AbortError {
+    return new AbortError(this.signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#log?.[Symbol.asyncDispose]();
+    for (const sink of this.#options.sinks) await sink[Symbol.asyncDispose]?.();
+    await this.#lock[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,104 @@
+import { access, link, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import path from "node:path";
+import { CriticalSharpnessError } from "../errors.js";
+import { openFile } from "../files/index.js";
+
+const stateFile = "state.json";
+
+/**
+ * A folder with everything from which a run goes on: files, and a state.json which is written last. It is replaced as a whole:
+ * whenever its writer is killed, `find` finds the old one or the new one.
+ */
+export class StateFolder<State extends object> {
+  readonly folder: string;
+  readonly #accepts: (state: Partial<State>) => boolean;
+
+  /**
+   * @param name of the folder in the run's directory
+   * @param accepts whether a state.json has what it should
+   */
+  constructor(directory: string, name: string, accepts: (state: Partial<State>) => boolean) {
+    this.folder = path.join(directory, name);
+    this.#accepts = accepts;
+  }
+
+  /** @param write writes the files into a folder that nobody else sees yet, and gives the state */
+  async save(write: (folder: string) => Promise<State>): Promise<void> {
+    const { next, previous } = this.#places;
+    await rm(next, { recursive: true, force: true });
+    await mkdir(next);
+    const state = await write(next);
+    const file = path.join(next, stateFile);
+    {
+      await using handle = await openFile(`${file}.tmp`, "w");
+      await handle.writeFile(`${JSON.stringify(state)}\n`);
+      await handle.sync();
+    }
+    await rename(`${file}.tmp`, file);
+    await this.#settle();
+    await rm(previous, { recursive: true, force: true });
+  }
+
+  /** @throws CriticalSharpnessError `ERR_CHECKPOINT` if it is damaged. */
+  async find(): Promise<State | undefined> {
+    await this.#settle();
+    if (!(await exists(this.folder))) return undefined;
+    const file = path.join(this.folder, stateFile);
+    let state: Partial<State> | null;
+    try {
+      state = JSON.parse(await readFile(file, "utf8"));
+    } catch (error) {
+      throw damaged(file, (error as Error).message);
+    }
+    if (typeof state !== "object" || state === null || !this.#accepts(state))
+      throw damaged(file, "another kind of JSON");
+    return state as State;
+  }
+
+  /** Keeps what is there in a folder of its own, whole or not at all. Files are linked, not copied: they are replaced, never changed. */
+  async keep(folder: string): Promise<void> {
+    if (await exists(folder)) return;
+    await rm(`${folder}.next`, { recursive: true, force: true });
+    await mkdir(`${folder}.next`, { recursive: true });
+    for (const file of await readdir(this.folder))
+      await link(path.join(this.folder, file), path.join(`${folder}.next`, file));
+    await rename(`${folder}.next`, folder);
+  }
+
+  async remove(): Promise<void> {
+    for (const place of [this.folder, ...Object.values(this.#places)])
+      await rm(place, { recursive: true, force: true });
+  }
+
+  get #places() {
+    return { next: `${this.folder}.next`, previous: `${this.folder}.previous` };
+  }
+
+  /** Puts a complete next one in the place of the current one, or the previous one back: folders cannot be swapped in one go. */
+  async #settle(): Promise<void> {
+    const { next, previous } = this.#places;
+    if (await exists(path.join(next, stateFile))) {
+      if (await exists(this.folder)) {
+        await rm(previous, { recursive: true, force: true });
+        await rename(this.folder, previous);
+      }
+      await rename(next, this.folder);
+    } else if (!(await exists(this.folder)) && (await exists(path.join(previous, stateFile)))) {
+      await rename(previous, this.folder);
+    }
+  }
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+function damaged(file: string, received: string): CriticalSharpnessError {
+  return new CriticalSharpnessError(
+    "ERR_CHECKPOINT",
+    `Expected the state of a run for "${file}" but received ${received}. Start the run afresh`,
+  );
+}
