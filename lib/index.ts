@@ -195,7 +195,6 @@ export {
   type SearchStatus,
   type UnresolvedReason,
 } from "./search/index.js";
-export type { Estimate } from "./sharpness/estimate.js";
 export {
   criticalSharpness,
   type LandscapeOptions,
@@ -218,6 +217,7 @@ export {
   sharpnessMatrix,
 } from "./sharpness/index.js";
 export { lossAlong, lossSlice, type Slice } from "./sharpness/landscape.js";
+export type { Estimate } from "./sharpness/record.js";
 export {
   type ComputeDtype,
   type CurvatureOperator,

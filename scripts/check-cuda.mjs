@@ -19,7 +19,7 @@ import { cudaOf } from "./cuda-tools.mjs";
 import { root, run, stop } from "./run.mjs";
 
 run("npm", ["run", "--silent", "build:ts"]);
-const { libtorchVersion } = await import("../dist/torch/libtorch-release.js");
+const { libtorchVersion } = await import("../dist/torch/libtorch.js");
 const { values } = parseArgs({
   options: {
     torch: { type: "string", default: libtorchVersion },

@@ -16,12 +16,10 @@ const [directory, option] = process.argv.slice(2);
 if (!directory || (option && option !== "--main-only")) stop("Usage: npm run pack:all -- DIR [--main-only]");
 
 run("npm", ["run", "--silent", "build:ts"]);
-const { platformOf } = await import("../dist/torch/libtorch-release.js");
+const { platformOf } = await import("../dist/torch/libtorch.js");
 const platform = platformOf();
 if (!platform)
-  stop(
-    `Expected a platform of lib/torch/libtorch-release.ts but received ${process.platform}-${process.arch}`,
-  );
+  stop(`Expected a platform of lib/torch/libtorch.ts but received ${process.platform}-${process.arch}`);
 run("npm", ["run", "--silent", "package:native"]);
 
 const out = path.resolve(directory);

@@ -9,7 +9,7 @@ import {
   type Model,
 } from "../models/index.js";
 import type { ComputeDtype, ParameterDtype } from "../torch/index.js";
-import { UsageError } from "./failure.js";
+import { UsageError } from "./output.js";
 import { interruption, type Progress, showProgress } from "./progress.js";
 
 /** Flags that name a model, the batch that judges and the direction. */

@@ -1,14 +1,10 @@
 import { CriticalSharpnessError, expected } from "../errors.js";
-import type { Direction, Gradient } from "../models/index.js";
-import { checkDirection } from "../models/index.js";
+import { checkDirection, type Direction, type Gradient } from "../models/index.js";
 import { checkChoice, checkNames, checkNumber, or } from "../options/index.js";
-
 import type { LossAt } from "../search/index.js";
 import { lossPrecision, openLine } from "../sharpness/index.js";
-
 import type { ComputeDtype } from "../torch/index.js";
-import { type CurvatureOptions, checkCurvature, curvatureNames } from "./options.js";
-import { CurvatureProduct } from "./product.js";
+import { type CurvatureOptions, CurvatureProduct, checkCurvature, curvatureNames } from "./product.js";
 
 export interface DirectionalOptions
   extends Pick<CurvatureOptions, "model" | "batch" | "operator" | "microBatch" | "signal"> {

@@ -1,6 +1,6 @@
 import { CriticalSharpnessError, expected } from "../errors.js";
-import type { Direction, Gradient } from "../models/index.js";
-import { checkDirection } from "../models/index.js";
+import { checkDirection, type Direction, type Gradient } from "../models/index.js";
+
 import { checkNames } from "../options/index.js";
 
 import type { HessianResult } from "./hessian.js";

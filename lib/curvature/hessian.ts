@@ -1,10 +1,10 @@
+import * as z from "zod";
 import { expected } from "../errors.js";
 import { checkDirection, Direction } from "../models/index.js";
 import { checkBoolean, checkCallback, checkChoice, checkNames, checkNumber, or } from "../options/index.js";
-
-import { KrylovSpace } from "./krylov-space.js";
-import { lanczos, powerIteration } from "./lanczos.js";
-import { type CheckedCurvature, type CurvatureOptions, checkCurvature, curvatureNames } from "./options.js";
+import { finiteOrNull } from "../statistics.js";
+import { KrylovSpace, lanczos, powerIteration } from "./lanczos.js";
+import { type CheckedCurvature, type CurvatureOptions, checkCurvature, curvatureNames } from "./product.js";
 
 /** Which eigenvalues: the largest, the smallest (most negative), the largest in magnitude, or `count` at each end. */
 export type Ends = "largest" | "smallest" | "magnitude" | "both-ends";
@@ -150,4 +150,27 @@ async function checkInitial(given: unknown): Promise<{ initial: Direction | unde
   if (given.length === 0) throw expected("a Direction or an array of them", "options.initial", given);
   const vectors = given.map((vector, i) => checkDirection(vector, `options.initial[${i}]`));
   return { initial: await Direction.combine(vectors, Array(vectors.length).fill(1)), owned: true };
+}
+
+/** An eigenvalue as far as it was found. */
+export const eigenvalueSchema = z.object({
+  eigenvalue: z.number().nullable(),
+  /** ‖Au − λu‖, which bounds its error. */
+  residual: z.number().nullable(),
+  /** Hessian-vector products. */
+  iterations: z.number(),
+  converged: z.boolean(),
+});
+
+export type EigenvalueRecord = z.output<typeof eigenvalueSchema>;
+
+/** The first eigenvalue of a result. */
+export function eigenvalueRecord(result: HessianResult): EigenvalueRecord {
+  const { eigenvalues, residuals, iterations, converged } = result;
+  return {
+    eigenvalue: finiteOrNull(eigenvalues[0] ?? null),
+    residual: finiteOrNull(residuals[0] ?? null),
+    iterations,
+    converged,
+  };
 }

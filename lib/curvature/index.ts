@@ -1,4 +1,3 @@
-export { type DensityOptions, type SpectralDensity, spectralDensity } from "./density.js";
 export { type DirectionalOptions, type DirectionalResult, directionalSharpness } from "./directional.js";
 export {
   type EigenvectorWeights,
@@ -6,15 +5,23 @@ export {
   eigenvectorWeights,
 } from "./eigenvector-weights.js";
 export {
+  type EigenvalueRecord,
   type Ends,
+  eigenvalueRecord,
+  eigenvalueSchema,
   type HessianOptions,
   type HessianProgress,
   type HessianResult,
   hessianEigenvalues,
 } from "./hessian.js";
-export type { CurvatureOptions } from "./options.js";
-export { hessianKeys } from "./options.js";
-export type { EigenvalueRecord } from "./record.js";
-export { eigenvalueRecord, eigenvalueSchema } from "./record.js";
+export { type CurvatureOptions, hessianKeys } from "./product.js";
+export {
+  type DensityOptions,
+  hessianTrace,
+  type SpectralDensity,
+  spectralDensity,
+  type TraceOptions,
+  type TraceResult,
+} from "./stochastic.js";
+
 export { stabilityThreshold, type ThresholdOptions } from "./threshold.js";
-export { hessianTrace, type TraceOptions, type TraceResult } from "./trace.js";

@@ -1,6 +1,10 @@
 export { findCheckpoints, type ListedCheckpoint } from "./checkpoints/checkpoint-list.js";
-export type { SeriesConfiguration, SeriesConfigurationInput } from "./checkpoints/configuration.js";
-export { seriesSchema } from "./checkpoints/configuration.js";
+export {
+  type SeriesConfiguration,
+  type SeriesConfigurationInput,
+  seriesSchema,
+} from "./checkpoints/configuration.js";
+
 export type { BatchSource, FrozenOptions } from "./checkpoints/frozen-options.js";
 export {
   type FrozenEvent,

@@ -1,7 +1,12 @@
-export { refusePointer } from "./contents.js";
 export { badData, openFile, unreadable, writeWhole, writing } from "./file.js";
-export { adapterFolder, adapterRemedy, foreignBytes, foreignFile, notAModel } from "./foreign.js";
-export { npyHeaderBytes, npyMagic, parseNpyHeader } from "./npy.js";
+export {
+  adapterFolder,
+  adapterRemedy,
+  foreignBytes,
+  foreignFile,
+  notAModel,
+  refusePointer,
+} from "./foreign.js";
 export {
   floatingDtype,
   floatingDtypes,
@@ -15,4 +20,12 @@ export {
 export { writeSafetensors } from "./safetensors-writer.js";
 export { type StoredNumbers, storedNumbers } from "./stored-numbers.js";
 export { readText, textLines, unpackedName } from "./text.js";
-export { parseShardHeader, type TokenDtype, type TokenLayout, widths } from "./token-shard.js";
+export {
+  npyHeaderBytes,
+  npyMagic,
+  parseNpyHeader,
+  parseShardHeader,
+  type TokenDtype,
+  type TokenLayout,
+  widths,
+} from "./token-layout.js";

@@ -5,8 +5,8 @@ import { createGunzip } from "node:zlib";
 import { Decompress } from "fzstd";
 import { CriticalSharpnessError } from "../errors.js";
 import { checkString } from "../options/index.js";
-import { foreign, refusePointer, startBytes } from "./contents.js";
 import { badData, unreadable } from "./file.js";
+import { foreign, refusePointer, startBytes } from "./foreign.js";
 
 /** Endings of files that are unpacked as they are read. */
 export const packings = [".gz", ".zst"] as const;

@@ -1,7 +1,7 @@
 import { expected } from "../errors.js";
 import { checkBoolean, checkNumber, checkOptions } from "../options/index.js";
-import type { NativeBatch } from "../torch/index.js";
-import { native, Owner } from "../torch/index.js";
+import { type NativeBatch, native, Owner } from "../torch/index.js";
+
 import {
   areUnshifted,
   type PlacedRows,

@@ -1,7 +1,15 @@
 import { throwIfAborted } from "../errors.js";
 import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
-import type { ComputeDtype, Initialization, ParameterDtype } from "../torch/index.js";
-import { native, type SignalOptions, signalOf, stoppable } from "../torch/index.js";
+import {
+  type ComputeDtype,
+  type Initialization,
+  native,
+  type ParameterDtype,
+  type SignalOptions,
+  signalOf,
+  stoppable,
+} from "../torch/index.js";
+
 import { checkDevice, configureModel, type Device, type ModelConfigInput } from "./configuration.js";
 
 import { Model } from "./model.js";

@@ -6,8 +6,16 @@ import {
   checkOptions,
   checkSignal,
 } from "../options/index.js";
-import type { CurvatureOperator, NativeCurvature, NativeKrylov, NativeKrylovStep } from "../torch/index.js";
-import { native, Owner, withSignal } from "../torch/index.js";
+import {
+  type CurvatureOperator,
+  type NativeCurvature,
+  type NativeKrylov,
+  type NativeKrylovStep,
+  native,
+  Owner,
+  withSignal,
+} from "../torch/index.js";
+
 import { Batch } from "./batch.js";
 import { Direction } from "./direction.js";
 import { Model } from "./model.js";

@@ -8,8 +8,16 @@ import {
   writeSafetensors,
 } from "../files/index.js";
 import { checkChoice, checkInstance, checkNumber, checkOptions, checkString } from "../options/index.js";
-import type { FileTensor, NativeVector } from "../torch/index.js";
-import { native, Owner, type SignalOptions, signalOf, stoppable } from "../torch/index.js";
+import {
+  type FileTensor,
+  type NativeVector,
+  native,
+  Owner,
+  type SignalOptions,
+  signalOf,
+  stoppable,
+} from "../torch/index.js";
+
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
 
 /**

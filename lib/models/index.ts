@@ -1,15 +1,17 @@
 export { Batch, type ExampleData, type TokenData } from "./batch.js";
 export { loadBatch, loadBatches } from "./batch-files.js";
 export { checkBatch, checkDirection, checkModel } from "./checks.js";
-export type {
-  DecoderConfig,
-  Device,
-  Gpt2Config,
-  MlpConfig,
-  ModelConfig,
-  ModelConfigInput,
+export {
+  configureModel,
+  type DecoderConfig,
+  type Device,
+  deviceNames,
+  type Gpt2Config,
+  isDevice,
+  type MlpConfig,
+  type ModelConfig,
+  type ModelConfigInput,
 } from "./configuration.js";
-export { configureModel, deviceNames, isDevice } from "./configuration.js";
 export { type CreateOptions, createModel, type ModelOptions } from "./create.js";
 export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOptions } from "./curvature.js";
 export { Direction } from "./direction.js";
@@ -22,5 +24,10 @@ export {
   type PassOptions,
   type Perturbation,
 } from "./model.js";
-export type { Parameter, ParameterSelection } from "./parameters.js";
-export { ParameterSet, parameterParts, select } from "./parameters.js";
+export {
+  type Parameter,
+  type ParameterSelection,
+  ParameterSet,
+  parameterParts,
+  select,
+} from "./parameters.js";

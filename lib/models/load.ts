@@ -1,7 +1,7 @@
 import { floatingDtype, floatingDtypes } from "../files/index.js";
 import { checkString } from "../options/index.js";
-import type { FileTensor, NativeModel } from "../torch/index.js";
-import { native, signalOf, withSignal } from "../torch/index.js";
+import { type FileTensor, type NativeModel, native, signalOf, withSignal } from "../torch/index.js";
+
 import { type ConfiguredModel, configureModel } from "./configuration.js";
 import { checkModelOptions, type ModelOptions } from "./create.js";
 import type { Checkpoint } from "./families/settings.js";

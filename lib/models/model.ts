@@ -12,8 +12,16 @@ import {
   checkSignal,
   checkString,
 } from "../options/index.js";
-import type { ComputeDtype, NativeModel, NativePerturbation, ParameterDtype } from "../torch/index.js";
-import { type SignalOptions, signalOf, withSignal } from "../torch/index.js";
+import {
+  type ComputeDtype,
+  type NativeModel,
+  type NativePerturbation,
+  type ParameterDtype,
+  type SignalOptions,
+  signalOf,
+  withSignal,
+} from "../torch/index.js";
+
 import { Batch } from "./batch.js";
 import type { ConfiguredModel, Device, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";

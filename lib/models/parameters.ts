@@ -1,6 +1,5 @@
 import { expected } from "../errors.js";
-import type { NativeModel } from "../torch/index.js";
-import { Owner } from "../torch/index.js";
+import { type NativeModel, Owner } from "../torch/index.js";
 
 export interface Parameter {
   readonly name: string;

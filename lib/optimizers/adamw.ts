@@ -1,6 +1,6 @@
 import { expected } from "../errors.js";
-import type { Direction } from "../models/index.js";
-import { ParameterSet } from "../models/index.js";
+import { type Direction, ParameterSet } from "../models/index.js";
+
 import { checkInstance, checkNumber, checkOptions } from "../options/index.js";
 import { native, type SignalOptions } from "../torch/index.js";
 import { checkOptimizerOptions, type OptimizerOptions } from "./groups.js";

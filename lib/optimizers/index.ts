@@ -1,8 +1,15 @@
 export { AdamW, type AdamWOptions } from "./adamw.js";
 export type { OptimizerOptions, ParameterGroup } from "./groups.js";
 export { type AccumulatedGradient, Optimizer, type OptimizerRule } from "./optimizer.js";
-export type { OptimizerChoice } from "./registry.js";
-export { makeOptimizer, optimizerSchema, ruleOf, usualAccumulation, usualOptimizer } from "./registry.js";
+export {
+  makeOptimizer,
+  type OptimizerChoice,
+  optimizerSchema,
+  ruleOf,
+  usualAccumulation,
+  usualOptimizer,
+} from "./registry.js";
+
 export {
   type ConstantOptions,
   type CosineOptions,

@@ -1,8 +1,22 @@
-import type { ParameterSet } from "../models/index.js";
-import { Batch, checkGradientPass, Direction, type Gradient, type GradientOptions } from "../models/index.js";
+import {
+  Batch,
+  checkGradientPass,
+  Direction,
+  type Gradient,
+  type GradientOptions,
+  type ParameterSet,
+} from "../models/index.js";
 import { checkBoolean, checkInstance, checkNumber, checkOptions, checkString } from "../options/index.js";
-import type { NativeOptimizer, NativeOptimizerGroup } from "../torch/index.js";
-import { Owner, type SignalOptions, signalOf, stoppable, withSignal } from "../torch/index.js";
+import {
+  type NativeOptimizer,
+  type NativeOptimizerGroup,
+  Owner,
+  type SignalOptions,
+  signalOf,
+  stoppable,
+  withSignal,
+} from "../torch/index.js";
+
 import { readState, writeState } from "./state-file.js";
 
 /** What is known of a gradient that went into an optimizer's state and was not kept. */

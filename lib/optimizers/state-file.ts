@@ -1,7 +1,7 @@
 import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import { floatingDtype, floatingDtypes, readSafetensorsHeader, writeSafetensors } from "../files/index.js";
-import type { FileTensor, NativeVector } from "../torch/index.js";
-import { native, withSignal } from "../torch/index.js";
+import { type FileTensor, type NativeVector, native, withSignal } from "../torch/index.js";
+
 import type { Optimizer } from "./optimizer.js";
 
 /** Writes an optimizer's state tensors, its kind and its count of gradients. */

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
-import { badConfiguration, describeIssue } from "./errors.js";
+import { badConfiguration, describeIssue } from "./schema.js";
 
 /** How a key of an option set is said on the command line. */
 export interface Flag {

@@ -11,8 +11,18 @@ export {
   checkStrings,
   or,
 } from "./checks.js";
-export type { ConfigurationPlace } from "./errors.js";
-export { badConfiguration, explain, pathName } from "./errors.js";
 export { addFlags, type Flag, flags } from "./flags.js";
 export { jsonSchemaOf, referenceOf } from "./reference.js";
-export { count, fraction, name, names, schemaKey, section, seedSchema } from "./schema.js";
+export {
+  badConfiguration,
+  type ConfigurationPlace,
+  count,
+  explain,
+  fraction,
+  name,
+  names,
+  pathName,
+  schemaKey,
+  section,
+  seedSchema,
+} from "./schema.js";

@@ -9,9 +9,7 @@ export type {
   StoredRun,
 } from "./kind.js";
 export { type TakenBatch, type TakeOptions, takeBatch } from "./protocol.js";
-export { type CheckedRunOptions, checkRunOptions, Run, type RunOptions } from "./run.js";
-export { jsonLines } from "./sinks/json-lines.js";
-export type { Sink } from "./sinks/sink.js";
+export { type CheckedRunOptions, checkRunOptions, findKind, Run, type RunOptions, readRun } from "./run.js";
+export { jsonLines, type Sink } from "./sinks/sink.js";
 export { tensorBoard } from "./sinks/tensorboard.js";
 export { StateFolder } from "./state.js";
-export { findKind, readRun } from "./stored-run.js";

@@ -1,12 +1,13 @@
 export { findCriticalLearningRate } from "./find.js";
-export type {
-  Evaluation,
-  LossAt,
-  SearchMethod,
-  SearchOptions,
-  SearchResult,
-  SearchStatus,
-  UnresolvedReason,
+export {
+  type Evaluation,
+  type LossAt,
+  type SearchMethod,
+  type SearchOptions,
+  type SearchResult,
+  type SearchStatus,
+  significance,
+  type UnresolvedReason,
 } from "./options.js";
-export { significance } from "./options.js";
+
 export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";

@@ -1,5 +1,13 @@
-import type { Batch, Direction, Gradient, Model } from "../models/index.js";
-import { checkBatch, checkDirection, checkModel } from "../models/index.js";
+import {
+  type Batch,
+  checkBatch,
+  checkDirection,
+  checkModel,
+  type Direction,
+  type Gradient,
+  type Model,
+} from "../models/index.js";
+
 import { checkCallback, checkNames, checkSignal } from "../options/index.js";
 
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";

@@ -1,6 +1,13 @@
 import { CriticalSharpnessError, expected } from "../errors.js";
-import type { Batch, Direction, Gradient, Model } from "../models/index.js";
-import { checkBatch, checkDirection } from "../models/index.js";
+import {
+  type Batch,
+  checkBatch,
+  checkDirection,
+  type Direction,
+  type Gradient,
+  type Model,
+} from "../models/index.js";
+
 import { checkNumber } from "../options/index.js";
 import type { LossAt } from "../search/index.js";
 import type { ComputeDtype } from "../torch/index.js";

@@ -1,6 +1,14 @@
 import { expected, throwIfAborted } from "../errors.js";
-import type { Batch, Direction, Gradient, Model } from "../models/index.js";
-import { checkBatch, checkDirection, checkModel } from "../models/index.js";
+import {
+  type Batch,
+  checkBatch,
+  checkDirection,
+  checkModel,
+  type Direction,
+  type Gradient,
+  type Model,
+} from "../models/index.js";
+
 import { checkBoolean, checkCallback, checkNames, checkOptions, checkSignal, or } from "../options/index.js";
 
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";

@@ -3,11 +3,11 @@ import os from "node:os";
 import path from "node:path";
 import { type ForwardPass, tryForwardPass } from "./forward-pass.js";
 import { hostProblem, requirement, thisHost } from "./host.js";
-import { libtorchVersion, platformOf } from "./libtorch-release.js";
-import type { LibtorchTree } from "./libtorch-tree.js";
+import { type LibtorchTree, libtorchVersion, platformOf } from "./libtorch.js";
 import { loadedLibtorch, native } from "./load.js";
 import { builtFor, locateLibtorch, packageRoot, places, platformPackage } from "./locate-libtorch.js";
 import { tryForwardPassInChild } from "./probe.js";
+
 import type { NativeInfo } from "./surface.js";
 
 /** What there is to know about an installation, whether it works or not. */

@@ -1,5 +1,7 @@
 import { native } from "./load.js";
 
+const classes = 10;
+
 /** A forward pass on a device: whether it computed what it should. */
 export interface ForwardPass {
   device: string;
@@ -8,8 +10,6 @@ export interface ForwardPass {
   /** What is wrong; null if the loss is right. */
   problem: string | null;
 }
-
-const classes = 10;
 
 /**
  * Computes the loss of a small classifier on a device. Its weights are zero, so that every class is as likely as another and

@@ -1,4 +1,4 @@
-import { libtorchVersion, type Platform, platformOf, platforms } from "./libtorch-release.js";
+import { libtorchVersion, type Platform, platformOf, platforms } from "./libtorch.js";
 
 /** What decides whether prebuilt files can run here. */
 export interface Host {

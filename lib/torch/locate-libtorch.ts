@@ -6,8 +6,18 @@ import { fileURLToPath } from "node:url";
 import { CriticalSharpnessError } from "../errors.js";
 import { hostProblem } from "./host.js";
 
-import { libtorchPackageVersion, libtorchVersion, oldestLibtorch, platformOf } from "./libtorch-release.js";
-import { buildable, compatible, inspectTree, type LibtorchTree, libtorchError } from "./libtorch-tree.js";
+import {
+  buildable,
+  compatible,
+  inspectTree,
+  type LibtorchTree,
+  libtorchError,
+  libtorchPackageVersion,
+  libtorchVersion,
+  oldestLibtorch,
+  platformOf,
+} from "./libtorch.js";
+
 import { pythonTorch } from "./python.js";
 
 /** The folder of package.json, as seen from lib/torch/ and from dist/torch/. */

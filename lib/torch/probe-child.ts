@@ -1,6 +1,7 @@
+import { tryForwardPass } from "./forward-pass.js";
 // What probe.ts runs in a child process: loads everything and computes, and so shows whether this process could. With the name of
 // a device it tries a forward pass there, and prints how it went.
-import { tryForwardPass } from "./forward-pass.js";
+
 import { native } from "./load.js";
 
 const [device] = process.argv.slice(2);

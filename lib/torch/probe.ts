@@ -2,9 +2,11 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import type { ForwardPass } from "./forward-pass.js";
-import type { LibtorchTree } from "./libtorch-tree.js";
+import type { LibtorchTree } from "./libtorch.js";
 import { packageRoot } from "./locate-libtorch.js";
 import { lastLine } from "./python.js";
+
+const _classes = 10;
 
 /** Set in the child process, which does not probe again; a user may set it to "0" and do without. */
 const variable = "CRITICAL_SHARPNESS_PROBE";

@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { libtorchVersion } from "./libtorch-release.js";
-import { libtorchError } from "./libtorch-tree.js";
+import { libtorchError, libtorchVersion } from "./libtorch.js";
 
 /** The Python to ask: the variable PYTHON, or python3. */
 export const pythonCommand = (environment: NodeJS.ProcessEnv) => environment.PYTHON || "python3";

@@ -5,7 +5,7 @@ import { libtorchForBuild } from "../libtorch.mjs";
 import { root, run, stop } from "../run.mjs";
 import { notices } from "./notices.mjs";
 
-const { libtorchPackageVersion, libtorchVersion } = await import("../../dist/torch/libtorch-release.js");
+const { libtorchPackageVersion, libtorchVersion } = await import("../../dist/torch/libtorch.js");
 const { digestOf } = await import("../../dist/torch/download/index.js");
 
 /**
@@ -44,7 +44,7 @@ async function checkDigest(file, name, expected) {
   stop(
     expected
       ? `Expected SHA-256 ${expected} for ${name} but received ${digest}: "${file}" is not of PyTorch's wheel`
-      : `Expected a SHA-256 for ${name} in lib/torch/libtorch-release.ts: it is ${digest} in the wheel; enter it there`,
+      : `Expected a SHA-256 for ${name} in lib/torch/libtorch.ts: it is ${digest} in the wheel; enter it there`,
   );
 }
 
@@ -57,9 +57,7 @@ function checkNeeded(file, libraryDirectory, { os, libraries }) {
   const inWheel = new Set(readdirSync(libraryDirectory));
   for (const [, name] of said)
     if (inWheel.has(name) && !(name in libraries))
-      stop(
-        `Expected ${name} among the libraries of lib/torch/libtorch-release.ts: ${path.basename(file)} needs it`,
-      );
+      stop(`Expected ${name} among the libraries of lib/torch/libtorch.ts: ${path.basename(file)} needs it`);
 }
 
 /** They lie in a fetched libtorch, and beside Python's. */

@@ -3,7 +3,7 @@ import path from "node:path";
 import { root, stop } from "../run.mjs";
 import { checkFloor } from "./addon-floor.mjs";
 
-const { libtorchPackageVersion, platforms } = await import("../../dist/torch/libtorch-release.js");
+const { libtorchPackageVersion, platforms } = await import("../../dist/torch/libtorch.js");
 const released = platforms.filter((platform) => platform.released);
 
 /**

@@ -194,7 +194,7 @@ describe("the configuration of a mix", () => {
 describe("accuracy by the likelihood of choices", () => {
   it("is that of the tokens of each choice after its question", async () => {
     const { choiceAccuracy, tokenizeQuestions } = await import(
-      "../../lib/experiments/mix/choice-accuracy.js"
+      "../../lib/experiments/mix/multiple-choice.js"
     );
     const { byteTokenizer } = await import("../../lib/data/index.js");
     using model = await loadModel(configuration.model);

@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { libtorchVersion } from "../../lib/torch/libtorch-release.js";
-import { inspectTree, type LibtorchTree } from "../../lib/torch/libtorch-tree.js";
+import { inspectTree, type LibtorchTree, libtorchVersion } from "../../lib/torch/libtorch.js";
+
 import { locateLibtorch } from "../../lib/torch/locate-libtorch.js";
 import { bare, failure, folder, note, tree } from "./support.js";
 

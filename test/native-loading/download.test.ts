@@ -11,7 +11,7 @@ import { fetchLibtorch } from "../../lib/torch/download/index.js";
 
 import { type DownloadOptions, downloadTo } from "../../lib/torch/download/resumable.js";
 
-import { platformOf } from "../../lib/torch/libtorch-release.js";
+import { platformOf } from "../../lib/torch/libtorch.js";
 import { cacheDirectory, cacheRoot } from "../../lib/torch/locate-libtorch.js";
 import { bare, failure, folder } from "./support.js";
 import { wheelLike } from "./zip.js";

@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { hostProblem } from "../../lib/torch/host.js";
 
-import { libtorchVersion, platformOf } from "../../lib/torch/libtorch-release.js";
+import { libtorchVersion, platformOf } from "../../lib/torch/libtorch.js";
 import { remedyFor } from "../../lib/torch/load.js";
 import { platformPackage } from "../../lib/torch/locate-libtorch.js";
 import {

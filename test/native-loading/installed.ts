@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { libtorchVersion } from "../../lib/torch/libtorch-release.js";
+import { libtorchVersion } from "../../lib/torch/libtorch.js";
 import { readBuildNote } from "../../lib/torch/locate-libtorch.js";
 import { bare, folder } from "./support.js";
 

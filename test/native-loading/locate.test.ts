@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { libtorchVersion } from "../../lib/torch/libtorch-release.js";
+import { libtorchVersion } from "../../lib/torch/libtorch.js";
 import { cacheDirectory, locateLibtorch, platformPackage } from "../../lib/torch/locate-libtorch.js";
 import { bare, command, failure, folder, note, tree } from "./support.js";
 

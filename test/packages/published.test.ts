@@ -5,7 +5,7 @@ import path from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, describe, expect, it } from "vitest";
-import { libtorchVersion, type Platform, platforms } from "../../lib/torch/libtorch-release.js";
+import { libtorchVersion, type Platform, platforms } from "../../lib/torch/libtorch.js";
 
 const root = path.join(import.meta.dirname, "../..");
 const read = (file: string) => JSON.parse(readFileSync(path.join(root, file), "utf8"));

@@ -13,10 +13,9 @@ import {
 import { readText } from "../../files/index.js";
 import { usualOptimizer } from "../../optimizers/index.js";
 import { addFlags } from "../../options/index.js";
-import { exitCodes, type SetStatus, UsageError } from "../failure.js";
 import { attended } from "../measured-line.js";
 import { integer, type RunFlags, runOptions, sinksOf } from "../options.js";
-import { print, short, strings } from "../output.js";
+import { exitCodes, print, type SetStatus, short, strings, UsageError } from "../output.js";
 
 import type { Progress } from "../progress.js";
 

@@ -1,9 +1,7 @@
 import { Command } from "commander";
-import type { NativeCuda } from "../../torch/index.js";
-import { type Diagnosis, diagnose } from "../../torch/index.js";
-import { exitCodes } from "../failure.js";
+import { type Diagnosis, diagnose, type NativeCuda } from "../../torch/index.js";
 import { type CommonOptions, jsonOption } from "../options.js";
-import { print, short, table } from "../output.js";
+import { exitCodes, print, short, table } from "../output.js";
 
 export function doctorCommand(setStatus: (code: number) => void): Command {
   return new Command("doctor")

@@ -2,10 +2,9 @@ import { Command } from "commander";
 import { hessianEigenvalues } from "../../curvature/index.js";
 import { Direction } from "../../models/index.js";
 import { criticalSharpness, lossAlong, lossSlice, type Slice } from "../../sharpness/index.js";
-import { UsageError } from "../failure.js";
 import { attended, checkLineFlags, type LineFlags, type MeasuredLine, withLine } from "../measured-line.js";
 import { type CommonOptions, integer, jsonOption, lineOptions, positive } from "../options.js";
-import { print, short, table } from "../output.js";
+import { print, short, table, UsageError } from "../output.js";
 
 interface LandscapeFlags extends CommonOptions, LineFlags {
   out: string;

@@ -1,13 +1,14 @@
 import { ruleOf } from "../../optimizers/index.js";
-import type { Figure } from "../../report/index.js";
 import {
   type ErrorPoint,
+  type Figure,
   heatMapFigure,
   placeAxis,
   seriesAxis,
   seriesLossFigure,
   seriesSharpnessFigure,
 } from "../../report/index.js";
+
 import type { Estimate } from "../../sharpness/index.js";
 
 import type { SeriesRecords } from "./stored.js";

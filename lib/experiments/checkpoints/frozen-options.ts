@@ -1,6 +1,14 @@
 import { expected } from "../../errors.js";
-import type { Batch, Direction, Model, ParameterSelection } from "../../models/index.js";
-import { checkDirection, checkModel, select } from "../../models/index.js";
+import {
+  type Batch,
+  checkDirection,
+  checkModel,
+  type Direction,
+  type Model,
+  type ParameterSelection,
+  select,
+} from "../../models/index.js";
+
 import type { OptimizerChoice } from "../../optimizers/index.js";
 
 import {

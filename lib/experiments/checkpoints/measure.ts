@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { ExampleSet, TokenStream } from "../../data/index.js";
-import { openData } from "../../data/index.js";
+import { type ExampleSet, openData, type TokenStream } from "../../data/index.js";
+
 import { AbortError, expected } from "../../errors.js";
 import { Direction, loadModel, type Model, parameterParts } from "../../models/index.js";
 import { checkNumber, checkOptions, checkString, or } from "../../options/index.js";

@@ -1,5 +1,5 @@
-import type { Figure, Point } from "../../report/index.js";
-import { changeMapFigure, heatMapFigure } from "../../report/index.js";
+import { changeMapFigure, type Figure, heatMapFigure, type Point } from "../../report/index.js";
+
 import type { MixPoint } from "./estimate.js";
 import { mixSharpnessFigure } from "./sharpness-figure.js";
 import type { MixRecords } from "./stored.js";

@@ -15,8 +15,7 @@ import {
   unresolvedMarks,
 } from "../../report/index.js";
 import type { MixPoint } from "./estimate.js";
-import type { MixRecommendation } from "./recommendation.js";
-import { ratiosText } from "./recommendation.js";
+import { type MixRecommendation, ratiosText } from "./recommendation.js";
 
 export interface MixSharpnessData {
   points: readonly MixPoint[];

@@ -1,6 +1,6 @@
 import { expected } from "../../errors.js";
-import type { Model } from "../../models/index.js";
-import { checkModel } from "../../models/index.js";
+import { checkModel, type Model } from "../../models/index.js";
+
 import { type OptimizerChoice, usualAccumulation } from "../../optimizers/index.js";
 import {
   checkBoolean,

@@ -2,8 +2,8 @@ import { link } from "node:fs/promises";
 import path from "node:path";
 import { CriticalSharpnessError, throwIfAborted } from "../../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../../models/index.js";
-import type { Optimizer } from "../../optimizers/index.js";
-import { makeOptimizer, type OptimizerChoice } from "../../optimizers/index.js";
+import { makeOptimizer, type Optimizer, type OptimizerChoice } from "../../optimizers/index.js";
+
 import {
   type MeasuredNoise,
   type MeasuredSharpness,

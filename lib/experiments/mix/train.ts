@@ -8,11 +8,11 @@ import { makeOptimizer } from "../../optimizers/index.js";
 import { finiteOrNull } from "../../statistics.js";
 
 import { defaultSequence } from "../training-data.js";
-import { choiceAccuracy, type TokenizedQuestion, tokenizeQuestions } from "./choice-accuracy.js";
 import { choiceTokenizer, type MixConfiguration } from "./configuration.js";
 import type { MixData } from "./data.js";
 import type { MixPoint } from "./estimate.js";
 import type { MixEvent } from "./measure.js";
+import { choiceAccuracy, type TokenizedQuestion, tokenizeQuestions } from "./multiple-choice.js";
 import { type MixCellRecord, sameSetup } from "./records.js";
 
 interface MixTraining {

@@ -1,7 +1,8 @@
 import { ruleOf } from "../../optimizers/index.js";
-import type { CurvatureData, Figure } from "../../report/index.js";
 import {
+  type CurvatureData,
   curvatureFigure,
+  type Figure,
   forwardPassesFigure,
   landscapeFigure,
   learningRateFigure,
@@ -10,6 +11,7 @@ import {
   relativeCurvatureFigure,
   sharpnessFigure,
 } from "../../report/index.js";
+
 import type { SearchStatus } from "../../search/index.js";
 import type { RunRecords, RunStep } from "./stored.js";
 

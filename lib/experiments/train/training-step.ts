@@ -2,8 +2,13 @@ import { CriticalSharpnessError } from "../../errors.js";
 import type { Batch, Model } from "../../models/index.js";
 import type { Optimizer } from "../../optimizers/index.js";
 import { type TakenBatch, takeBatch } from "../../runs/index.js";
-import type { SharpnessMeter } from "../../sharpness/index.js";
-import { lossAlong, type MeasurementRecord, measurementRecord } from "../../sharpness/index.js";
+import {
+  lossAlong,
+  type MeasurementRecord,
+  measurementRecord,
+  type SharpnessMeter,
+} from "../../sharpness/index.js";
+
 import { finiteOrNull } from "../../statistics.js";
 import type { TrainConfiguration } from "./configuration.js";
 import type { CurvatureWatch } from "./curvature-watch.js";

@@ -8,3 +8,12 @@ export interface Sink<Event = { type: string }> {
   /** After the last event, however the run ended. */
   [Symbol.asyncDispose]?(): void | Promise<void>;
 }
+
+/** Every event as a line of JSON; what is not finite is null. */
+export function jsonLines<Event>(output: Pick<NodeJS.WritableStream, "write">): Sink<Event> {
+  return {
+    receive(event) {
+      output.write(`${JSON.stringify(event)}\n`);
+    },
+  };
+}

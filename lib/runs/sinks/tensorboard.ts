@@ -2,7 +2,8 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { runFiles } from "../directory.js";
 import type { Kind } from "../kind.js";
-import { readRun } from "../stored-run.js";
+import { readRun } from "../run.js";
+
 import { EventFile } from "./event-file.js";
 import type { Sink } from "./sink.js";
 

@@ -1,11 +1,20 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  createWriteStream,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { openPromise } from "yauzl";
 import { CriticalSharpnessError } from "../../errors.js";
-import { libtorchVersion } from "../libtorch-release.js";
+import { libtorchError, libtorchVersion, type Platform } from "../libtorch.js";
+import { lastLine, pythonCommand } from "../python.js";
 
 /** What ends the messages of downloads that fail. */
 export const otherWays = `Set CRITICAL_SHARPNESS_LIBTORCH to the folder of a libtorch ${libtorchVersion}, or LIBTORCH_USE_PYTORCH=1 to use python3's PyTorch`;
@@ -91,4 +100,54 @@ function isRunning(id: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
+}
+
+/** PyTorch's own package index: it has the CPU build, PyPI only the one for CUDA. */
+const cpuIndex = "https://download.pytorch.org/whl/cpu";
+const minutes = 60_000;
+
+/**
+ * Downloads a platform's wheel into a folder with Python's pip: some machines reach nothing but the index that pip is
+ * configured with. It always takes the same wheel, whatever Python is at hand.
+ *
+ * @returns the file
+ * @throws CriticalSharpnessError `ERR_LIBTORCH_NOT_FOUND` saying what pip said.
+ */
+export function downloadWithPip(folder: string, { wheel }: Platform, environment: NodeJS.ProcessEnv): string {
+  const python = pythonCommand(environment);
+  const version = decodeURIComponent(wheel.url.split("/").pop() as string).split("-")[1];
+  const wanted = `torch==${version ?? libtorchVersion}`;
+  const fixed = [
+    "download",
+    "--no-deps",
+    "--only-binary=:all:",
+    `--dest=${folder}`,
+    "--python-version=3.11",
+    "--implementation=cp",
+    "--abi=cp311",
+    `--platform=${wheel.pipPlatform}`,
+  ];
+  const pip = (options: string[]) => {
+    const { status, stderr, error } = spawnSync(python, ["-m", "pip", ...fixed, ...options, wanted], {
+      encoding: "utf8",
+      env: environment,
+      stdio: ["ignore", "inherit", "pipe"],
+      timeout: 30 * minutes,
+    });
+    return status === 0 ? undefined : lastLine(stderr) || error?.message || "nothing";
+  };
+  // The configured index first. Where no other can be reached, pip would wait long for one that never answers: few and short
+  // tries.
+  const failure = pip([]) && pip([`--extra-index-url=${cpuIndex}`, "--timeout=15", "--retries=1"]);
+  if (failure) {
+    const remedy = /No module named pip|ENOENT/.test(failure)
+      ? `On Debian or Ubuntu run \`apt-get install python3-pip\`. Or ${otherWays[0]?.toLowerCase()}${otherWays.slice(1)}`
+      : otherWays;
+    throw libtorchError(
+      `Expected to download ${wanted} with \`${python} -m pip\` but received: ${failure}. ${remedy}`,
+    );
+  }
+  const name = readdirSync(folder).find((entry) => entry.endsWith(".whl"));
+  if (!name) throw libtorchError(`Expected a wheel of ${wanted} from pip but received none. ${otherWays}`);
+  return path.join(folder, name);
 }

@@ -1,10 +1,17 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
-import { type Download, libtorchVersion, type Platform, platformOf } from "../libtorch-release.js";
-import { inspectTree, type LibtorchTree, libtorchError } from "../libtorch-tree.js";
+import {
+  type Download,
+  inspectTree,
+  type LibtorchTree,
+  libtorchError,
+  libtorchVersion,
+  type Platform,
+  platformOf,
+} from "../libtorch.js";
 import { cacheDirectory, cacheRoot } from "../locate-libtorch.js";
-import { digestOf, lock, otherWays, unpackLibtorch } from "./files.js";
-import { downloadWithPip } from "./pip.js";
+import { digestOf, downloadWithPip, lock, otherWays, unpackLibtorch } from "./files.js";
+
 import { type DownloadOptions, downloadTo } from "./resumable.js";
 
 export interface FetchOptions extends DownloadOptions {

@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, rmSync, statSync, writeFileSync } from
 import { Writable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Dispatcher, EnvHttpProxyAgent, interceptors, stream } from "undici";
-import { libtorchError } from "../libtorch-tree.js";
+import { libtorchError } from "../libtorch.js";
 import { digestOf } from "./files.js";
 
 export interface DownloadOptions {
