@@ -29,7 +29,36 @@ export function showProgress(
     const seconds = (performance.now() - began) / 1000;
     return `  ${duration((seconds / (done - start)) * (total - done))} left`;
   };
-  return output.isTTY ? bar(unit, total, start, output, left) : lines(unit, total, output, left);
+  const shown = output.isTTY ? bar(unit, total, start, output, left) : lines(unit, total, output, left);
+  return neverSilent(shown, start);
+}
+
+/** Seconds after which what was said last is said again, with how long ago it was. */
+const longestSilence = 8;
+
+/** One step of a large model may take minutes. */
+function neverSilent(shown: Progress, start: number): Progress {
+  let said = { done: start, text: "", at: performance.now() };
+  let last = said.at;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    if (now - last < 1000 * longestSilence) return;
+    last = now;
+    shown.update(said.done, `${said.text}  … ${duration((now - said.at) / 1000)}`.trim());
+  }, 1000);
+  timer.unref();
+  return {
+    update(done, text) {
+      last = performance.now();
+      said = { done, text, at: last };
+      shown.update(done, text);
+    },
+    note: shown.note,
+    stop() {
+      clearInterval(timer);
+      shown.stop();
+    },
+  };
 }
 
 type TimeLeft = (done: number) => string;

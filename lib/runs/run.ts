@@ -149,9 +149,12 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#log?.[Symbol.asyncDispose]();
-    for (const sink of this.#options.sinks) await sink[Symbol.asyncDispose]?.();
-    await this.#lock[Symbol.asyncDispose]();
+    try {
+      await this.#log?.[Symbol.asyncDispose]();
+      for (const sink of this.#options.sinks) await sink[Symbol.asyncDispose]?.();
+    } finally {
+      await this.#lock[Symbol.asyncDispose]();
+    }
   }
 }
 

@@ -40,6 +40,26 @@ describe("progress away from a terminal", () => {
       vi.useRealTimers();
     }
   });
+  it("is never silent for ten seconds", () => {
+    vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval"] });
+    try {
+      const { stream, text } = output(false);
+      const progress = showProgress("checkpoint", 3, 0, stream);
+      vi.advanceTimersByTime(500);
+      progress.update(1, "batch 1/10");
+      for (let seconds = 10; seconds <= 60; seconds += 10) {
+        text();
+        vi.advanceTimersByTime(10_000);
+        expect(text()).toMatch(/^checkpoint 1\/3 {2}batch 1\/10 {2}… \d+ s/);
+      }
+      progress.stop();
+      text();
+      vi.advanceTimersByTime(20_000);
+      expect(text()).toBe("");
+    } finally {
+      vi.useRealTimers();
+    }
+  });
   it("goes without a total", () => {
     const { stream, text } = output(false);
     showProgress("evaluation", undefined, 0, stream).update(1, "η 0.1");

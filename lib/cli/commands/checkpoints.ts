@@ -111,6 +111,12 @@ class SeriesDisplay {
     if (event.type === "start") {
       this.#done = event.done;
       if (event.done > 0) this.#display.note(`going on after ${event.done} of ${event.checkpoints.length}`);
+    } else if (event.type === "plan") {
+      const { checkpoint, batches, lines } = event;
+      if (lines > 1)
+        this.#display.note(
+          `${checkpoint.name}: ${lines} lines on each of ${batches} batches, about ${3 * lines * batches} forward passes`,
+        );
     } else if (event.type === "progress") {
       const { checkpoint, done, total, loss } = event;
       this.#display.update(this.#done, `${checkpoint.name}: batch ${done}/${total}, loss ${loss.toFixed(4)}`);

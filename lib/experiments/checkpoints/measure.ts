@@ -37,6 +37,8 @@ import {
 export type SeriesEvent =
   /** `done` checkpoints were measured before. */
   | { type: "start"; checkpoints: readonly ListedCheckpoint[]; done: number; directory: string }
+  /** What comes: batches that are measured, along Δ and each part of it. A line takes some three forward passes. */
+  | { type: "plan"; checkpoint: ListedCheckpoint; batches: number; lines: number }
   /** `done` of the `total` batches of a checkpoint. */
   | { type: "progress"; checkpoint: ListedCheckpoint; done: number; total: number; loss: number }
   | SeriesRecord;
@@ -208,6 +210,7 @@ async function measureCheckpoint(
   const skipped = given || optimizerState !== undefined ? accumulate : 0;
   const total = measure + accumulate - skipped;
   let done = (state?.frozen.done ?? skipped) - skipped;
+  await tell({ type: "plan", checkpoint, batches: measure, lines: 1 + asked.parts.length });
   for (let event = await series.next(); event; event = await series.next()) {
     done++;
     if (event.type === "measured") {
