@@ -18,6 +18,9 @@ export interface CurvatureData {
   directional: readonly Point[];
   /** λc of the measurements that converged. */
   critical: readonly Point[];
+  /** Steps whose λc could not be told, and those whose Δ does not descend, λc = ∞. */
+  unresolved: readonly number[];
+  nonDescent: readonly number[];
   /** 2/η, which λdir and λc are compared with, at every step. */
   stepThreshold: readonly Point[];
 }
@@ -87,7 +90,7 @@ export function edgeOfStability(data: CurvatureData): EdgeOfStability {
 
 /** The second half of the steps at which the learning rate is highest, 2/η lowest. */
 function settled(stepThreshold: readonly Point[]): { from: number; to: number } {
-  const lowest = Math.min(...stepThreshold.map(({ y }) => y));
+  const lowest = stepThreshold.reduce((least, { y }) => Math.min(least, y), Infinity);
   const steps = stepThreshold.filter(({ y }) => y <= lowest * (1 + 1e-9)).map(({ x }) => x);
   return { from: steps[steps.length >> 1] ?? NaN, to: steps.at(-1) ?? NaN };
 }

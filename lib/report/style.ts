@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import path from "node:path";
+import type { Table } from "./tables.js";
 
 /**
  * Colours after Okabe and Ito, told apart by colour-blind readers, legible on the background: of a light page and of pictures, and of
@@ -18,6 +19,8 @@ export const themes = {
     green: "#00805d",
     purple: "#a03b85",
     sky: "#56b4e9",
+    better: "#5a9bd8",
+    worse: "#ec7a4b",
   },
   dark: {
     ink: "#e6edf3",
@@ -31,6 +34,8 @@ export const themes = {
     green: "#35c299",
     purple: "#dc8fca",
     sky: "#a5d8f6",
+    better: "#2d6fae",
+    worse: "#b0481c",
   },
 } as const;
 
@@ -118,6 +123,7 @@ caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-pa
 th, td { padding: 4.5px 16px 4.5px 0; border-bottom: 1px solid var(--grid); text-align: left; vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
 th { font-weight: 400; color: var(--muted); }
+.short { white-space: nowrap; }
 table:not(.columns) th { width: 9.5em; }
 table:not(.columns) td:nth-child(2):nth-last-child(2) { width: 4em; text-align: right; padding-right: 24px; }
 details { margin: 6px 14px 0; font-size: 14.5px; }
@@ -150,11 +156,4 @@ export interface Figure {
   draw(size: Size): string;
   /** Its numbers, where the picture has more of them than a reader can tell from it. */
   table?: Table;
-}
-
-/** Rows of text; the first cell of a row is what the row is about. */
-export interface Table {
-  /** What stands over the columns, where it needs to be said. */
-  columns?: readonly string[];
-  rows: readonly (readonly string[])[];
 }

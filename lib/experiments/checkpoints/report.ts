@@ -110,8 +110,8 @@ const columns = [
  * A series as comma-separated values: a line for each checkpoint, its `part` "all", and one for each of its parts. What is
  * not known or not resolved is empty; a λc that is infinite throughout is written as Infinity.
  */
-export function seriesCsv({ measured }: Pick<SeriesRecords, "measured">): string {
-  const rows = measured.flatMap((found) => {
+export function seriesCsv({ measured }: Pick<SeriesRecords, "measured">): Iterable<string> {
+  const rowsOf = (found: SeriesRecords["measured"][number]) => {
     const parts = [["all", found.criticalSharpness] as const, ...Object.entries(found.parts)];
     return parts.map(
       ([part, { mean, standardError, median, count, nonDescent, unbounded, unresolved = 0 }]) => {
@@ -140,6 +140,6 @@ export function seriesCsv({ measured }: Pick<SeriesRecords, "measured">): string
         };
       },
     );
-  });
-  return csvText(columns, rows);
+  };
+  return csvText(columns, () => measured.flatMap(rowsOf));
 }

@@ -88,17 +88,25 @@ function comparisonPage(
     tables: [
       {
         heading: "At the edge of stability",
-        rows: [
-          ["", "reached at step", "then, in steps", "λmax ÷ threshold", "λdir · η/2", "λc · η/2"],
-          ...compared.map(({ name, edge }) => [
-            name,
-            edge.reached === null ? "never" : integerText(edge.reached),
-            `${integerText(edge.from)}–${integerText(edge.to)}`,
-            spread(edge.largest),
-            spread(edge.directional),
-            spread(edge.critical),
-          ]),
-        ],
+        columns: ["run", "reached at step", "then, in steps", "λmax ÷ threshold", "λdir · η/2", "λc · η/2"],
+        rows: compared.map(({ name, data, edge }) => [
+          name,
+          edge.reached === null ? "never" : integerText(edge.reached),
+          `${integerText(edge.from)}–${integerText(edge.to)}`,
+          spread(edge.largest) +
+            leftOut(
+              data.largest.filter(({ converged }) => !converged),
+              edge,
+              "not converged",
+            ),
+          spread(edge.directional),
+          spread(edge.critical) +
+            leftOut(
+              data.unresolved.map((x) => ({ x })),
+              edge,
+              "unresolved",
+            ),
+        ]),
       },
       ...runs.map((run, i) => ({
         heading: (compared[i] as ComparedRun).name,
@@ -118,11 +126,17 @@ function spread(found: Spread | null): string {
   return `${prose(median)} (quartiles ${prose(low)} and ${prose(high)} of ${counted(count, "value")})`;
 }
 
+/** How many between the steps of which the median is told have a mark, and not a number as good as the others. */
+function leftOut(points: readonly { x: number }[], { from, to }: EdgeOfStability, what: string): string {
+  const { length } = points.filter(({ x }) => x >= from && x <= to);
+  return length > 0 ? `, ${integerText(length)} ${what}` : "";
+}
+
 const columns = ["run", "step", "what", "value", "threshold"] as const;
 
 /** Runs as comma-separated values: a line for each λmax, λdir and λc, with what it is compared with. */
-export function comparisonCsv(runs: readonly ComparedRun[]): string {
-  const rows = runs.flatMap(({ name, data }) => {
+export function comparisonCsv(runs: readonly ComparedRun[]): Iterable<string> {
+  const rowsOf = ({ name, data }: ComparedRun) => {
     const own = new Map(data.threshold.map(({ x, y }) => [x, y]));
     const steps = new Map(data.stepThreshold.map(({ x, y }) => [x, y]));
     return (
@@ -134,8 +148,8 @@ export function comparisonCsv(runs: readonly ComparedRun[]): string {
     ).flatMap(([what, points, thresholds]) =>
       points.map(({ x, y }) => ({ run: name, step: x, what, value: y, threshold: thresholds.get(x) })),
     );
-  });
-  return csvText(columns, rows);
+  };
+  return csvText(columns, () => runs.flatMap(rowsOf));
 }
 
 /** Settings in the field's words; others go by their place in the configuration. */
@@ -203,9 +217,13 @@ export function edgeComparisonFigure(runs: readonly ComparedRun[]): Figure {
     },
     marks: [
       Plot.ruleY([1], { stroke: colors.vermillion, strokeWidth: 2, className: "threshold" }),
-      ...series.flatMap(({ largest, color }, i) =>
-        line(largest, { color, width: 1.5, className: `largest-${i + 1}` }),
-      ),
+      ...series.flatMap(({ largest, color }, i) => [
+        ...line(largest, { color, width: 1.5, className: `largest-${i + 1}` }),
+        Plot.dot(
+          largest.filter(({ converged }) => !converged),
+          { x: "x", y: "y", r: 3, fill: colors.background, stroke: color, className: "not-converged" },
+        ),
+      ]),
     ],
   };
   const steps = shown.map(({ x }) => x);

@@ -1,4 +1,4 @@
-import { type Cell, csvText } from "../../report/index.js";
+import { type CsvCell, csvText } from "../../report/index.js";
 import type { CurvatureRecord } from "./records.js";
 import type { RunRecords, RunStep } from "./stored.js";
 
@@ -28,7 +28,7 @@ const columns = [
   "sharpnessThreshold",
 ] as const;
 
-type Row = Record<(typeof columns)[number], Cell>;
+type Row = Record<(typeof columns)[number], CsvCell>;
 
 /**
  * A run as comma-separated values: a line for each step, in full precision. What is not known is empty; ηc and λc that
@@ -38,16 +38,17 @@ export function csv({
   steps,
   validations,
   curvatures,
-}: Pick<RunRecords, "steps" | "validations" | "curvatures">): string {
+}: Pick<RunRecords, "steps" | "validations" | "curvatures">): Iterable<string> {
   const validationLoss = new Map(validations.map(({ step, loss }) => [step, loss]));
   const curvature = new Map(curvatures.map((record) => [record.step, record]));
-  const lines = steps.map((step) => row(step, validationLoss.get(step.step), curvature.get(step.step)));
-  return csvText(columns, lines);
+  return csvText(columns, function* () {
+    for (const step of steps) yield row(step, validationLoss.get(step.step), curvature.get(step.step));
+  });
 }
 
 function row(
   { type: _, measurement, ...step }: RunStep,
-  validationLoss: Cell,
+  validationLoss: CsvCell,
   curvature: CurvatureRecord | undefined,
 ): Row {
   return {

@@ -22,15 +22,15 @@ export function runFigures(run: RunRecords): Figure[] {
   const landscape = run.landscapes.at(-1);
   const measurements = steps.flatMap(({ step, measurement }) => (measurement ? [{ step, measurement }] : []));
   const loss = lossFigure({
-    training: steps.map(({ step, loss }) => ({ x: step, y: number(loss) })),
-    validation: validations.map(({ step, loss }) => ({ x: step, y: number(loss) })),
+    batches: steps.map(({ step, loss }) => ({ x: step, y: number(loss) })),
+    heldOut: validations.map(({ step, loss }) => ({ x: step, y: number(loss) })),
     label,
   });
   const learningRate = learningRateFigure({
     learningRate: steps.map(({ step, learningRate }) => ({ x: step, y: learningRate })),
   });
   return [
-    ...(measurements.length ? [sharpness(run, measurements)] : []),
+    ...(measurements.length ? [sharpness(steps)] : []),
     ...curvature(run),
     loss,
     learningRate,
@@ -41,6 +41,7 @@ export function runFigures(run: RunRecords): Figure[] {
             points: landscape.points.map(({ learningRate, loss }) => ({ x: learningRate, y: number(loss) })),
             baseLoss: number(landscape.baseLoss),
             critical: landscape.criticalLearningRate || NaN,
+            status: measurements.find(({ step }) => step === landscape.step)?.measurement.status,
             learningRate: landscape.learningRate,
             label,
           }),
@@ -56,24 +57,25 @@ export function runFigures(run: RunRecords): Figure[] {
   ];
 }
 
-function sharpness(
-  { steps }: RunRecords,
-  measurements: readonly { step: number; measurement: NonNullable<RunStep["measurement"]> }[],
-): Figure {
-  const withStatus = (status: SearchStatus) =>
-    measurements.filter(({ measurement }) => measurement.status === status);
+function sharpness(steps: readonly RunStep[]): Figure {
   return sharpnessFigure({
-    measured: withStatus("converged").map(({ step, measurement }) => ({
-      x: step,
-      y: number(measurement.criticalSharpness),
-      low: 2 / number(measurement.upper),
-      // A lower end that is 0 was not looked for: the bar ends at the answer.
-      high: 2 / (measurement.lower || number(measurement.criticalLearningRate)),
-    })),
+    measured: steps.flatMap(({ step, measurement }) =>
+      measurement?.status === "converged"
+        ? [
+            {
+              x: step,
+              y: number(measurement.criticalSharpness),
+              low: 2 / number(measurement.upper),
+              // A lower end that is 0 was not looked for: the bar ends at the answer.
+              high: 2 / (measurement.lower || number(measurement.criticalLearningRate)),
+            },
+          ]
+        : [],
+    ),
     threshold: thresholds(steps),
-    nonDescent: withStatus("non-descent").map(({ step }) => step),
-    unbounded: withStatus("unbounded").map(({ step }) => step),
-    unresolved: withStatus("unresolved").map(({ step }) => step),
+    nonDescent: withStatus(steps, "non-descent"),
+    unbounded: withStatus(steps, "unbounded"),
+    unresolved: withStatus(steps, "unresolved"),
   });
 }
 
@@ -101,9 +103,14 @@ export function curvatureData({ curvatures, steps, configuration }: RunRecords):
     critical: steps.flatMap(({ step, measurement }) =>
       measurement?.status === "converged" ? [{ x: step, y: number(measurement.criticalSharpness) }] : [],
     ),
+    unresolved: withStatus(steps, "unresolved"),
+    nonDescent: withStatus(steps, "non-descent"),
     stepThreshold: thresholds(steps),
   };
 }
+
+const withStatus = (steps: readonly RunStep[], status: SearchStatus) =>
+  steps.filter(({ measurement }) => measurement?.status === status).map(({ step }) => step);
 
 function eigenvalueNames({ curvatures, configuration }: Pick<RunRecords, "curvatures" | "configuration">) {
   const { optimizer } = configuration;
