@@ -1,4 +1,4 @@
-import { median, type Point, quantile } from "./statistics.js";
+import { median, type Point, quantile, valueAt } from "./statistics.js";
 
 /** An eigenvalue, and how far off it may be: λ ± ‖Au − λu‖. */
 export interface EigenvaluePoint extends Point {
@@ -33,12 +33,11 @@ export function overThresholds({
   critical,
   stepThreshold,
 }: CurvatureData): Pick<CurvatureData, "largest" | "directional" | "critical"> {
-  const steps = new Map(stepThreshold.map(({ x, y }) => [x, y]));
-  const own = new Map(threshold.map(({ x, y }) => [x, y]));
-  const over = (points: readonly Point[]) => points.map(({ x, y }) => ({ x, y: y / (steps.get(x) ?? NaN) }));
+  const over = (points: readonly Point[]) =>
+    points.map(({ x, y }) => ({ x, y: y / valueAt(stepThreshold, x) }));
   return {
     largest: largest.map((point) => {
-      const by = own.get(point.x) ?? NaN;
+      const by = valueAt(threshold, point.x);
       return { ...point, y: point.y / by, low: point.low / by, high: point.high / by };
     }),
     directional: over(directional),

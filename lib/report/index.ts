@@ -20,12 +20,12 @@ export {
   unresolvedMarks,
 } from "./figures/marks.js";
 export { type ErrorPoint, seriesLossFigure, seriesSharpnessFigure } from "./figures/series-sharpness.js";
-export { sharpnessFigure } from "./figures/sharpness.js";
+export { type SharpnessData, sharpnessFigure } from "./figures/sharpness.js";
 export { counted, integerText, numberText, prose } from "./numbers.js";
 export { document, type PageTable, page, type ReportContent, reportBody } from "./page.js";
 export { scale } from "./scales.js";
 export { type AxisLabels, line, namesAxis, placeAxis, seriesAxis, stepAxis } from "./series.js";
-export { mean, median, type Point, quantile } from "./statistics.js";
+export { mean, median, type Point, quantile, valueAt } from "./statistics.js";
 export { colors, type Figure, pageStyle, themes } from "./style.js";
 export { type CsvCell, csvText, type Table } from "./tables.js";
 export {

@@ -34,7 +34,7 @@ export const themes = {
     green: "#35c299",
     purple: "#dc8fca",
     sky: "#a5d8f6",
-    better: "#2d6fae",
+    better: "#29659f",
     worse: "#b0481c",
   },
 } as const;

@@ -67,6 +67,7 @@ export function csvText<Name extends string>(
 
 /** Names of files may have anything in them (RFC 4180). */
 function csvCell(cell: CsvCell): string {
-  const plain = cell === null || cell === undefined ? "" : String(cell);
+  if (typeof cell === "number") return Number.isNaN(cell) ? "" : String(cell);
+  const plain = cell ?? "";
   return /[",\n\r]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }

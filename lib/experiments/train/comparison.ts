@@ -20,6 +20,7 @@ import {
   type Spread,
   scale,
   stepAxis,
+  valueAt,
   writeReportFiles,
 } from "../../report/index.js";
 import { readRun } from "../../runs/index.js";
@@ -43,6 +44,18 @@ export interface Comparison extends Report {
  * written.
  */
 export async function writeComparison(directories: readonly string[], out: string): Promise<Comparison> {
+  const { content, compared } = await comparisonContent(directories);
+  const report = await writeReportFiles(out, content);
+  return {
+    ...report,
+    runs: compared.map(({ name, edge }, i) => ({ directory: directories[i] as string, name, ...edge })),
+  };
+}
+
+/** What the report of a comparison shows, and of which runs. @throws as `writeComparison`. */
+export async function comparisonContent(
+  directories: readonly string[],
+): Promise<{ content: ReportContent; compared: ComparedRun[] }> {
   if (directories.length === 0) throw expected("at least one run directory", "directories", directories);
   const runs: RunRecords[] = [];
   for (const directory of directories) {
@@ -59,21 +72,15 @@ export async function writeComparison(directories: readonly string[], out: strin
     const data = curvatureData(run);
     return { name: names[i] as string, data, edge: edgeOfStability(data) };
   });
-  const report = await writeReportFiles(out, {
-    figures: [
-      edgeComparisonFigure(compared),
-      ...compared.flatMap(({ name, data }, i) => [
-        { ...curvatureFigure(data, name), name: `run-${i + 1}` },
-        { ...relativeCurvatureFigure(data, `${name}: over the threshold`), name: `run-${i + 1}-relative` },
-      ]),
-    ],
-    csv: comparisonCsv(compared),
-    ...comparisonPage(runs, compared),
-  });
-  return {
-    ...report,
-    runs: compared.map(({ name, edge }, i) => ({ directory: directories[i] as string, name, ...edge })),
-  };
+  const figures = [
+    edgeComparisonFigure(compared),
+    ...compared.flatMap(({ name, data }, i) => [
+      { ...curvatureFigure(data, name), name: `run-${i + 1}` },
+      { ...relativeCurvatureFigure(data, `${name}: over the threshold`), name: `run-${i + 1}-relative` },
+    ]),
+  ];
+  const content = { figures, csv: comparisonCsv(compared), ...comparisonPage(runs, compared) };
+  return { content, compared };
 }
 
 function comparisonPage(
@@ -137,16 +144,14 @@ const columns = ["run", "step", "what", "value", "threshold"] as const;
 /** Runs as comma-separated values: a line for each λmax, λdir and λc, with what it is compared with. */
 export function comparisonCsv(runs: readonly ComparedRun[]): Iterable<string> {
   const rowsOf = ({ name, data }: ComparedRun) => {
-    const own = new Map(data.threshold.map(({ x, y }) => [x, y]));
-    const steps = new Map(data.stepThreshold.map(({ x, y }) => [x, y]));
     return (
       [
-        [data.name, data.largest, own],
-        ["λdir", data.directional, steps],
-        ["λc", data.critical, steps],
+        [data.name, data.largest, data.threshold],
+        ["λdir", data.directional, data.stepThreshold],
+        ["λc", data.critical, data.stepThreshold],
       ] as const
     ).flatMap(([what, points, thresholds]) =>
-      points.map(({ x, y }) => ({ run: name, step: x, what, value: y, threshold: thresholds.get(x) })),
+      points.map(({ x, y }) => ({ run: name, step: x, what, value: y, threshold: valueAt(thresholds, x) })),
     );
   };
   return csvText(columns, () => runs.flatMap(rowsOf));

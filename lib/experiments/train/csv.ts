@@ -38,7 +38,7 @@ export function csv({
   steps,
   validations,
   curvatures,
-}: Pick<RunRecords, "steps" | "validations" | "curvatures">): Iterable<string> {
+}: Pick<RunRecords, "validations" | "curvatures"> & { steps: Iterable<RunStep> }): Iterable<string> {
   const validationLoss = new Map(validations.map(({ step, loss }) => [step, loss]));
   const curvature = new Map(curvatures.map((record) => [record.step, record]));
   return csvText(columns, function* () {
@@ -47,13 +47,12 @@ export function csv({
 }
 
 function row(
-  { type: _, measurement, ...step }: RunStep,
+  { step, tokens, loss, learningRate, gradientNorm, seconds, measurement }: RunStep,
   validationLoss: CsvCell,
   curvature: CurvatureRecord | undefined,
 ): Row {
   return {
-    ...step,
-    validationLoss,
+    ...{ step, tokens, loss, learningRate, gradientNorm, seconds, validationLoss },
     ...measured(measurement),
     hessianSharpness: curvature?.hessian.eigenvalue,
     preconditionedSharpness: curvature?.preconditioned?.eigenvalue,

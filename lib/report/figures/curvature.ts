@@ -9,7 +9,7 @@ import {
 import { integerText, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line, mostPoints, ranges, stepAxis, thin } from "../series.js";
-import { manyPoints, median, type Point, running, windowFor } from "../statistics.js";
+import { manyPoints, median, type Point, running, valueAt, windowFor } from "../statistics.js";
 import { colors, type Figure, type Size } from "../style.js";
 
 import { edgeMarks, edgeRoom, errorBars, unresolvedLegend, unresolvedMarks } from "./marks.js";
@@ -20,10 +20,8 @@ const manyEigenvalues = 60;
 const mostEigenvalues = 400;
 
 const hues = { largest: colors.purple, directional: colors.green, critical: colors.blue };
-const sameThreshold = ({ threshold, stepThreshold }: CurvatureData) => {
-  const steps = new Map(stepThreshold.map(({ x, y }) => [x, y]));
-  return threshold.every(({ x, y }) => Math.abs(y / (steps.get(x) ?? NaN) - 1) < 1e-9);
-};
+const sameThreshold = ({ threshold, stepThreshold }: CurvatureData) =>
+  threshold.every(({ x, y }) => Math.abs(y / valueAt(stepThreshold, x) - 1) < 1e-9);
 
 /**
  * The largest eigenvalue, λdir and λc over steps, beside what each is compared with.

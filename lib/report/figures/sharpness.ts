@@ -3,7 +3,7 @@ import { drawChart, type LegendItem, type Mark } from "../chart.js";
 import { counted, integerText, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line, mostPoints, ranges, stepAxis } from "../series.js";
-import { manyPoints, median, type Point, running, windowFor } from "../statistics.js";
+import { manyPoints, median, type Point, running, valueAt, windowFor } from "../statistics.js";
 import { colors, type Figure } from "../style.js";
 import { edgeMarks, edgeRoom, unresolvedLegend, unresolvedMarks } from "./marks.js";
 
@@ -85,8 +85,7 @@ function legendItems(data: SharpnessData) {
 }
 
 function subtitle({ measured, threshold, nonDescent, unbounded, unresolved }: SharpnessData): string {
-  const thresholds = new Map(threshold.map(({ x, y }) => [x, y]));
-  const ratios = measured.map(({ x, y }) => y / (thresholds.get(x) ?? NaN)).filter(Number.isFinite);
+  const ratios = measured.map(({ x, y }) => y / valueAt(threshold, x)).filter(Number.isFinite);
   const above = ratios.filter((ratio) => ratio > 1).length + nonDescent.length;
   const all = ratios.length + nonDescent.length + unbounded.length;
   const open = unresolved.length > 0 ? `, ${integerText(unresolved.length)} more unresolved` : "";
@@ -161,14 +160,13 @@ function points(
   { measured, threshold }: SharpnessData,
   { r, opacity }: { r: number; opacity: number },
 ): Mark {
-  const thresholds = new Map(threshold.map(({ x, y }) => [x, y]));
   return Plot.dot(measured, {
     x: "x",
     y: "y",
     r,
     fill: color,
     fillOpacity: opacity,
-    title: ({ x, y }: Point) => `step ${x}: λc = ${prose(y)}, 2/η = ${prose(thresholds.get(x))}`,
+    title: ({ x, y }: Point) => `step ${x}: λc = ${prose(y)}, 2/η = ${prose(valueAt(threshold, x))}`,
     className: "measured",
   });
 }
