@@ -35,7 +35,9 @@ export function reportBody(content: ReportContent, { files = false }: BodyOption
     first ?? "",
     ...tables.map(tableSection),
     ...others,
-    files ? `<footer>\n<h2>Files</h2>\n<ul>\n${links.map(linkItem).join("\n")}\n</ul>\n</footer>` : "",
+    files && links.length > 0
+      ? `<footer>\n<h2>Files</h2>\n<ul>\n${links.map(linkItem).join("\n")}\n</ul>\n</footer>`
+      : "",
   ]
     .filter(Boolean)
     .join("\n");

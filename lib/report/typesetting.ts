@@ -97,16 +97,18 @@ function measure(text: string, size: number, weight: number): number {
   return new Resvg(svg, { font: rasterFont }).getBBox()?.width ?? 0;
 }
 
-/** Where another font is read, it may be as much wider than the one that is measured. */
+/** Where another font is read, it may be as much wider than the one that is measured, and its bold letters more. */
 export const otherFonts = 1.12;
+const otherBoldFonts = 1.22;
 
 /** Text in lines that are not wider, broken between words alone. */
 export function wrapped(text: string, { width, size, weight = 400 }: WrapOptions): string[] {
   const lines: string[] = [];
+  const wider = weight === 600 ? otherBoldFonts : otherFonts;
   let current = "";
   for (const word of text.split(/ (?!·|±|=|\+|–|→)/)) {
     const longer = current === "" ? word : `${current} ${word}`;
-    if (current !== "" && textWidth(longer, size, weight) * otherFonts > width) {
+    if (current !== "" && textWidth(longer, size, weight) * wider > width) {
       lines.push(current);
       current = word;
     } else current = longer;

@@ -50,7 +50,7 @@ export interface Report {
   html: string;
   /** All figures in one picture. */
   png: string;
-  /** A line for each step, or checkpoint. */
+  /** A line for each thing that was measured. */
   csv: string;
   /** By the figure's name. */
   figures: Record<string, { svg: string; png: string }>;

@@ -20,7 +20,7 @@ export async function seriesReport(
     figures: seriesFigures(series),
     tables: [
       { heading: "Measurement", rows: measurementRows(series) },
-      { heading: "Checkpoints", rows: checkpointRows(series) },
+      { heading: "Checkpoints", columns: checkpointColumns, rows: checkpointRows(series) },
       ...(series.failed.length > 0
         ? [{ heading: "Failed", rows: series.failed.map(({ name, message }) => [name, message]) }]
         : []),
@@ -65,6 +65,8 @@ function measurementRows(series: SeriesRecords): string[][] {
   ];
 }
 
+const checkpointColumns = ["checkpoint", "λc, mean ± standard error", "median", "loss", "left out of λc"];
+
 function checkpointRows({ measured }: SeriesRecords): string[][] {
   return measured.map(({ name, criticalSharpness, loss }) => {
     const { mean, standardError, median, nonDescent, count, unbounded, unresolved = 0 } = criticalSharpness;
@@ -77,12 +79,16 @@ function checkpointRows({ measured }: SeriesRecords): string[][] {
     ];
     return [
       name,
-      `λc ${prose(count === 0 ? none : mean)} ± ${prose(standardError)}, median ${prose(median ?? none)}`,
-      `loss ${prose(loss.mean, 4)}`,
-      left.join(", "),
+      count === 0 ? lambda(none) : `${prose(mean)} ± ${prose(standardError)}`,
+      lambda(median ?? none),
+      prose(loss.mean, 4),
+      left.join(", ") || "–",
     ];
   });
 }
+
+/** Of a checkpoint that has no λc: ∞, or NaN where that could not be told. */
+const lambda = (value: number) => (Number.isNaN(value) ? "unresolved" : prose(value));
 
 const columns = [
   "checkpoint",

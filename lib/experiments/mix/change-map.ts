@@ -42,7 +42,7 @@ export function changeMapFigure(data: ChangeMapData): Figure {
   const ratios = sorted(cells.map(({ ratio }) => ratio));
   const rates = sorted(cells.map(({ learningRate }) => learningRate));
   const sizes = cells.map(({ change }) => Math.abs(change)).filter(Number.isFinite);
-  const largest = quantile(sizes, 0.9) || 1e-12;
+  const largest = quantile(sizes, 0.9) || Math.max(...sizes, 0);
   const sign = better === "less" ? 1 : -1;
   const [xs, ys] = [borders(ratios, false), borders(rates, true)];
   const gains = cells.filter(({ change }) => sign * change < 0).length;
@@ -55,7 +55,7 @@ export function changeMapFigure(data: ChangeMapData): Figure {
     return {
       x: [xs[c] as number, xs[c + 1] as number] as const,
       y: [ys[r] as number, ys[r + 1] as number] as const,
-      ...shade((sign * change) / largest),
+      ...shade((sign * change) / (largest || 1)),
       text: Number.isFinite(change) ? signed(change) : "∞",
       title: `ratio ${prose(ratio)}, η ${prose(learningRate)}: ${signed(change)}`,
     };
@@ -84,8 +84,8 @@ export function changeMapFigure(data: ChangeMapData): Figure {
     title,
     caption:
       `The ${what} after ${counted(steps, "step")} of training from the checkpoint, less that before: blue is better, orange worse, ` +
-      `shaded by the third root. The line is ${basinName} as it was measured before any training; where it leaves the picture below, ` +
-      `the update does not descend.${unresolved.length > 0 ? " Rings: it is unresolved." : ""}`,
+      `shaded by the third root. The line is ${basinName} as it was measured before any training; where it runs along the lower border, ` +
+      `ηc is smaller than all that was trained at, or the update does not descend.${unresolved.length > 0 ? " Rings: it is unresolved." : ""}`,
     draw: (size) => drawChart(chart, size),
     table: {
       columns: ["learning rate", ...ratios.map((ratio) => `ratio ${prose(ratio)}`)],
@@ -127,7 +127,7 @@ function legendItems(
   sign: number,
   { basinName, some }: { basinName: string; some: boolean },
 ): LegendItem[] {
-  const items: LegendItem[] = [-1, -0.01, 0, 0.01, 1].map((part) => {
+  const items: LegendItem[] = (largest > 0 ? [-1, -0.01, 0, 0.01, 1] : [0]).map((part) => {
     const { color, strength } = shade(part);
     return part === 0
       ? { glyph: "outlined-bar", color: colors.background, text: "0" }

@@ -11,16 +11,18 @@ import {
   describeSchedule,
   provenanceRows,
 } from "../describe.js";
-import type { RunRecords } from "./stored.js";
+import type { RunRecords, RunStep } from "./stored.js";
 
 export type Row = readonly [label: string, value: string];
+
+const lossText = (step: RunStep | undefined) =>
+  Number.isFinite(step?.loss) ? prose(step?.loss, 4) : "not finite";
 
 /** Where a run ended that is not over, or no longer goes on; nothing of one that made all its steps. */
 export function unfinished({ configuration, steps }: RunRecords): string {
   const last = steps.at(-1);
   if (!last || last.step >= configuration.steps) return "";
-  const loss = Number.isFinite(last.loss) ? `, the last at the loss ${prose(last.loss, 4)}` : "";
-  return `${integerText(last.step)} of ${counted(configuration.steps, "step")} were made${loss}.`;
+  return `${integerText(last.step)} of ${counted(configuration.steps, "step")} were made, the last ${Number.isFinite(last.loss) ? `at a loss of ${lossText(last)}` : "at a loss that is not finite"}.`;
 }
 
 /** What was trained, for a table. */
@@ -45,7 +47,7 @@ export function trainingRows(run: RunRecords, parameters: number | undefined): R
       "Steps",
       `${integerText(last?.step ?? 0)} of ${integerText(configuration.steps)}, ${integerText(last?.tokens ?? 0)} ${seen}`,
     ],
-    ["Loss", `${prose(steps.at(0)?.loss, 4)} at first, ${prose(last?.loss, 4)} at last`],
+    ["Loss", `${lossText(steps.at(0))} at first, ${lossText(last)} at last`],
     ...(validations.length > 0 ? [["Validation loss", prose(validations.at(-1)?.loss, 4)] as const] : []),
     ...provenanceRows(run),
   ];

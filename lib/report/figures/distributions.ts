@@ -27,7 +27,7 @@ export function densityFigure({ grid, density, eigenvalues }: DensityData): Figu
     title,
     subtitle: `from ${prose(lowest)} to ${prose(highest)}  ·  λmax ${prose(eigenvalues[0])}`,
     legend: [
-      { glyph: "area", color: colors.sky, text: "density" },
+      { glyph: "area", color: colors.sky, opacity: 0.5, text: "density" },
       { glyph: "line", color: colors.vermillion, text: counted(eigenvalues.length, "eigenvalue") },
     ] as const,
     x: { ...scale([...grid, ...eigenvalues], { log: false, count: 9 }), label: "eigenvalue" },

@@ -9,7 +9,7 @@ import { colors, type Figure, sizes } from "../style.js";
 import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./marks.js";
 
 export interface LandscapeData {
-  /** The training step whose update Δ is, if any. */
+  /** The step whose update Δ is, if any. */
   step?: number;
   /** L(θ − ηΔ) over ascending η; NaN where it was not finite. */
   points: readonly Point[];

@@ -75,7 +75,9 @@ function legendItems({ batches, heldOut }: LossData, window: number): LegendItem
 
 /** Where a series begins and where it ends. */
 function ends(name: string, points: readonly Point[]): string[] {
-  const [first, last] = [prose(points[0]?.y), prose(points.at(-1)?.y)];
+  const [first, last] = [points[0], points.at(-1)].map((point) =>
+    Number.isFinite(point?.y) ? prose(point?.y) : "not finite",
+  ) as [string, string];
   if (points.length === 0) return [];
   return [points.length === 1 ? `${name} ${first}` : `${name} ${first} → ${last}`];
 }
