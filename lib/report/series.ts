@@ -140,7 +140,8 @@ export function placeAxis(places: readonly Placed[], labels: AxisLabels): Series
 /** One after the other, each with its name, or as many as have room. */
 export function namesAxis(names: readonly string[], label: string): SeriesAxis {
   const texts = names.map(shortName);
-  const widest = Math.max(...texts.map((text) => textWidth(text, sizes.text)));
+  const longest = [...texts].sort((a, b) => b.length - a.length).slice(0, 20);
+  const widest = Math.max(...longest.map((text) => textWidth(text, sizes.text)));
   const xs = names.map((_, i) => i);
   return {
     xs,

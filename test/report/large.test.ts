@@ -4,21 +4,33 @@ import type { MetricsRecord } from "../../lib/experiments/train/records.js";
 import { trainReport } from "../../lib/experiments/train/report.js";
 import { page } from "../../lib/report/index.js";
 import { overview } from "../../lib/report/write.js";
-import { configuration, find, landscape, measurement, step } from "./helpers.js";
+import { configuration, find, landscape, measurement } from "./helpers.js";
 
 const count = 1_000_000;
 
 /** Every status, second derivatives and held-out losses, and losses that are not finite at the end. */
 async function* records(): AsyncGenerator<MetricsRecord> {
+  const kinds = [measurement(10), measurement(Infinity), measurement(NaN), measurement(0)] as const;
   for (let n = 1; n <= count; n++) {
     const noise = ((n * 7919) % 1000) / 1000;
     const learningRate = 0.1 * Math.min(1, n / (count / 5));
-    const sharpness = n % 31 === 0 ? Infinity : n % 37 === 0 ? NaN : n % 41 === 0 ? 0 : 10 + noise + n / 1e5;
-    yield step(n, {
+    const kind = kinds[n % 31 === 0 ? 1 : n % 37 === 0 ? 2 : n % 41 === 0 ? 3 : 0];
+    if (kind.status === "converged") {
+      kind.criticalSharpness = 10 + noise + n / 1e5;
+      kind.criticalLearningRate = 2 / kind.criticalSharpness;
+      kind.lower = 0.97 * kind.criticalLearningRate;
+      kind.upper = 1.03 * kind.criticalLearningRate;
+    }
+    yield {
+      type: "step",
+      step: n,
+      tokens: n,
       loss: n > count - 1000 ? NaN : 2 + Math.exp(-n / 1e5) + 0.2 * noise,
       learningRate,
-      measurement: measurement(sharpness, 2 + (n % 5)),
-    });
+      gradientNorm: 1,
+      seconds: 1,
+      measurement: kind,
+    };
     if (n % 10 === 0) yield { type: "validation", step: n, loss: 2.2 + noise };
     if (n % 100 === 0)
       yield {

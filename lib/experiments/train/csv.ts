@@ -51,25 +51,20 @@ function row(
   validationLoss: CsvCell,
   curvature: CurvatureRecord | undefined,
 ): Row {
+  const status = measurement?.status;
   return {
-    ...{ step, tokens, loss, learningRate, gradientNorm, seconds, validationLoss },
-    ...measured(measurement),
-    hessianSharpness: curvature?.hessian.eigenvalue,
-    preconditionedSharpness: curvature?.preconditioned?.eigenvalue,
-    directionalSharpness: curvature?.directionalSharpness,
-    sharpnessThreshold: curvature?.threshold,
-  };
-}
-
-function measured(measurement: RunStep["measurement"]) {
-  const unbounded = measurement?.status === "unbounded";
-  const nonDescent = measurement?.status === "non-descent";
-  return {
-    status: measurement?.status,
+    step,
+    tokens,
+    loss,
+    learningRate,
+    gradientNorm,
+    seconds,
+    validationLoss,
+    status,
     reason: measurement?.reason,
     firstCrossing: measurement?.firstCrossing,
-    criticalLearningRate: unbounded ? Infinity : measurement?.criticalLearningRate,
-    criticalSharpness: nonDescent ? Infinity : measurement?.criticalSharpness,
+    criticalLearningRate: status === "unbounded" ? Infinity : measurement?.criticalLearningRate,
+    criticalSharpness: status === "non-descent" ? Infinity : measurement?.criticalSharpness,
     lower: measurement?.lower,
     upper: measurement?.upper,
     slope: measurement?.slope,
@@ -77,5 +72,9 @@ function measured(measurement: RunStep["measurement"]) {
     noise: measurement?.noise,
     forwardPasses: measurement?.forwardPasses,
     measurementSeconds: measurement?.seconds,
+    hessianSharpness: curvature?.hessian.eigenvalue,
+    preconditionedSharpness: curvature?.preconditioned?.eigenvalue,
+    directionalSharpness: curvature?.directionalSharpness,
+    sharpnessThreshold: curvature?.threshold,
   };
 }

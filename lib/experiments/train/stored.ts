@@ -57,33 +57,31 @@ const measuredNumbers = [
 ] as const;
 const measuredWords = ["status", "reason", "firstCrossing", "dtype"] as const;
 
+type Columns<Name extends string> = Record<Name, Float64Array>;
+
+const columns = <Name extends string>(names: readonly Name[]) =>
+  Object.fromEntries(names.map((name) => [name, new Float64Array(64)])) as Columns<Name>;
+
 /**
  * The steps of a run, in columns: of a million of them, objects would take gigabytes. What is read from it are objects, made when they
  * are asked for.
  */
 export class RunSteps implements Iterable<RunStep> {
-  readonly #columns: Float64Array[];
-  /** Where the words of measurements are places in a list. */
-  readonly #words: (string | null)[] = [null];
+  readonly #steps = columns(stepNumbers);
+  readonly #measured = columns(measuredNumbers);
+  /** Places in the list of all words. */
+  readonly #words = columns(measuredWords);
+  readonly #list: (string | null)[] = [null];
   readonly #places = new Map<string | null, number>([[null, 0]]);
   length = 0;
 
-  constructor() {
-    const count = stepNumbers.length + measuredNumbers.length + measuredWords.length;
-    this.#columns = Array.from({ length: count }, () => new Float64Array(64));
-  }
-
   push(step: StepRecord): void {
+    if (this.length === this.#steps.step.length) this.#grow();
     const i = this.length++;
-    if (i === this.#columns[0]?.length) this.#grow();
-    let column = 0;
-    const put = (value: number) => {
-      (this.#columns[column++] as Float64Array)[i] = value;
-    };
-    for (const name of stepNumbers) put(step[name]);
+    for (const name of stepNumbers) this.#steps[name][i] = step[name];
     const { measurement } = step;
-    for (const name of measuredNumbers) put(measurement?.[name] ?? NaN);
-    for (const name of measuredWords) put(this.#place(measurement?.[name] ?? null));
+    for (const name of measuredNumbers) this.#measured[name][i] = measurement?.[name] ?? NaN;
+    for (const name of measuredWords) this.#words[name][i] = this.#place(measurement?.[name] ?? null);
   }
 
   /** The i-th from 0, or from the end if negative. */
@@ -97,39 +95,54 @@ export class RunSteps implements Iterable<RunStep> {
   }
 
   #step(i: number): RunStep {
-    let column = 0;
-    const number = () => (this.#columns[column++] as Float64Array)[i] as number;
-    const numberOrNull = () => {
-      const value = number();
-      return Number.isNaN(value) ? null : value;
+    const { step, tokens, loss, learningRate, gradientNorm, seconds } = this.#steps;
+    return {
+      type: "step",
+      step: step[i] as number,
+      tokens: tokens[i] as number,
+      loss: loss[i] as number,
+      learningRate: learningRate[i] as number,
+      gradientNorm: gradientNorm[i] as number,
+      seconds: seconds[i] as number,
+      measurement: this.#words.status[i] === 0 ? null : this.#measurement(i),
     };
-    const word = () => (this.#words[number()] ?? null) as never;
-    const step = {
-      type: "step" as const,
-      ...{ step: number(), tokens: number(), loss: number() },
-      ...{ learningRate: number(), gradientNorm: number(), seconds: number() },
+  }
+
+  #measurement(i: number): NonNullable<RunStep["measurement"]> {
+    const numbers = this.#measured;
+    const words = this.#words;
+    const word = (column: Float64Array) => (this.#list[column[i] as number] ?? null) as never;
+    return {
+      criticalLearningRate: orNull(numbers.criticalLearningRate[i]),
+      criticalSharpness: orNull(numbers.criticalSharpness[i]),
+      lower: orNull(numbers.lower[i]),
+      upper: orNull(numbers.upper[i]),
+      slope: orNull(numbers.slope[i]),
+      baseLoss: orNull(numbers.baseLoss[i]),
+      noise: orNull(numbers.noise[i]),
+      forwardPasses: numbers.forwardPasses[i] as number,
+      seconds: numbers.seconds[i] as number,
+      status: word(words.status),
+      reason: word(words.reason),
+      firstCrossing: word(words.firstCrossing),
+      dtype: word(words.dtype),
     };
-    const measurement = {
-      ...{ criticalLearningRate: numberOrNull(), criticalSharpness: numberOrNull() },
-      ...{ lower: numberOrNull(), upper: numberOrNull(), slope: numberOrNull() },
-      ...{ baseLoss: numberOrNull(), noise: numberOrNull(), forwardPasses: number(), seconds: number() },
-      ...{ status: word(), reason: word(), firstCrossing: word(), dtype: word() },
-    };
-    return { ...step, measurement: measurement.status === null ? null : measurement };
   }
 
   #place(word: string | null): number {
     const known = this.#places.get(word);
     if (known !== undefined) return known;
-    this.#places.set(word, this.#words.length);
-    return this.#words.push(word) - 1;
+    this.#places.set(word, this.#list.length);
+    return this.#list.push(word) - 1;
   }
 
   #grow(): void {
-    this.#columns.forEach((old, i) => {
-      const column = new Float64Array(2 * old.length);
-      column.set(old);
-      this.#columns[i] = column;
-    });
+    for (const columns of [this.#steps, this.#measured, this.#words] as Columns<string>[])
+      for (const [name, old] of Object.entries(columns)) {
+        columns[name] = new Float64Array(2 * old.length);
+        columns[name].set(old);
+      }
   }
 }
+
+const orNull = (value: number | undefined) => (value === undefined || Number.isNaN(value) ? null : value);
