@@ -177,7 +177,7 @@ function drawItem(
     (text, i) =>
       `<text x="${x + glyphWidth + gap}" y="${y + i * legendRow}" dy="0.35em" font-size="${sizes.text}" fill="${colors.ink}">${escapeMarkup(text)}</text>`,
   );
-  return `<g transform="translate(${x},${y})" opacity="${opacity}">${shape(glyph, color)}</g>${labels.join("")}`;
+  return `<g transform="translate(${x},${y})" ${glyph === "outlined-bar" ? "fill-opacity" : "opacity"}="${opacity}">${shape(glyph, color)}</g>${labels.join("")}`;
 }
 
 function shape(glyph: Glyph, color: string): string {

@@ -68,6 +68,7 @@ export function htmlText(text: string): string {
   const tags = { below: "sub", above: "sup" } as const;
   const held = text
     .replace(/(?<=\d)\/(?=[λη])/g, "/\u2060")
+    .replace(/ = (?=\S{1,8}(?:\s|$))/g, "\u00a0=\u00a0")
     .replace(/(?<=\d) (?=[%s](?![\p{L}\p{N}]))/gu, "\u00a0");
   return runs(held)
     .map(({ text, place }) => {

@@ -6,7 +6,7 @@ import type { CurvatureRecord } from "../../lib/experiments/train/records.js";
 import { densityFigure } from "../../lib/report/figures/distributions.js";
 import { landscapeFigure } from "../../lib/report/figures/landscape.js";
 import { sliceFigure } from "../../lib/report/figures/slice.js";
-import { page, type ReportContent } from "../../lib/report/index.js";
+import { document, page, type ReportContent } from "../../lib/report/index.js";
 import { makeMix } from "../experiments/mix-helpers.js";
 import { hasBrowser, type SeenPage, seePage, type Theme } from "./browser.js";
 import {
@@ -134,6 +134,30 @@ const contents: Record<string, () => Promise<ReportContent>> = {
 };
 
 describe.skipIf(!hasBrowser)("in a real browser", () => {
+  it("what is looked for is found where it is", () => {
+    const text = (y: number) => `<text x="4" y="${y}" fill="#aaaaaa">covered text</text>`;
+    const figure = `<figure><svg width="300" height="90" role="img" aria-label="spoken"><rect width="300" height="90" fill="#ffffff"/>
+<rect aria-label="frame" x="20" y="20" width="200" height="60" fill="none"/>${text(40)}${text(42)}<text x="280" y="20">outside</text>
+<g class="a-bars"><line x1="50" x2="50" y1="5" y2="70" stroke="black"/></g></svg></figure>`;
+    const word =
+      '<p style="width:40px;overflow-wrap:anywhere;background:white;color:#999">Donaudampfschiff</p>';
+    const [seen] = seePage(document("wrong", `${figure}${word}<div style="width:700px">wide</div>`), {
+      theme: "light",
+      widths: [360],
+    }) as [SeenPage];
+    expect(seen.overflow).toBeGreaterThan(300);
+    expect(seen.brokenWords).toEqual(["Donaudampfschiff"]);
+    expect(seen.faint).toEqual(expect.arrayContaining(["Donaudampfschiff 2.85", "covered text 2.32"]));
+    expect(seen.figures).toMatchObject([
+      {
+        outside: ["outside"],
+        covered: ["covered text | covered text"],
+        beyondFrame: ["a-bars", "an error bar"],
+        spoken: "spoken",
+      },
+    ]);
+  });
+
   describe.each(Object.keys(contents))("the page of a %s", (name) => {
     const seen = {} as Record<Theme, SeenPage[]>;
     let content: ReportContent;

@@ -131,7 +131,7 @@ function legendItems(
     const { color, strength } = shade(part);
     return part === 0
       ? { glyph: "outlined-bar", color: colors.background, text: "0" }
-      : { glyph: "bar", color, opacity: strength, text: signed(part * sign * largest) };
+      : { glyph: "outlined-bar", color, opacity: strength, text: signed(part * sign * largest) };
   });
   if (some) items.push({ glyph: "bar", color: notFinite, text: "∞ not finite" });
   return [...items, { glyph: "line", color: colors.ink, text: basinName }];

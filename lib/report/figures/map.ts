@@ -169,6 +169,8 @@ export function heatCells(cells: readonly HeatCell[], { frame, x, y, log = false
     return height >= inCell.size + 3 && width >= textWidth(text, inCell.size) * 1.1 + inCell.room;
   });
   return [
+    // Cells that let something through let through the background, not the grid.
+    Plot.frame({ fill: colors.background, ariaLabel: "under" }),
     Plot.rect(cells, {
       x1: ({ x }: HeatCell) => x[0],
       x2: ({ x }: HeatCell) => x[1],
