@@ -36,8 +36,11 @@ export async function writing<T>(file: string, body: () => Promise<T>): Promise<
   }
 }
 
-/** Writes a file so that whoever opens it finds the old one or the new one, never a part. */
-export async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
+/** Writes a file, of which the content may come in pieces, so that whoever opens it finds the old one or the new one, never a part. */
+export async function writeWhole(
+  file: string,
+  content: string | Uint8Array | Iterable<string>,
+): Promise<void> {
   const next = `${file}.${process.pid}.tmp`;
   try {
     await writeFile(next, content);

@@ -1,9 +1,8 @@
 import * as Plot from "@observablehq/plot";
-import { Resvg } from "@resvg/resvg-js";
 import { parseHTML } from "linkedom";
-import { escapeMarkup, svgScripts } from "./markup.js";
 import type { Scale } from "./scales.js";
-import { colors, fontFamily, fontName, rasterFont, type Size, sizes } from "./style.js";
+import { colors, fontFamily, type Size, sizes } from "./style.js";
+import { escapeMarkup, otherFonts, svgScripts, textWidth, wrapped } from "./typesetting.js";
 
 export interface Axis extends Scale {
   label: string;
@@ -19,28 +18,61 @@ export interface Chart {
   legend: readonly LegendItem[];
   x: Axis;
   y: Axis;
-  marks: readonly Mark[];
+  /** What is inside the frame; a function is given the frame's size. */
+  marks: readonly Mark[] | ((frame: Size) => readonly Mark[]);
   /** Room inside the frame that the scale keeps free, for marks on its edges. */
   insetTop?: number;
   insetBottom?: number;
 }
 
-/** Draws a chart as a whole SVG document. */
+/** A frame is never lower than this: where legend and title take more, the picture grows. */
+const lowestFrame = 170;
+const marginTop = 10;
+const marginBottom = sizes.padding + 36;
+const titleLine = 20;
+const subtitleLine = 17;
+
+/** Draws a chart as a whole SVG document, as high as `size` says or higher. */
 export function drawChart(chart: Chart, size: Size): string {
   const { padding } = sizes;
+  const width = size.width - 2 * padding;
+  const title = wrapped(chart.title, { width, size: sizes.title, weight: 600 });
+  const subtitle = wrapped(chart.subtitle, { width, size: sizes.text });
   const titleTop = padding + sizes.title * 0.85;
-  const subtitleTop = titleTop + sizes.text + 9;
-  const legendTop = subtitleTop + 7;
-  const items = legend(chart.legend, { x: padding, y: legendTop, width: size.width - 2 * padding });
+  const subtitleTop = titleTop + (title.length - 1) * titleLine + sizes.text + 9;
+  const legendTop = subtitleTop + (subtitle.length - 1) * subtitleLine + 7;
+  const items = legend(chart.legend, { x: padding, y: legendTop, width });
   const plotTop = legendTop + Math.max(1, items.rows) * legendRow;
-  const plot = drawPlot(chart, { width: size.width, height: size.height - plotTop });
+  const plotHeight = Math.max(size.height - plotTop, lowestFrame + marginTop + marginBottom);
+  const height = Math.ceil(plotTop + plotHeight);
+  const plot = drawPlot(chart, { width: size.width, height: plotHeight });
+  const lines = (texts: readonly string[], y: number, step: number, attributes: string) =>
+    texts
+      .map((text, i) => `<text x="${padding}" y="${y + i * step}" ${attributes}>${escapeMarkup(text)}</text>`)
+      .join("");
   return svgScripts(
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}" viewBox="0 0 ${size.width} ${size.height}" role="img" aria-label="${escapeMarkup(`${chart.title}: ${chart.subtitle}`)}" font-family="${fontFamily}" font-size="${sizes.text}" fill="${colors.ink}">` +
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${height}" viewBox="0 0 ${size.width} ${height}" role="img" aria-label="${escapeMarkup(spoken(chart))}" font-family="${fontFamily}" font-size="${sizes.text}" fill="${colors.ink}">` +
       `<rect width="100%" height="100%" fill="${colors.background}"/>` +
-      `<text x="${padding}" y="${titleTop}" font-size="${sizes.title}" font-weight="600">${escapeMarkup(chart.title)}</text>` +
-      `<text x="${padding}" y="${subtitleTop}" fill="${colors.muted}">${escapeMarkup(chart.subtitle)}</text>` +
+      lines(title, titleTop, titleLine, `font-size="${sizes.title}" font-weight="600"`) +
+      lines(subtitle, subtitleTop, subtitleLine, `fill="${colors.muted}"`) +
       `${items.svg}<g transform="translate(0,${plotTop})" text-anchor="middle">${plot}</g></svg>`,
   );
+}
+
+/** What is seen, for those who do not see it. */
+function spoken({ title, subtitle, legend, x, y }: Chart): string {
+  const axis = ({ label, ticks, format, type }: Axis, direction: string) => {
+    const [first, last] = [ticks[0], ticks.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    const range = first === last ? format(first) : `${format(first)} to ${format(last)}`;
+    return [`${direction}: ${label ? `${label}, ` : ""}${range}${type === "log" ? ", logarithmic" : ""}`];
+  };
+  return [
+    `${title}: ${subtitle}`,
+    ...(legend.length > 0 ? [`Shown: ${legend.map(({ text }) => text).join(", ")}`] : []),
+    ...axis(x, "Horizontal"),
+    ...axis(y, "Vertical"),
+  ].join(". ");
 }
 
 /** Axes and marks: what stands inside Observable Plot's own svg element. */
@@ -48,22 +80,20 @@ function drawPlot({ x, y, marks, insetTop = 0, insetBottom = 0 }: Chart, { width
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const widest = Math.max(...y.ticks.map((tick) => textWidth(y.format(tick), sizes.text)), 0);
   const lastLabel = textWidth(x.format(x.ticks.at(-1) ?? 0), sizes.text);
-  const marginLeft = Math.ceil(sizes.padding + sizes.text + 8 + widest + 9);
+  const marginLeft = Math.ceil(sizes.padding + (y.label === "" ? 0 : sizes.text + 8) + widest + 9);
+  const marginRight = Math.ceil(Math.max(sizes.padding + 6, lastLabel / 2 + 8));
+  const frame = { width: width - marginLeft - marginRight, height: height - marginTop - marginBottom };
+  const shown = typeof marks === "function" ? marks(frame) : marks;
   const svg = Plot.plot({
     document,
-    width,
-    height,
-    marginTop: 10,
-    marginRight: Math.ceil(Math.max(sizes.padding + 6, lastLabel / 2 + 8)),
-    marginBottom: sizes.padding + 36,
-    marginLeft,
+    ...{ width, height, marginTop, marginRight, marginBottom, marginLeft },
     x: { type: x.type, domain: x.domain },
     y: { type: y.type, domain: y.domain, insetTop, insetBottom },
     marks: [
       Plot.gridX(x.ticks, { stroke: colors.grid, strokeOpacity: 1 }),
       Plot.gridY(y.ticks, { stroke: colors.grid, strokeOpacity: 1 }),
       Plot.frame({ stroke: colors.frame }),
-      ...marks.filter((mark) => mark !== false),
+      ...shown.filter((mark) => mark !== false),
       Plot.axisX(x.minor, { text: null, tickSize: 3, stroke: colors.frame, label: null }),
       Plot.axisY(y.minor, { text: null, tickSize: 3, stroke: colors.frame, label: null }),
       Plot.axisX({ ...axis(x), labelOffset: 39 }),
@@ -115,29 +145,39 @@ export interface LegendItem {
 
 const glyphWidth = 24;
 const gap = 8;
-/** Between items; wider than it looks good, for where another font is read. */
-const between = 22;
-export const legendRow = 20;
+const between = 16;
+const legendRow = 20;
 
-/** Items in rows, from (x, y) down. */
-export function legend(
+/** Items in rows, from (x, y) down; a text that is wider than all of a row goes on in the next. */
+function legend(
   items: readonly LegendItem[],
   { x, y, width }: { x: number; y: number; width: number },
 ): { svg: string; rows: number } {
   const drawn: string[] = [];
   let [left, row] = [0, 0];
   for (const item of items) {
-    const needed = glyphWidth + gap + textWidth(item.text, sizes.text);
+    const lines = wrapped(item.text, { width: width - glyphWidth - gap, size: sizes.text });
+    const widest = Math.max(...lines.map((text) => textWidth(text, sizes.text)));
+    const needed = glyphWidth + gap + widest * otherFonts;
     if (left > 0 && left + needed > width) [left, row] = [0, row + 1];
-    drawn.push(drawItem(item, x + left, y + row * legendRow + legendRow / 2));
-    left += needed + between;
+    drawn.push(drawItem({ ...item, lines }, x + left, y + row * legendRow + legendRow / 2));
+    if (lines.length > 1) [left, row] = [0, row + lines.length];
+    else left += needed + between;
   }
-  return { svg: `<g class="legend">${drawn.join("")}</g>`, rows: items.length > 0 ? row + 1 : 0 };
+  const rows = items.length === 0 ? 0 : left > 0 ? row + 1 : row;
+  return { svg: `<g class="legend">${drawn.join("")}</g>`, rows };
 }
 
-function drawItem({ glyph, color, opacity = 1, text }: LegendItem, x: number, y: number): string {
-  const label = `<text x="${x + glyphWidth + gap}" y="${y}" dy="0.35em" font-size="${sizes.text}" fill="${colors.ink}">${escapeMarkup(text)}</text>`;
-  return `<g transform="translate(${x},${y})" opacity="${opacity}">${shape(glyph, color)}</g>${label}`;
+function drawItem(
+  { glyph, color, opacity = 1, lines }: LegendItem & { lines: readonly string[] },
+  x: number,
+  y: number,
+): string {
+  const labels = lines.map(
+    (text, i) =>
+      `<text x="${x + glyphWidth + gap}" y="${y + i * legendRow}" dy="0.35em" font-size="${sizes.text}" fill="${colors.ink}">${escapeMarkup(text)}</text>`,
+  );
+  return `<g transform="translate(${x},${y})" ${glyph === "outlined-bar" ? "fill-opacity" : "opacity"}="${opacity}">${shape(glyph, color)}</g>${labels.join("")}`;
 }
 
 function shape(glyph: Glyph, color: string): string {
@@ -167,23 +207,4 @@ function shape(glyph: Glyph, color: string): string {
     case "triangle-down":
       return `<path d="M${middle},6L${middle + 6},-4.5H${middle - 6}Z" fill="${color}"/>`;
   }
-}
-
-const widths = new Map<string, number>();
-
-/** Width of a line of text in the font that pictures are drawn with. */
-export function textWidth(text: string, size: number): number {
-  const key = `${size} ${text}`;
-  let width = widths.get(key);
-  if (width === undefined) {
-    // Between bars: spaces at its ends count too.
-    width = measure(`|${text}|`, size) - measure("||", size);
-    widths.set(key, width);
-  }
-  return width;
-}
-
-function measure(text: string, size: number): number {
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text font-family="${fontName}" font-size="${size}">${escapeMarkup(text)}</text></svg>`;
-  return new Resvg(svg, { font: rasterFont }).getBBox()?.width ?? 0;
 }

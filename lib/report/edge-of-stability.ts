@@ -1,4 +1,4 @@
-import { median, type Point, quantile } from "./statistics.js";
+import { median, type Point, quantile, valueAt } from "./statistics.js";
 
 /** An eigenvalue, and how far off it may be: λ ± ‖Au − λu‖. */
 export interface EigenvaluePoint extends Point {
@@ -18,6 +18,9 @@ export interface CurvatureData {
   directional: readonly Point[];
   /** λc of the measurements that converged. */
   critical: readonly Point[];
+  /** Steps whose λc could not be told, and those whose Δ does not descend, λc = ∞. */
+  unresolved: readonly number[];
+  nonDescent: readonly number[];
   /** 2/η, which λdir and λc are compared with, at every step. */
   stepThreshold: readonly Point[];
 }
@@ -30,12 +33,11 @@ export function overThresholds({
   critical,
   stepThreshold,
 }: CurvatureData): Pick<CurvatureData, "largest" | "directional" | "critical"> {
-  const steps = new Map(stepThreshold.map(({ x, y }) => [x, y]));
-  const own = new Map(threshold.map(({ x, y }) => [x, y]));
-  const over = (points: readonly Point[]) => points.map(({ x, y }) => ({ x, y: y / (steps.get(x) ?? NaN) }));
+  const over = (points: readonly Point[]) =>
+    points.map(({ x, y }) => ({ x, y: y / valueAt(stepThreshold, x) }));
   return {
     largest: largest.map((point) => {
-      const by = own.get(point.x) ?? NaN;
+      const by = valueAt(threshold, point.x);
       return { ...point, y: point.y / by, low: point.low / by, high: point.high / by };
     }),
     directional: over(directional),
@@ -87,7 +89,7 @@ export function edgeOfStability(data: CurvatureData): EdgeOfStability {
 
 /** The second half of the steps at which the learning rate is highest, 2/η lowest. */
 function settled(stepThreshold: readonly Point[]): { from: number; to: number } {
-  const lowest = Math.min(...stepThreshold.map(({ y }) => y));
+  const lowest = stepThreshold.reduce((least, { y }) => Math.min(least, y), Infinity);
   const steps = stepThreshold.filter(({ y }) => y <= lowest * (1 + 1e-9)).map(({ x }) => x);
   return { from: steps[steps.length >> 1] ?? NaN, to: steps.at(-1) ?? NaN };
 }

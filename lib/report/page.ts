@@ -1,5 +1,6 @@
-import { escapeMarkup, htmlText as text } from "./markup.js";
-import { type Figure, figureSize, narrowSize, pageStyle, type Table } from "./style.js";
+import { type Figure, figureSize, narrowSize, pageStyle } from "./style.js";
+import { type Table, tableHtml } from "./tables.js";
+import { escapeMarkup, htmlText as text } from "./typesetting.js";
 
 /** A table of a page, under its heading. */
 export interface PageTable extends Table {
@@ -16,8 +17,8 @@ export interface ReportContent {
   tables: readonly PageTable[];
   /** Other files, relative to the page. */
   links: readonly { file: string; text: string }[];
-  /** A table for spreadsheets and data frames. */
-  csv: string;
+  /** A table for spreadsheets and data frames: the text of its file, in pieces. */
+  csv: Iterable<string>;
 }
 
 export interface BodyOptions {
@@ -34,7 +35,9 @@ export function reportBody(content: ReportContent, { files = false }: BodyOption
     first ?? "",
     ...tables.map(tableSection),
     ...others,
-    files ? `<footer>\n<h2>Files</h2>\n<ul>\n${links.map(linkItem).join("\n")}\n</ul>\n</footer>` : "",
+    files && links.length > 0
+      ? `<footer>\n<h2>Files</h2>\n<ul>\n${links.map(linkItem).join("\n")}\n</ul>\n</footer>`
+      : "",
   ]
     .filter(Boolean)
     .join("\n");
@@ -73,7 +76,7 @@ function figureSection({ name, caption, draw, table }: Figure, number: number, f
   const file = escapeMarkup(`figures/${name}`);
   const links = `\n<span class="files"><a href="${file}.svg">SVG</a> <a href="${file}.png">PNG</a></span>`;
   const numbers = table
-    ? `\n<details><summary>Its numbers as a table</summary>\n${tableElement(table, `Numbers of figure ${number}`)}\n</details>`
+    ? `\n<details><summary>Its numbers as a table</summary>\n${tableHtml(table, `Numbers of figure ${number}`)}\n</details>`
     : "";
   return `<figure>
 <div class="wide">${draw(figureSize)}</div>
@@ -83,35 +86,7 @@ function figureSection({ name, caption, draw, table }: Figure, number: number, f
 }
 
 function tableSection({ heading, ...table }: PageTable): string {
-  return `<section>\n<h2>${text(heading)}</h2>\n${tableElement(table, heading)}\n</section>`;
-}
-
-/** A table that scrolls within the page where it is wider, by the keyboard too. */
-function tableElement({ columns, rows }: Table, caption: string): string {
-  const head = columns
-    ? `<thead><tr>${columns.map((name) => `<th scope="col">${cell(name)}</th>`).join("")}</tr></thead>\n`
-    : "";
-  const lines = rows.map(
-    ([first = "", ...rest]) =>
-      `<tr><th scope="row">${cell(first)}</th>${rest.map((value) => `<td>${cell(value)}</td>`).join("")}</tr>`,
-  );
-  return `<div class="table" role="region" aria-label="${escapeMarkup(caption)}" tabindex="0">
-<table${columns ? ' class="columns"' : ""}>
-<caption>${text(caption)}</caption>
-${head}<tbody>
-${lines.join("\n")}
-</tbody>
-</table>
-</div>`;
-}
-
-/** Long words may break where they have parts, such as paths, and nowhere else. */
-function cell(value: string): string {
-  return value
-    .split(/((?<=[\w.-]{2}[/\\])|(?<=\S{20}[_.,=-])(?=\S))/)
-    .filter(Boolean)
-    .map(text)
-    .join("<wbr>");
+  return `<section>\n<h2>${text(heading)}</h2>\n${tableHtml(table, heading)}\n</section>`;
 }
 
 function linkItem({ file, text: what }: { file: string; text: string }): string {

@@ -1,9 +1,10 @@
 import * as Plot from "@observablehq/plot";
-import { type Axis, type Mark, textWidth } from "./chart.js";
+import type { Axis, Mark } from "./chart.js";
 import { numberText } from "./numbers.js";
 import { scale } from "./scales.js";
 import type { Point } from "./statistics.js";
 import { type Size, sizes } from "./style.js";
+import { textWidth } from "./typesetting.js";
 
 /** So few points are shown one by one. */
 const fewPoints = 40;
@@ -32,7 +33,7 @@ export function line(points: readonly Point[], options: LineOptions): Mark[] {
 
 /** The axis of a series over steps. */
 export function stepAxis(steps: readonly number[], { width }: Size): Axis {
-  const count = width > 600 ? 10 : 6;
+  const count = width > 600 ? 10 : 5;
   return { ...scale(steps, { whole: true, tight: true, log: false, count }), label: "step" };
 }
 
@@ -48,9 +49,12 @@ export interface Placed {
 export interface SeriesAxis {
   xs: number[];
   axis(size: Size): Axis;
-  /** Where the scale ends, if checkpoints without a step stand behind it. */
+  /** Where the scale ends, if some without a step stand behind it. */
   border?: number;
 }
+
+/** What an axis says: of tokens, of steps, and where there are names alone. */
+export type AxisLabels = Readonly<Record<"tokens" | "step" | "name", string>>;
 
 /** Points as a line goes through them: not over the border of an axis, nor behind it. */
 export function connected<P extends Point>(points: readonly P[], border = Infinity): Point[] {
@@ -58,70 +62,56 @@ export function connected<P extends Point>(points: readonly P[], border = Infini
 }
 
 /**
- * Over tokens where all names say how many, else over steps, else one after the other. Checkpoints whose names have no number
- * ("final") stand behind the others, beyond a border.
+ * Over tokens where it is known of all how many, else over steps, else one after the other. Some whose names have no number ("final")
+ * stand behind the others, beyond a border.
  */
-export function seriesAxis(checkpoints: readonly Placed[]): SeriesAxis {
+export function seriesAxis(places: readonly Placed[], labels: AxisLabels): SeriesAxis {
   const keys = ["tokens", "step"] as const;
   const known = (key: "tokens" | "step") =>
-    checkpoints.flatMap(({ [key]: value }) => (value === null ? [] : [value]));
+    places.flatMap(({ [key]: value }) => (value === null ? [] : [value]));
   for (const key of keys) {
     const values = known(key);
-    if (values.length === checkpoints.length && distinct(values))
-      return { xs: values, axis: (size) => valueAxis(values, key, checkpoints, size) };
+    if (values.length === places.length && distinct(values))
+      return { xs: values, axis: (size) => valueAxis(values, labels[key], size) };
   }
   for (const key of keys) {
     const values = known(key);
-    const others = checkpoints.length - values.length;
+    const others = places.length - values.length;
     if (values.length > 1 && distinct(values) && others > 0 && others <= mostAside)
-      return asideAxis(checkpoints, key, values);
+      return asideAxis(places, values, { key, label: labels[key] });
   }
-  return placeAxis(checkpoints);
+  return placeAxis(places, labels);
 }
 
 const mostAside = 3;
 const distinct = (values: readonly number[]) => new Set(values).size === values.length;
 
-function valueAxis(
-  values: readonly number[],
-  key: "tokens" | "step",
-  checkpoints: readonly Placed[],
-  { width }: Size,
-): Axis {
-  return {
-    ...scale(values, { whole: true, log: false, count: width > 600 ? 9 : 5 }),
-    label: axisLabel(key, checkpoints),
-  };
+function valueAxis(values: readonly number[], label: string, { width }: Size): Axis {
+  return { ...scale(values, { whole: true, log: false, count: width > 600 ? 9 : 4 }), label };
 }
 
-function axisLabel(key: "tokens" | "step", checkpoints: readonly Placed[]): string {
-  if (key === "tokens") return "tokens seen";
-  const numbered = checkpoints.filter(({ step }) => step !== null);
-  const isEpoch = ({ name }: Placed) => /epoch/i.test(name) && !/step|iter|checkpoint|ckpt/i.test(name);
-  return numbered.every(isEpoch) ? "epoch" : "training step";
-}
-
-/** Checkpoints with a number at its place, then a border and the others side by side, by name. */
+/** Those with a number at its place, then a border and the others side by side, by name. */
 function asideAxis(
-  checkpoints: readonly Placed[],
-  key: "tokens" | "step",
+  places: readonly Placed[],
   values: readonly number[],
+  { key, label }: { key: "tokens" | "step"; label: string },
 ): SeriesAxis {
-  const [first, last] = [Math.min(...values), Math.max(...values)];
-  const aside = checkpoints.filter((checkpoint) => checkpoint[key] === null);
+  const { domain } = scale(values, { tight: true, log: false });
+  const [first, last] = domain;
+  const aside = places.filter((place) => place[key] === null);
   const names = aside.map(({ name }) => shortName(name));
   // As far apart as their names need on the narrowest of figures.
   const widest = Math.max(...names.map((name) => textWidth(name, sizes.text))) + 16;
   const room = Math.min(0.6, (aside.length * widest) / narrowPlot);
   const gap = ((last - first) * room) / (1 - room) / aside.length;
   const border = last + gap * 0.5;
-  const places = new Map(aside.map((checkpoint, i) => [checkpoint, last + gap * (i + 1)]));
+  const found = new Map(aside.map((place, i) => [place, last + gap * (i + 1)]));
   return {
-    xs: checkpoints.map((checkpoint) => places.get(checkpoint) ?? (checkpoint[key] as number)),
+    xs: places.map((place) => found.get(place) ?? (place[key] as number)),
     border,
     axis(size) {
-      const axis = valueAxis(values, key, checkpoints, size);
-      const named = new Map([...places.values()].map((x, i) => [x, names[i] as string]));
+      const axis = valueAxis(values, label, size);
+      const named = new Map([...found.values()].map((x, i) => [x, names[i] as string]));
       return {
         ...axis,
         domain: [axis.domain[0], last + gap * (aside.length + 0.5)],
@@ -133,19 +123,26 @@ function asideAxis(
 }
 
 /** Pixels between the ends of the narrowest figure's axis. */
-const narrowPlot = 320;
+const narrowPlot = 250;
 
 const shortName = (name: string) => (name.length > 14 ? `…${name.slice(-13)}` : name);
 
-/** One checkpoint after the other, by name. */
-export function placeAxis(checkpoints: readonly Placed[]): SeriesAxis {
-  const xs = checkpoints.map((_, i) => i);
-  const texts = checkpoints.map(({ name, step, tokens }) => {
-    if (tokens !== null || step !== null) return numberText((tokens ?? step) as number);
-    return shortName(name);
+/** One after the other, by their number or else by name. */
+export function placeAxis(places: readonly Placed[], labels: AxisLabels): SeriesAxis {
+  const key = (["tokens", "step"] as const).find((key) => places.some((place) => place[key] !== null));
+  const texts = places.map(({ name, step, tokens }) => {
+    const value = tokens ?? step;
+    return value === null ? name : numberText(value);
   });
-  const widest = Math.max(...texts.map((text) => textWidth(text, sizes.text)));
-  const [{ tokens, step }] = checkpoints as [Placed];
+  return namesAxis(texts, labels[key ?? "name"]);
+}
+
+/** One after the other, each with its name, or as many as have room. */
+export function namesAxis(names: readonly string[], label: string): SeriesAxis {
+  const texts = names.map(shortName);
+  const longest = [...texts].sort((a, b) => b.length - a.length).slice(0, 20);
+  const widest = Math.max(...longest.map((text) => textWidth(text, sizes.text)));
+  const xs = names.map((_, i) => i);
   return {
     xs,
     axis({ width }) {
@@ -156,10 +153,7 @@ export function placeAxis(checkpoints: readonly Placed[]): SeriesAxis {
         ticks: xs.filter((x) => x % every === 0),
         minor: [],
         format: (x) => texts[x] ?? "",
-        label:
-          tokens !== null || step !== null
-            ? axisLabel(tokens !== null ? "tokens" : "step", checkpoints)
-            : "checkpoint",
+        label,
       };
     },
   };
@@ -172,7 +166,7 @@ export const mostPoints = 1600;
  * A line with at most 1600 points that looks the same: of each of 800 stretches the lowest and the highest point stay.
  * A stretch without a finite value stays a gap.
  */
-export function thin(points: readonly Point[]): Point[] {
+export function thin<P extends Point>(points: readonly P[]): P[] {
   if (points.length <= mostPoints) return [...points];
   return stretches(points, mostPoints / 2).flatMap(({ low, high }) =>
     low === high ? [low] : [low, high].sort((a, b) => a.x - b.x),
@@ -184,13 +178,13 @@ export function ranges(points: readonly Point[], count: number): { x: number; lo
   return stretches(points, count).map(({ low, high, middle }) => ({ x: middle, low: low.y, high: high.y }));
 }
 
-function stretches(points: readonly Point[], count: number) {
+function stretches<P extends Point>(points: readonly P[], count: number) {
   const start = (i: number) => Math.floor((i * points.length) / count);
   return Array.from({ length: count }, (_, i) => {
-    const all = points.slice(start(i), start(i + 1)) as [Point, ...Point[]];
-    const finite = all.filter(({ y }) => Number.isFinite(y)) as [Point, ...Point[]];
+    const all = points.slice(start(i), start(i + 1)) as [P, ...P[]];
+    const finite = all.filter(({ y }) => Number.isFinite(y)) as [P, ...P[]];
     const part = finite.length > 0 ? finite : all;
-    const last = all[all.length - 1] as Point;
+    const last = all[all.length - 1] as P;
     return {
       low: part.reduce((a, b) => (b.y < a.y ? b : a)),
       high: part.reduce((a, b) => (b.y > a.y ? b : a)),

@@ -1,6 +1,6 @@
 /** The middle value, or the mean of both middle ones; NaN of nothing. */
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = Float64Array.from(values).sort();
   const middle = sorted.length >> 1;
   if (sorted.length % 2 === 1) return sorted[middle] as number;
   return ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
@@ -8,7 +8,7 @@ export function median(values: readonly number[]): number {
 
 /** Linear between the values beside it; NaN of nothing. */
 export function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = Float64Array.from(values).sort();
   const at = (sorted.length - 1) * q;
   const [low, high] = [sorted[Math.floor(at)] ?? NaN, sorted[Math.ceil(at)] ?? NaN];
   return low + (high - low) * (at - Math.floor(at));
@@ -23,6 +23,19 @@ export function mean(values: readonly number[]): number {
 export interface Point {
   x: number;
   y: number;
+}
+
+/** y of the point at x, of points with ascending x; NaN where there is none. */
+export function valueAt(points: readonly Point[], x: number): number {
+  let [low, high] = [0, points.length - 1];
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const point = points[middle] as Point;
+    if (point.x === x) return point.y;
+    if (point.x < x) low = middle + 1;
+    else high = middle - 1;
+  }
+  return NaN;
 }
 
 /** So many points are too many to see a trend among them. */

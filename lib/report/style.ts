@@ -1,9 +1,10 @@
 import { createRequire } from "node:module";
 import path from "node:path";
+import type { Table } from "./tables.js";
 
 /**
- * Colours after Okabe and Ito, told apart by colour-blind readers, legible on the background: of a light page and of pictures, and of
- * a dark page.
+ * Of a light page and of pictures, and of a dark page: the hues of Okabe and Ito, as light and as strong as it takes for colour-blind
+ * readers to tell the lines apart and for all to see them on the background.
  */
 export const themes = {
   light: {
@@ -13,11 +14,13 @@ export const themes = {
     grid: "#e4e8ec",
     background: "#ffffff",
     link: "#005a8e",
-    blue: "#0072b2",
-    vermillion: "#d55e00",
-    green: "#00805d",
-    purple: "#a03b85",
+    blue: "#2d68b9",
+    vermillion: "#d25907",
+    green: "#169870",
+    purple: "#9d367d",
     sky: "#56b4e9",
+    better: "#5a9bd8",
+    worse: "#ec7a4b",
   },
   dark: {
     ink: "#e6edf3",
@@ -26,11 +29,13 @@ export const themes = {
     grid: "#2a313a",
     background: "#12161c",
     link: "#79c0ff",
-    blue: "#4aa3e0",
-    vermillion: "#ff8b4a",
-    green: "#35c299",
-    purple: "#dc8fca",
+    blue: "#5b9df4",
+    vermillion: "#fd8b3c",
+    green: "#2fd2a0",
+    purple: "#c577b0",
     sky: "#a5d8f6",
+    better: "#29659f",
+    worse: "#b0481c",
   },
 } as const;
 
@@ -117,7 +122,9 @@ table { width: 100%; border-collapse: collapse; font-size: 14.5px; font-variant-
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 th, td { padding: 4.5px 16px 4.5px 0; border-bottom: 1px solid var(--grid); text-align: left; vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
+.columns th, .columns td { min-width: 4.5em; }
 th { font-weight: 400; color: var(--muted); }
+.short { white-space: nowrap; }
 table:not(.columns) th { width: 9.5em; }
 table:not(.columns) td:nth-child(2):nth-last-child(2) { width: 4em; text-align: right; padding-right: 24px; }
 details { margin: 6px 14px 0; font-size: 14.5px; }
@@ -150,11 +157,4 @@ export interface Figure {
   draw(size: Size): string;
   /** Its numbers, where the picture has more of them than a reader can tell from it. */
   table?: Table;
-}
-
-/** Rows of text; the first cell of a row is what the row is about. */
-export interface Table {
-  /** What stands over the columns, where it needs to be said. */
-  columns?: readonly string[];
-  rows: readonly (readonly string[])[];
 }

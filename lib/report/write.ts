@@ -4,7 +4,7 @@ import { renderAsync } from "@resvg/resvg-js";
 import { CriticalSharpnessError } from "../errors.js";
 import { writeWhole } from "../files/index.js";
 import type { Slice } from "../sharpness/index.js";
-import { type DensityData, densityFigure } from "./figures/density.js";
+import { type DensityData, densityFigure } from "./figures/distributions.js";
 import { landscapeFigure } from "./figures/landscape.js";
 import { sliceFigure } from "./figures/slice.js";
 import { page, type ReportContent } from "./page.js";
@@ -55,7 +55,7 @@ export interface Report {
   html: string;
   /** All figures in one picture. */
   png: string;
-  /** A line for each step, or checkpoint. */
+  /** A line for each thing that was measured. */
   csv: string;
   /** By the figure's name. */
   figures: Record<string, { svg: string; png: string }>;
@@ -101,19 +101,19 @@ const gap = 10;
 
 /** All figures in one SVG: the first over the whole width, the others two in a row. */
 export function overview(figures: readonly Figure[]): string {
-  const panels = figures.map((figure, i) => {
-    if (i === 0) return place(figure.draw(first), 0, 0);
-    const row = Math.floor((i - 1) / 2);
-    return place(
-      figure.draw(other),
-      i % 2 === 1 ? 0 : width / 2,
-      first.height + gap + row * (other.height + gap),
-    );
-  });
-  const rows = Math.ceil((figures.length - 1) / 2);
-  const height = first.height + rows * (other.height + gap);
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><rect width="100%" height="100%" fill="${colors.background}"/>${panels.join("")}</svg>`;
+  const [head, ...panels] = figures.map((figure, i) => figure.draw(i === 0 ? first : other));
+  const placed = head === undefined ? [] : [place(head, 0, 0)];
+  let top = head === undefined ? 0 : heightOf(head) + gap;
+  for (let i = 0; i < panels.length; i += 2) {
+    const row = panels.slice(i, i + 2);
+    placed.push(...row.map((svg, column) => place(svg, (column * width) / 2, top)));
+    top += Math.max(...row.map(heightOf)) + gap;
+  }
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top}" viewBox="0 0 ${width} ${top}"><rect width="100%" height="100%" fill="${colors.background}"/>${placed.join("")}</svg>`;
 }
+
+/** A figure may be higher than it was asked to be. */
+const heightOf = (svg: string) => Number(/ height="([\d.]+)"/.exec(svg)?.[1]);
 
 function place(svg: string, x: number, y: number): string {
   return svg.replace("<svg ", `<svg x="${x}" y="${y}" `);
@@ -131,6 +131,8 @@ export interface Landscape {
   baseLoss: number;
   /** ηc; null where there is none. */
   criticalLearningRate: number | null;
+  /** How the search for ηc ended. */
+  status?: string;
   points: readonly { learningRate: number; loss: number | null }[];
   /** η of the first and the last point, where they were chosen. */
   range?: readonly [number, number];
@@ -147,8 +149,8 @@ export function writeLandscape(folder: string, landscape: Landscape): Promise<st
   return writeFigures(folder, "landscape", landscape, figures(landscape));
 }
 
-function figures({ baseLoss, criticalLearningRate, points, range, slice }: Landscape): Figure[] {
-  const common = { baseLoss, critical: criticalLearningRate || NaN, label: "loss" };
+function figures({ baseLoss, criticalLearningRate, status, points, range, slice }: Landscape): Figure[] {
+  const common = { baseLoss, critical: criticalLearningRate || NaN, status, label: "loss" };
   const along = landscapeFigure({
     ...common,
     points: points.map(({ learningRate, loss }) => ({ x: learningRate, y: loss ?? NaN })),

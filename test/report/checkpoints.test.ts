@@ -1,72 +1,16 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { writeReport } from "../../lib/experiments/index.js";
 
 import { failure, temporaryFolder } from "../data/helpers.js";
+import { writeSeries } from "./helpers.js";
 
 const folder = temporaryFolder();
 
-/** λc over batches: the mean and its error, and how many batches had none. */
-const sharpness = (mean: number | null, nonDescent = 0) => ({
-  mean,
-  standardError: mean === null ? null : mean / 10,
-  count: mean === null ? 0 : 4 - nonDescent,
-  median: mean,
-  nonDescent,
-  unbounded: 0,
-});
-const estimate = (mean: number) => ({ mean, standardError: 0.1, count: 4 });
-
-interface Checkpoint {
-  name: string;
-  mean: number | null;
-  /** Of the mean; default: a tenth of it. */
-  error?: number;
-  /** Default: 10, 20, … */
-  step?: number | null;
-  nonDescent?: number;
-  parts?: Record<string, number | null>;
-}
-
-/** A series' directory, as `measureCheckpoints` leaves it. */
-function write(name: string, checkpoints: Checkpoint[], change: object = {}, more: object[] = []): string {
-  const directory = path.join(folder, name);
-  mkdirSync(directory);
-  const listed = checkpoints.map(({ name, step = undefined }, i) => {
-    const known = step === undefined ? 10 * (i + 1) : step;
-    return { name, directory: `/models/${name}`, step: known, tokens: null };
-  });
-  const failed = { name: "broken", directory: "/models/broken", step: 99, tokens: null };
-  const config = { data: "text.jsonl", batch: { size: 2 }, accumulate: 3, measure: 4, ...change };
-  const stored = {
-    ...config,
-    checkpoints: [...listed, failed],
-    created: "2026-01-02T03:04:05.678Z",
-    versions: {},
-  };
-  writeFileSync(path.join(directory, "config.json"), JSON.stringify(stored));
-  const records = checkpoints.map(({ name, mean, error, nonDescent, parts = {} }) => ({
-    type: "checkpoint",
-    checkpoint: `/models/${name}`,
-    parameterCount: 1234,
-    direction: "accumulated",
-    accumulated: 3,
-    criticalSharpness: {
-      ...sharpness(mean, nonDescent ?? (mean === null ? 4 : 0)),
-      ...(error === undefined ? {} : { standardError: error }),
-    },
-    loss: estimate(2),
-    parts: Object.fromEntries(Object.entries(parts).map(([part, value]) => [part, sharpness(value)])),
-    directionalSharpness: null,
-    preconditioned: null,
-    forwardPasses: 12,
-    seconds: 1,
-  }));
-  const lines = [...records, ...more].map((record) => `${JSON.stringify(record)}\n`);
-  writeFileSync(path.join(directory, "metrics.jsonl"), lines.join(""));
-  return directory;
-}
+const write = (name: string, ...series: Tail<Parameters<typeof writeSeries>>) =>
+  writeSeries(path.join(folder, name), ...series);
+type Tail<T> = T extends [unknown, ...infer Rest] ? Rest : never;
 
 const read = (directory: string, file: string) => readFileSync(path.join(directory, file), "utf8");
 const elements = (svg: string, className: string, tag: string) =>

@@ -13,6 +13,8 @@ const data: CurvatureData = {
   thresholdName: "(1+β₁)/(1−β₁) · (2/η − γ)",
   directional: steps.map((x) => ({ x, y: x === 3 ? -5 : 5 * x })),
   critical: steps.map((x) => ({ x, y: 6 * x })),
+  unresolved: [],
+  nonDescent: [],
   stepThreshold: steps.map((x) => ({ x, y: 100 })),
 };
 const count = (svg: string, className: string, tag: string) => {
@@ -25,7 +27,7 @@ describe("curvature", () => {
 
   it("shows every eigenvalue with its residual, and tells which did not converge", () => {
     expect(count(svg, "largest-points", "circle")).toBe(10);
-    expect(count(svg, "residual", "line")).toBe(10);
+    expect(count(svg, "residual-bars", "line")).toBe(10);
     expect(svg).toContain("1 not converged");
   });
 
@@ -42,7 +44,7 @@ describe("curvature", () => {
 
   it("tells where the second half of the steps at the highest learning rate sits", () => {
     // λmax 600, 700, … 1000 of 1900; λc 36, 42, … 60 of 100.
-    expect(svg).toMatch(/aria-label="[^"]* steps 6–10: [^"]* 0\.421 .* 0\.48"/);
+    expect(svg).toMatch(/aria-label="[^"]* steps 6–10: [^"]* 0\.421 .* 0\.48\b/);
   });
 });
 

@@ -127,6 +127,79 @@ export function writeRun(
   return directory;
 }
 
+/** λc over batches: the mean and its error, and how many batches had none. */
+const sharpness = (mean: number | null, nonDescent = 0, unresolved = 0) => ({
+  mean,
+  standardError: mean === null ? null : mean / 10,
+  count: mean === null ? 0 : 4 - nonDescent - unresolved,
+  median: mean,
+  nonDescent,
+  unbounded: 0,
+  unresolved,
+});
+const estimate = (mean: number) => ({ mean, standardError: 0.1, count: 4 });
+
+export interface Checkpoint {
+  name: string;
+  mean: number | null;
+  /** Of the mean; default: a tenth of it. */
+  error?: number;
+  /** Default: 10, 20, … */
+  step?: number | null;
+  nonDescent?: number;
+  unresolved?: number;
+  /** NaN: unresolved. */
+  parts?: Record<string, number | null>;
+}
+
+/** A series' directory, as `measureCheckpoints` leaves it. */
+export function writeSeries(
+  directory: string,
+  checkpoints: Checkpoint[],
+  change: object = {},
+  more: object[] = [],
+): string {
+  mkdirSync(directory, { recursive: true });
+  const listed = checkpoints.map(({ name, step = undefined }, i) => {
+    const known = step === undefined ? 10 * (i + 1) : step;
+    return { name, directory: `/models/${name}`, step: known, tokens: null };
+  });
+  const failed = { name: "broken", directory: "/models/broken", step: 99, tokens: null };
+  const config = { data: "text.jsonl", batch: { size: 2 }, accumulate: 3, measure: 4, ...change };
+  const stored = {
+    ...config,
+    checkpoints: [...listed, failed],
+    created: "2026-01-02T03:04:05.678Z",
+    versions: {},
+  };
+  writeFileSync(path.join(directory, "config.json"), JSON.stringify(stored));
+  const records = checkpoints.map(({ name, mean, error, nonDescent, unresolved = 0, parts = {} }) => ({
+    type: "checkpoint",
+    checkpoint: `/models/${name}`,
+    parameterCount: 1234,
+    direction: "accumulated",
+    accumulated: 3,
+    criticalSharpness: {
+      ...sharpness(mean, nonDescent ?? (mean === null && unresolved === 0 ? 4 : 0), unresolved),
+      ...(error === undefined ? {} : { standardError: error }),
+    },
+    loss: estimate(2),
+    parts: Object.fromEntries(
+      Object.entries(parts).map(([part, value]) => [
+        part,
+        Number.isNaN(value) ? sharpness(null, 0, 4) : sharpness(value),
+      ]),
+    ),
+    directionalSharpness: null,
+    preconditioned: null,
+    forwardPasses: 12,
+    seconds: 1,
+  }));
+  const lines = [...records, ...more].map((record) => `${JSON.stringify(record)}\n`);
+  writeFileSync(path.join(directory, "metrics.jsonl"), lines.join(""));
+  return directory;
+}
+
 /** What tests look at in an element. */
 export interface FoundElement {
   readonly textContent: string;

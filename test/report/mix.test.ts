@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { measureMix, summarizeMix, writeReport } from "../../lib/experiments/index.js";
+import { changeMapFigure } from "../../lib/experiments/mix/change-map.js";
 import type { Measured } from "../../lib/experiments/mix/estimate.js";
 import { type MixCellRecord, oneTraining } from "../../lib/experiments/mix/records.js";
 import { mixSharpnessFigure } from "../../lib/experiments/mix/sharpness-figure.js";
 import { mixVerdict } from "../../lib/experiments/mix/summary.js";
-import { changeMapFigure } from "../../lib/report/figures/change-map.js";
 
 import { figureSize } from "../../lib/report/style.js";
 import { raster } from "../../lib/report/write.js";
@@ -51,7 +51,7 @@ describe("the figures of a mix", () => {
     expect((await raster(svg)).length).toBeGreaterThan(5000);
   });
 
-  it("colour a change by its sign: white at zero, blue what is better, red what is worse", () => {
+  it("colour a change by its sign: nothing at zero, blue what is better, orange what is worse", () => {
     const cells = [
       { ratio: 0, learningRate: 0.1, change: 0 },
       { ratio: 0, learningRate: 0.2, change: 1 },
@@ -77,10 +77,14 @@ describe("the figures of a mix", () => {
       expect(svg).toContain('class="basin"');
       for (const rate of ["0.1", "0.2", "0.94"]) expect(svg).toContain(`>${rate}</text>`);
       const group = /<g[^>]*class="cells"[^>]*>(.*?)<\/g>/s.exec(svg)?.[1] ?? "";
-      return [...group.matchAll(/fill="(#[0-9a-f]+)"/g)].map(([, color]) => color);
+      expect(svg).toMatch(/>\+1<\/text>.*>−1<\/text>/s);
+      return [...group.matchAll(/<rect[^>]*>/g)].map(([rect]) => {
+        const [, name = "none"] = /fill="(?:var\(--)?([#\w]+)/.exec(rect) ?? [];
+        return / fill-opacity="0"/.test(rect) ? "nothing" : name;
+      });
     };
-    expect(fills("less")).toEqual(["#ffffff", "#b2182b", "#2166ac", "#6e0a1e", "#ffffff", "#ffffff"]);
-    expect(fills("more")).toEqual(["#ffffff", "#2166ac", "#b2182b", "#6e0a1e", "#ffffff", "#ffffff"]);
+    expect(fills("less")).toEqual(["nothing", "worse", "better", "#b5125a", "nothing", "nothing"]);
+    expect(fills("more")).toEqual(["nothing", "better", "worse", "#b5125a", "nothing", "nothing"]);
   });
 });
 

@@ -19,9 +19,9 @@ describe("reading a run", () => {
       { type: "validation", step: 2, loss: 3 },
     ];
     const run = await readRun(writeRun(place("whole"), lines));
-    expect(run.steps.map((record) => record.step)).toEqual([1, 2]);
-    expect(run.steps[1]?.measurement).toMatchObject({ criticalSharpness: 10, status: "converged" });
-    expect(run.landscapes).toEqual([landscape]);
+    expect([...run.steps].map((record) => record.step)).toEqual([1, 2]);
+    expect(run.steps.at(1)?.measurement).toMatchObject({ criticalSharpness: 10, status: "converged" });
+    expect(run.landscape).toEqual(landscape);
     expect(run.validations).toEqual([{ type: "validation", step: 2, loss: 3 }]);
     expect(run.configuration).toMatchObject({ steps: 500, optimizer: { type: "sgd", momentum: 0 } });
     expect(run.facts.created).toBe("2026-01-02T03:04:05.678Z");
@@ -31,7 +31,7 @@ describe("reading a run", () => {
     const last = JSON.stringify(step(3));
     for (const length of [1, 10, last.length - 1]) {
       const run = await readRun(writeRun(place("cut"), [step(1), step(2), last.slice(0, length)]));
-      expect(run.steps.map((record) => record.step)).toEqual([1, 2]);
+      expect([...run.steps].map((record) => record.step)).toEqual([1, 2]);
     }
     const zeros = await readRun(writeRun(place("cut"), [step(1), "\0\0\0\0"]));
     expect(zeros.steps).toHaveLength(1);

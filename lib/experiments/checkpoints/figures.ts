@@ -1,8 +1,10 @@
 import { ruleOf } from "../../optimizers/index.js";
 import {
+  type AxisLabels,
   type ErrorPoint,
   type Figure,
   heatMapFigure,
+  type MapValue,
   placeAxis,
   seriesAxis,
   seriesLossFigure,
@@ -15,7 +17,9 @@ import type { SeriesRecords } from "./stored.js";
 
 /** The figures of a series of checkpoints: those for which it has data. */
 export function seriesFigures({ configuration, measured }: SeriesRecords): Figure[] {
-  const { xs, axis, border } = seriesAxis(measured);
+  const labels = axisLabels(measured);
+  const { xs, axis, border } = seriesAxis(measured, labels);
+  const place = { axis, border, one: "checkpoint", many: "checkpoints" };
   const points = (
     estimateOf: (checkpoint: SeriesRecords["measured"][number]) => Estimate | null,
   ): ErrorPoint[] =>
@@ -39,17 +43,29 @@ export function seriesFigures({ configuration, measured }: SeriesRecords): Figur
           ? "λmax(P⁻¹H)"
           : "λmax(H)",
       batches: configuration.measure,
-      axis,
-      border,
+      ...place,
     }),
-    seriesLossFigure({ loss: points(({ loss }) => loss), axis, border }),
-    ...configuration.parts.map((by) => heatMap(measured, by)),
+    seriesLossFigure({ loss: points(({ loss }) => loss), ...place }),
+    ...configuration.parts.map((by) => heatMap(measured, by, labels)),
   ];
 }
 
+/** Hugging Face's Trainer counts epochs in the names of checkpoints, or steps. */
+function axisLabels(measured: SeriesRecords["measured"]): AxisLabels {
+  const isEpoch = ({ name }: { name: string }) =>
+    /epoch/i.test(name) && !/step|iter|checkpoint|ckpt/i.test(name);
+  const numbered = measured.filter(({ step }) => step !== null);
+  return {
+    tokens: "tokens seen",
+    step: numbered.every(isEpoch) ? "epoch" : "training step",
+    name: "checkpoint",
+  };
+}
+
 /** Over batches; Infinity where Δ descends on none, NaN where that could not be told. */
-function meanOf(found: SeriesRecords["measured"][number]["parts"][string] | undefined): number {
-  if (!found || (found.unresolved ?? 0) > 0) return found?.mean ?? NaN;
+function meanOf(found: SeriesRecords["measured"][number]["parts"][string] | undefined): MapValue {
+  if (!found) return NaN;
+  if ((found.unresolved ?? 0) > 0) return { value: found.mean ?? NaN, isPartlyUnresolved: true };
   return found.mean ?? Infinity;
 }
 
@@ -59,7 +75,7 @@ const isKind = (name: string) => kinds.includes(name);
 const isBlock = (name: string) => !["attention", "mlp", "norms"].includes(name);
 
 /** λc of parts of the model over checkpoints. */
-function heatMap(measured: SeriesRecords["measured"], by: "blocks" | "kinds"): Figure {
+function heatMap(measured: SeriesRecords["measured"], by: "blocks" | "kinds", labels: AxisLabels): Figure {
   const rows = [...new Set(measured.flatMap(({ parts }) => Object.keys(parts)))].filter(
     by === "blocks" ? isBlock : isKind,
   );
@@ -73,6 +89,6 @@ function heatMap(measured: SeriesRecords["measured"], by: "blocks" | "kinds"): F
     rows,
     columns: measured.map(({ name }) => name),
     values: rows.map((row) => measured.map(({ parts }) => meanOf(parts[row]))),
-    axis: placeAxis(measured).axis,
+    axis: placeAxis(measured, labels).axis,
   });
 }

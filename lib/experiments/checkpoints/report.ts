@@ -20,7 +20,7 @@ export async function seriesReport(
     figures: seriesFigures(series),
     tables: [
       { heading: "Measurement", rows: measurementRows(series) },
-      { heading: "Checkpoints", rows: checkpointRows(series) },
+      { heading: "Checkpoints", columns: checkpointColumns, rows: checkpointRows(series) },
       ...(series.failed.length > 0
         ? [{ heading: "Failed", rows: series.failed.map(({ name, message }) => [name, message]) }]
         : []),
@@ -65,6 +65,8 @@ function measurementRows(series: SeriesRecords): string[][] {
   ];
 }
 
+const checkpointColumns = ["checkpoint", "λc, mean ± standard error", "median", "loss", "left out of λc"];
+
 function checkpointRows({ measured }: SeriesRecords): string[][] {
   return measured.map(({ name, criticalSharpness, loss }) => {
     const { mean, standardError, median, nonDescent, count, unbounded, unresolved = 0 } = criticalSharpness;
@@ -77,12 +79,16 @@ function checkpointRows({ measured }: SeriesRecords): string[][] {
     ];
     return [
       name,
-      `λc ${prose(count === 0 ? none : mean)} ± ${prose(standardError)}, median ${prose(median ?? none)}`,
-      `loss ${prose(loss.mean, 4)}`,
-      left.join(", "),
+      count === 0 ? lambda(none) : `${prose(mean)} ± ${prose(standardError)}`,
+      lambda(median ?? none),
+      prose(loss.mean, 4),
+      left.join(", ") || "–",
     ];
   });
 }
+
+/** Of a checkpoint that has no λc: ∞, or NaN where that could not be told. */
+const lambda = (value: number) => (Number.isNaN(value) ? "unresolved" : prose(value));
 
 const columns = [
   "checkpoint",
@@ -110,8 +116,8 @@ const columns = [
  * A series as comma-separated values: a line for each checkpoint, its `part` "all", and one for each of its parts. What is
  * not known or not resolved is empty; a λc that is infinite throughout is written as Infinity.
  */
-export function seriesCsv({ measured }: Pick<SeriesRecords, "measured">): string {
-  const rows = measured.flatMap((found) => {
+export function seriesCsv({ measured }: Pick<SeriesRecords, "measured">): Iterable<string> {
+  const rowsOf = (found: SeriesRecords["measured"][number]) => {
     const parts = [["all", found.criticalSharpness] as const, ...Object.entries(found.parts)];
     return parts.map(
       ([part, { mean, standardError, median, count, nonDescent, unbounded, unresolved = 0 }]) => {
@@ -140,6 +146,6 @@ export function seriesCsv({ measured }: Pick<SeriesRecords, "measured">): string
         };
       },
     );
-  });
-  return csvText(columns, rows);
+  };
+  return csvText(columns, () => measured.flatMap(rowsOf));
 }

@@ -1,5 +1,6 @@
-import { changeMapFigure, type Figure, heatMapFigure, type Point } from "../../report/index.js";
-
+import type { Figure, Point } from "../../report/index.js";
+import { heatMapFigure, namesAxis } from "../../report/index.js";
+import { changeMapFigure } from "./change-map.js";
 import type { MixPoint } from "./estimate.js";
 import { mixSharpnessFigure } from "./sharpness-figure.js";
 import type { MixRecords } from "./stored.js";
@@ -19,7 +20,8 @@ function changeMaps({ cells, points, configuration: { vary } }: MixRecords): Fig
   const [first] = cells;
   if (!first) return [];
   const { steps } = first.setup;
-  const rate = ({ criticalLearningRate }: MixPoint) => criticalLearningRate;
+  const rate = ({ criticalLearningRate, status }: MixPoint) =>
+    status === "unresolved" ? NaN : criticalLearningRate;
   const tasks = Object.keys(first.tasks).map((task) =>
     changeMapFigure({
       name: `loss-change-${task}`,
@@ -74,13 +76,6 @@ function taskMatrix({ pairs }: MixRecords): Figure {
     rows: names.map((name) => `along ${name}`),
     columns: names,
     values: names.map((update) => names.map((evaluate) => value(update, evaluate))),
-    axis: () => ({
-      type: "linear",
-      domain: [-0.5, names.length - 0.5],
-      ticks: names.map((_, i) => i),
-      minor: [],
-      format: (x) => names[x] ?? "",
-      label: "loss of",
-    }),
+    axis: namesAxis(names, "loss of").axis,
   });
 }

@@ -158,28 +158,30 @@ const columns = [
  * A mix as comma-separated values: a line for each repeat, ratio and task, and one, its repeat "all", for what they say
  * together, with the interval of λc. Infinite ones are written as Infinity, unresolved ones are empty.
  */
-export function mixCsv({ lines, points }: Pick<MixRecords, "lines" | "points">): string {
+export function mixCsv({ lines, points }: Pick<MixRecords, "lines" | "points">): Iterable<string> {
   const empty = Object.fromEntries(columns.map((name) => [name, null])) as Record<
     (typeof columns)[number],
     null
   >;
-  const each = lines.map(({ repeat, ratio, task, measurement }) => {
-    const { status, criticalLearningRate, criticalSharpness, slope, forwardPasses } = measurement;
-    return {
-      ...empty,
-      ...{ repeat, ratio, task, status, slope, forwardPasses },
-      criticalLearningRate: status === "unbounded" ? Infinity : criticalLearningRate,
-      criticalSharpness: status === "non-descent" ? Infinity : criticalSharpness,
-    };
+  return csvText(columns, function* () {
+    for (const { repeat, ratio, task, measurement } of lines) {
+      const { status, criticalLearningRate, criticalSharpness, slope, forwardPasses } = measurement;
+      yield {
+        ...empty,
+        ...{ repeat, ratio, task, status, slope, forwardPasses },
+        criticalLearningRate: status === "unbounded" ? Infinity : criticalLearningRate,
+        criticalSharpness: status === "non-descent" ? Infinity : criticalSharpness,
+      };
+    }
+    for (const { interval, slope, count: _, ...point } of points)
+      yield {
+        ...empty,
+        ...point,
+        repeat: "all",
+        low: interval?.[0],
+        high: interval?.[1],
+        slope: slope.mean,
+        slopeStandardError: slope.standardError,
+      };
   });
-  const all = points.map(({ interval, slope, count: _, ...point }) => ({
-    ...empty,
-    ...point,
-    repeat: "all",
-    low: interval?.[0],
-    high: interval?.[1],
-    slope: slope.mean,
-    slopeStandardError: slope.standardError,
-  }));
-  return csvText(columns, [...each, ...all]);
 }

@@ -43,22 +43,16 @@ export function mixSharpnessFigure({ points, recommendation, vary }: MixSharpnes
   });
   const finite = points.map((p) => p.criticalSharpness).filter((y) => y > 0 && Number.isFinite(y));
   const [least, most] = [Math.min(...finite) / 10, Math.max(...finite) * 10];
-  // An end that is infinite, or far off, would flatten all else: its bar ends in an arrow.
   const bars = series.map(({ own }) =>
     own.flatMap(({ x, interval, status }) =>
       interval && status !== "unbounded" && interval[0] < most
-        ? [
-            {
-              x,
-              low: Math.max(interval[0], least),
-              high: Math.min(interval[1], most),
-              isLowBeyond: interval[0] < least,
-              isHighBeyond: interval[1] > most,
-            },
-          ]
+        ? [{ x, low: interval[0], high: interval[1] }]
         : [],
     ),
   );
+  // An end that is infinite, or far off, would flatten all else: its bar ends in an arrow.
+  const ends = bars.flat().flatMap(({ low, high }) => [Math.max(low, least), Math.min(high, most)]);
+  const y = scale([...finite, ...ends], { log: true });
   const counted = (status: MixPoint["status"]) => points.filter((point) => point.status === status).length;
   const edges = {
     infinite: counted("non-descent"),
@@ -73,10 +67,7 @@ export function mixSharpnessFigure({ points, recommendation, vary }: MixSharpnes
     insetTop: edges.infinite > 0 ? edgeRoom : 0,
     insetBottom: edges.unbounded + edges.unresolved > 0 ? edgeRoom : 0,
     x: { ...scale(ratios, { log: false, count: 10 }), label: `ratio of ${vary} in the mixture` },
-    y: {
-      ...scale([...finite, ...bars.flat().flatMap(({ low, high }) => [low, high])], { log: true }),
-      label: "λc (units of 1/η)",
-    },
+    y: { ...y, label: "λc (units of 1/η)" },
     marks: [
       ...sweetSpotMarks(recommendation, range),
       ...series.flatMap(({ task, color, own }, n): Mark[] => [
@@ -87,7 +78,7 @@ export function mixSharpnessFigure({ points, recommendation, vary }: MixSharpnes
           })),
           { color, width: 1.5, opacity: 0.6, className: "curve" },
         ),
-        ...errorBars(bars[n] ?? [], color, "curve"),
+        ...errorBars(bars[n] ?? [], { color, className: "curve", domain: y.domain }),
         Plot.dot(
           own.filter(({ status }) => status === "converged"),
           {

@@ -20,6 +20,7 @@ import {
   type Spread,
   scale,
   stepAxis,
+  valueAt,
   writeReportFiles,
 } from "../../report/index.js";
 import { readRun } from "../../runs/index.js";
@@ -43,6 +44,18 @@ export interface Comparison extends Report {
  * written.
  */
 export async function writeComparison(directories: readonly string[], out: string): Promise<Comparison> {
+  const { content, compared } = await comparisonContent(directories);
+  const report = await writeReportFiles(out, content);
+  return {
+    ...report,
+    runs: compared.map(({ name, edge }, i) => ({ directory: directories[i] as string, name, ...edge })),
+  };
+}
+
+/** What the report of a comparison shows, and of which runs. @throws as `writeComparison`. */
+export async function comparisonContent(
+  directories: readonly string[],
+): Promise<{ content: ReportContent; compared: ComparedRun[] }> {
   if (directories.length === 0) throw expected("at least one run directory", "directories", directories);
   const runs: RunRecords[] = [];
   for (const directory of directories) {
@@ -59,21 +72,15 @@ export async function writeComparison(directories: readonly string[], out: strin
     const data = curvatureData(run);
     return { name: names[i] as string, data, edge: edgeOfStability(data) };
   });
-  const report = await writeReportFiles(out, {
-    figures: [
-      edgeComparisonFigure(compared),
-      ...compared.flatMap(({ name, data }, i) => [
-        { ...curvatureFigure(data, name), name: `run-${i + 1}` },
-        { ...relativeCurvatureFigure(data, `${name}: over the threshold`), name: `run-${i + 1}-relative` },
-      ]),
-    ],
-    csv: comparisonCsv(compared),
-    ...comparisonPage(runs, compared),
-  });
-  return {
-    ...report,
-    runs: compared.map(({ name, edge }, i) => ({ directory: directories[i] as string, name, ...edge })),
-  };
+  const figures = [
+    edgeComparisonFigure(compared),
+    ...compared.flatMap(({ name, data }, i) => [
+      { ...curvatureFigure(data, name), name: `run-${i + 1}` },
+      { ...relativeCurvatureFigure(data, `${name}: over the threshold`), name: `run-${i + 1}-relative` },
+    ]),
+  ];
+  const content = { figures, csv: comparisonCsv(compared), ...comparisonPage(runs, compared) };
+  return { content, compared };
 }
 
 function comparisonPage(
@@ -88,17 +95,25 @@ function comparisonPage(
     tables: [
       {
         heading: "At the edge of stability",
-        rows: [
-          ["", "reached at step", "then, in steps", "λmax ÷ threshold", "λdir · η/2", "λc · η/2"],
-          ...compared.map(({ name, edge }) => [
-            name,
-            edge.reached === null ? "never" : integerText(edge.reached),
-            `${integerText(edge.from)}–${integerText(edge.to)}`,
-            spread(edge.largest),
-            spread(edge.directional),
-            spread(edge.critical),
-          ]),
-        ],
+        columns: ["run", "reached at step", "then, in steps", "λmax ÷ threshold", "λdir · η/2", "λc · η/2"],
+        rows: compared.map(({ name, data, edge }) => [
+          name,
+          edge.reached === null ? "never" : integerText(edge.reached),
+          `${integerText(edge.from)}–${integerText(edge.to)}`,
+          spread(edge.largest) +
+            leftOut(
+              data.largest.filter(({ converged }) => !converged),
+              edge,
+              "not converged",
+            ),
+          spread(edge.directional),
+          spread(edge.critical) +
+            leftOut(
+              data.unresolved.map((x) => ({ x })),
+              edge,
+              "unresolved",
+            ),
+        ]),
       },
       ...runs.map((run, i) => ({
         heading: (compared[i] as ComparedRun).name,
@@ -118,24 +133,28 @@ function spread(found: Spread | null): string {
   return `${prose(median)} (quartiles ${prose(low)} and ${prose(high)} of ${counted(count, "value")})`;
 }
 
+/** How many between the steps of which the median is told have a mark, and not a number as good as the others. */
+function leftOut(points: readonly { x: number }[], { from, to }: EdgeOfStability, what: string): string {
+  const { length } = points.filter(({ x }) => x >= from && x <= to);
+  return length > 0 ? `, ${integerText(length)} ${what}` : "";
+}
+
 const columns = ["run", "step", "what", "value", "threshold"] as const;
 
 /** Runs as comma-separated values: a line for each λmax, λdir and λc, with what it is compared with. */
-export function comparisonCsv(runs: readonly ComparedRun[]): string {
-  const rows = runs.flatMap(({ name, data }) => {
-    const own = new Map(data.threshold.map(({ x, y }) => [x, y]));
-    const steps = new Map(data.stepThreshold.map(({ x, y }) => [x, y]));
+export function comparisonCsv(runs: readonly ComparedRun[]): Iterable<string> {
+  const rowsOf = ({ name, data }: ComparedRun) => {
     return (
       [
-        [data.name, data.largest, own],
-        ["λdir", data.directional, steps],
-        ["λc", data.critical, steps],
+        [data.name, data.largest, data.threshold],
+        ["λdir", data.directional, data.stepThreshold],
+        ["λc", data.critical, data.stepThreshold],
       ] as const
     ).flatMap(([what, points, thresholds]) =>
-      points.map(({ x, y }) => ({ run: name, step: x, what, value: y, threshold: thresholds.get(x) })),
+      points.map(({ x, y }) => ({ run: name, step: x, what, value: y, threshold: valueAt(thresholds, x) })),
     );
-  });
-  return csvText(columns, rows);
+  };
+  return csvText(columns, () => runs.flatMap(rowsOf));
 }
 
 /** Settings in the field's words; others go by their place in the configuration. */
@@ -203,9 +222,13 @@ export function edgeComparisonFigure(runs: readonly ComparedRun[]): Figure {
     },
     marks: [
       Plot.ruleY([1], { stroke: colors.vermillion, strokeWidth: 2, className: "threshold" }),
-      ...series.flatMap(({ largest, color }, i) =>
-        line(largest, { color, width: 1.5, className: `largest-${i + 1}` }),
-      ),
+      ...series.flatMap(({ largest, color }, i) => [
+        ...line(largest, { color, width: 1.5, className: `largest-${i + 1}` }),
+        Plot.dot(
+          largest.filter(({ converged }) => !converged),
+          { x: "x", y: "y", r: 3, fill: colors.background, stroke: color, className: "not-converged" },
+        ),
+      ]),
     ],
   };
   const steps = shown.map(({ x }) => x);

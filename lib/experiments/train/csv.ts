@@ -1,4 +1,4 @@
-import { type Cell, csvText } from "../../report/index.js";
+import { type CsvCell, csvText } from "../../report/index.js";
 import type { CurvatureRecord } from "./records.js";
 import type { RunRecords, RunStep } from "./stored.js";
 
@@ -28,7 +28,7 @@ const columns = [
   "sharpnessThreshold",
 ] as const;
 
-type Row = Record<(typeof columns)[number], Cell>;
+type Row = Record<(typeof columns)[number], CsvCell>;
 
 /**
  * A run as comma-separated values: a line for each step, in full precision. What is not known is empty; ηc and λc that
@@ -38,38 +38,33 @@ export function csv({
   steps,
   validations,
   curvatures,
-}: Pick<RunRecords, "steps" | "validations" | "curvatures">): string {
+}: Pick<RunRecords, "validations" | "curvatures"> & { steps: Iterable<RunStep> }): Iterable<string> {
   const validationLoss = new Map(validations.map(({ step, loss }) => [step, loss]));
   const curvature = new Map(curvatures.map((record) => [record.step, record]));
-  const lines = steps.map((step) => row(step, validationLoss.get(step.step), curvature.get(step.step)));
-  return csvText(columns, lines);
+  return csvText(columns, function* () {
+    for (const step of steps) yield row(step, validationLoss.get(step.step), curvature.get(step.step));
+  });
 }
 
 function row(
-  { type: _, measurement, ...step }: RunStep,
-  validationLoss: Cell,
+  { step, tokens, loss, learningRate, gradientNorm, seconds, measurement }: RunStep,
+  validationLoss: CsvCell,
   curvature: CurvatureRecord | undefined,
 ): Row {
+  const status = measurement?.status;
   return {
-    ...step,
+    step,
+    tokens,
+    loss,
+    learningRate,
+    gradientNorm,
+    seconds,
     validationLoss,
-    ...measured(measurement),
-    hessianSharpness: curvature?.hessian.eigenvalue,
-    preconditionedSharpness: curvature?.preconditioned?.eigenvalue,
-    directionalSharpness: curvature?.directionalSharpness,
-    sharpnessThreshold: curvature?.threshold,
-  };
-}
-
-function measured(measurement: RunStep["measurement"]) {
-  const unbounded = measurement?.status === "unbounded";
-  const nonDescent = measurement?.status === "non-descent";
-  return {
-    status: measurement?.status,
+    status,
     reason: measurement?.reason,
     firstCrossing: measurement?.firstCrossing,
-    criticalLearningRate: unbounded ? Infinity : measurement?.criticalLearningRate,
-    criticalSharpness: nonDescent ? Infinity : measurement?.criticalSharpness,
+    criticalLearningRate: status === "unbounded" ? Infinity : measurement?.criticalLearningRate,
+    criticalSharpness: status === "non-descent" ? Infinity : measurement?.criticalSharpness,
     lower: measurement?.lower,
     upper: measurement?.upper,
     slope: measurement?.slope,
@@ -77,5 +72,9 @@ function measured(measurement: RunStep["measurement"]) {
     noise: measurement?.noise,
     forwardPasses: measurement?.forwardPasses,
     measurementSeconds: measurement?.seconds,
+    hessianSharpness: curvature?.hessian.eigenvalue,
+    preconditionedSharpness: curvature?.preconditioned?.eigenvalue,
+    directionalSharpness: curvature?.directionalSharpness,
+    sharpnessThreshold: curvature?.threshold,
   };
 }

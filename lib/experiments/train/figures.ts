@@ -1,8 +1,7 @@
 import { ruleOf } from "../../optimizers/index.js";
+import type { CurvatureData, Figure, SharpnessData } from "../../report/index.js";
 import {
-  type CurvatureData,
   curvatureFigure,
-  type Figure,
   forwardPassesFigure,
   landscapeFigure,
   learningRateFigure,
@@ -11,8 +10,6 @@ import {
   relativeCurvatureFigure,
   sharpnessFigure,
 } from "../../report/index.js";
-
-import type { SearchStatus } from "../../search/index.js";
 import type { RunRecords, RunStep } from "./stored.js";
 
 const number = (value: number | null | undefined): number => value ?? NaN;
@@ -20,22 +17,17 @@ const number = (value: number | null | undefined): number => value ?? NaN;
 /** The figures of a training run: those for which it has data. */
 export function runFigures(run: RunRecords): Figure[] {
   const label = lossLabel(run.configuration);
-  const { steps, validations } = run;
-  const landscape = run.landscapes.at(-1);
-  const measurements = steps.flatMap(({ step, measurement }) => (measurement ? [{ step, measurement }] : []));
-  const loss = lossFigure({
-    training: steps.map(({ step, loss }) => ({ x: step, y: number(loss) })),
-    validation: validations.map(({ step, loss }) => ({ x: step, y: number(loss) })),
-    label,
-  });
-  const learningRate = learningRateFigure({
-    learningRate: steps.map(({ step, learningRate }) => ({ x: step, y: learningRate })),
-  });
+  const { steps, validations, landscape } = run;
+  const series = stepSeries(steps);
   return [
-    ...(measurements.length ? [sharpness(run, measurements)] : []),
-    ...curvature(run),
-    loss,
-    learningRate,
+    ...(series.forwardPasses.length > 0 ? [sharpnessFigure(series)] : []),
+    ...curvature(run, series),
+    lossFigure({
+      batches: series.loss,
+      heldOut: validations.map(({ step, loss }) => ({ x: step, y: number(loss) })),
+      label,
+    }),
+    learningRateFigure({ learningRate: series.learningRate }),
     ...(landscape
       ? [
           landscapeFigure({
@@ -43,51 +35,69 @@ export function runFigures(run: RunRecords): Figure[] {
             points: landscape.points.map(({ learningRate, loss }) => ({ x: learningRate, y: number(loss) })),
             baseLoss: number(landscape.baseLoss),
             critical: landscape.criticalLearningRate || NaN,
+            status: statusOf(steps, landscape.step),
             learningRate: landscape.learningRate,
             label,
           }),
         ]
       : []),
-    ...(measurements.length
-      ? [
-          forwardPassesFigure({
-            forwardPasses: measurements.map(({ measurement }) => measurement.forwardPasses),
-          }),
-        ]
-      : []),
+    ...(series.forwardPasses.length > 0 ? [forwardPassesFigure(series)] : []),
   ];
 }
 
-function sharpness(
-  { steps }: RunRecords,
-  measurements: readonly { step: number; measurement: NonNullable<RunStep["measurement"]> }[],
-): Figure {
-  const withStatus = (status: SearchStatus) =>
-    measurements.filter(({ measurement }) => measurement.status === status);
-  return sharpnessFigure({
-    measured: withStatus("converged").map(({ step, measurement }) => ({
-      x: step,
-      y: number(measurement.criticalSharpness),
-      low: 2 / number(measurement.upper),
-      // A lower end that is 0 was not looked for: the bar ends at the answer.
-      high: 2 / (measurement.lower || number(measurement.criticalLearningRate)),
-    })),
-    threshold: thresholds(steps),
-    nonDescent: withStatus("non-descent").map(({ step }) => step),
-    unbounded: withStatus("unbounded").map(({ step }) => step),
-    unresolved: withStatus("unresolved").map(({ step }) => step),
-  });
+/** What is drawn over steps. */
+interface StepSeries extends SharpnessData {
+  loss: Point[];
+  learningRate: Point[];
+  /** Of each measurement. */
+  forwardPasses: number[];
+}
+
+function stepSeries(steps: Iterable<RunStep>): StepSeries {
+  const series = {
+    ...{ loss: [] as Point[], learningRate: [] as Point[], threshold: [] as Point[] },
+    measured: [] as (Point & { low: number; high: number })[],
+    ...{ nonDescent: [] as number[], unbounded: [] as number[], unresolved: [] as number[] },
+    forwardPasses: [] as number[],
+  };
+  for (const { step: x, loss, learningRate, measurement } of steps) {
+    series.loss.push({ x, y: number(loss) });
+    series.learningRate.push({ x, y: learningRate });
+    if (learningRate > 0) series.threshold.push({ x, y: 2 / learningRate });
+    if (!measurement) continue;
+    series.forwardPasses.push(measurement.forwardPasses);
+    if (measurement.status === "non-descent") series.nonDescent.push(x);
+    else if (measurement.status === "unbounded") series.unbounded.push(x);
+    else if (measurement.status === "unresolved") series.unresolved.push(x);
+    else
+      series.measured.push({
+        x,
+        y: number(measurement.criticalSharpness),
+        low: 2 / number(measurement.upper),
+        // A lower end that is 0 was not looked for: the bar ends at the answer.
+        high: 2 / (measurement.lower || number(measurement.criticalLearningRate)),
+      });
+  }
+  return series;
+}
+
+function statusOf(steps: Iterable<RunStep>, step: number): string | undefined {
+  for (const found of steps) if (found.step === step) return found.measurement?.status;
+  return undefined;
 }
 
 /** λmax, λdir and λc, absolute and over their thresholds; none where no second derivative was measured. */
-function curvature(run: RunRecords): Figure[] {
+function curvature(run: RunRecords, series: StepSeries): Figure[] {
   if (run.curvatures.length === 0) return [];
-  const data = curvatureData(run);
+  const data = curvatureData(run, series);
   return [curvatureFigure(data), relativeCurvatureFigure(data)];
 }
 
 /** What a run's second derivatives and its λc are, with their thresholds. */
-export function curvatureData({ curvatures, steps, configuration }: RunRecords): CurvatureData {
+export function curvatureData(
+  { curvatures, steps, configuration }: RunRecords,
+  { measured, unresolved, nonDescent, threshold }: SharpnessData = stepSeries(steps),
+): CurvatureData {
   return {
     ...eigenvalueNames({ curvatures, configuration }),
     largest: curvatures.map(({ step, hessian, preconditioned }) => {
@@ -100,10 +110,7 @@ export function curvatureData({ curvatures, steps, configuration }: RunRecords):
       x: step,
       y: number(directionalSharpness),
     })),
-    critical: steps.flatMap(({ step, measurement }) =>
-      measurement?.status === "converged" ? [{ x: step, y: number(measurement.criticalSharpness) }] : [],
-    ),
-    stepThreshold: thresholds(steps),
+    ...{ critical: measured, unresolved, nonDescent, stepThreshold: threshold },
   };
 }
 
@@ -117,12 +124,6 @@ function eigenvalueNames({ curvatures, configuration }: Pick<RunRecords, "curvat
     name: preconditioned ? "λmax(P⁻¹H)" : "λmax(H)",
     thresholdName: gain === "" ? `2/η${decay}` : `${gain} · ${decay ? `(2/η${decay})` : "2/η"}`,
   };
-}
-
-function thresholds(steps: readonly RunStep[]): Point[] {
-  return steps
-    .filter(({ learningRate }) => learningRate > 0)
-    .map(({ step, learningRate }) => ({ x: step, y: 2 / learningRate }));
 }
 
 function lossLabel({ model }: RunRecords["configuration"]): string {

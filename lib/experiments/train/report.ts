@@ -5,26 +5,30 @@ import { csv } from "./csv.js";
 import { runFigures } from "./figures.js";
 import type { trainRecords } from "./records.js";
 import { gather } from "./stored.js";
-import { measurementRows, parameterCount, statusRows, trainingRows } from "./summary.js";
+import { measurementRows, parameterCount, trainingRows, unfinished } from "./summary.js";
 
 /** What the report of a training run shows. */
 export async function trainReport(
   stored: StoredRun<TrainConfiguration, typeof trainRecords>,
 ): Promise<ReportContent> {
   const run = await gather(stored);
-  const measurements = measurementRows(run);
+  const { how, ends } = measurementRows(run);
   return {
     title: "Critical sharpness of a training run",
-    lead:
-      "The critical learning rate ηc is how far a step could go along its update before the loss of its batch rises " +
-      "above where it began; the critical sharpness is λc = 2/ηc.",
+    lead: [
+      unfinished(run),
+      "The critical learning rate ηc is how far a step could go along its update before the loss of its batch rises above " +
+        "where it began; the critical sharpness is λc = 2/ηc.",
+    ]
+      .join(" ")
+      .trim(),
     figures: runFigures(run),
     tables: [
       { heading: "Training", rows: trainingRows(run, await parameterCount(stored.directory)) },
-      ...(measurements.length > 0
+      ...(how.length > 0
         ? [
-            { heading: "Measurement", rows: measurements },
-            { heading: "How the measurements ended", rows: statusRows(run) },
+            { heading: "Measurement", rows: how },
+            { heading: "How the measurements ended", rows: ends },
           ]
         : []),
     ],

@@ -11,9 +11,19 @@ import {
   describeSchedule,
   provenanceRows,
 } from "../describe.js";
-import type { RunRecords } from "./stored.js";
+import type { RunRecords, RunStep } from "./stored.js";
 
 export type Row = readonly [label: string, value: string];
+
+const lossText = (step: RunStep | undefined) =>
+  Number.isFinite(step?.loss) ? prose(step?.loss, 4) : "not finite";
+
+/** Where a run ended that is not over, or no longer goes on; nothing of one that made all its steps. */
+export function unfinished({ configuration, steps }: RunRecords): string {
+  const last = steps.at(-1);
+  if (!last || last.step >= configuration.steps) return "";
+  return `${integerText(last.step)} of ${counted(configuration.steps, "step")} were made, the last ${Number.isFinite(last.loss) ? `at a loss of ${lossText(last)}` : "at a loss that is not finite"}.`;
+}
 
 /** What was trained, for a table. */
 export function trainingRows(run: RunRecords, parameters: number | undefined): Row[] {
@@ -37,63 +47,64 @@ export function trainingRows(run: RunRecords, parameters: number | undefined): R
       "Steps",
       `${integerText(last?.step ?? 0)} of ${integerText(configuration.steps)}, ${integerText(last?.tokens ?? 0)} ${seen}`,
     ],
-    ["Loss", `${prose(steps[0]?.loss, 4)} at first, ${prose(last?.loss, 4)} at last`],
+    ["Loss", `${lossText(steps.at(0))} at first, ${lossText(last)} at last`],
     ...(validations.length > 0 ? [["Validation loss", prose(validations.at(-1)?.loss, 4)] as const] : []),
     ...provenanceRows(run),
   ];
 }
 
-/** How it was measured, for a table; empty if nothing was. */
-export function measurementRows({ configuration, steps }: RunRecords): Row[] {
-  const measured = steps.flatMap(({ measurement }) => (measurement ? [measurement] : []));
-  if (measured.length === 0) return [];
-  const passes = measured.map(({ forwardPasses }) => forwardPasses);
-  const bracketed = measured.filter(({ firstCrossing }) => firstCrossing === "bracketed").length;
-  const time = measured.reduce((sum, { seconds }) => sum + seconds, 0);
-  const all = steps.reduce((sum, { seconds }) => sum + seconds, time);
+/** How it was measured, and with which statuses, for tables; empty if nothing was. */
+export function measurementRows({ configuration, steps }: RunRecords): { how: Row[]; ends: StatusRow[] } {
+  const passes: number[] = [];
+  const statuses = new Map<string, number>();
+  let [bracketed, time, training] = [0, 0, 0];
+  for (const { seconds, measurement } of steps) {
+    training += seconds;
+    if (!measurement) continue;
+    passes.push(measurement.forwardPasses);
+    time += measurement.seconds;
+    if (measurement.firstCrossing === "bracketed") bracketed++;
+    statuses.set(measurement.status, (statuses.get(measurement.status) ?? 0) + 1);
+  }
+  const { length } = passes;
+  if (length === 0) return { how: [], ends: [] };
   const { measure } = configuration;
-  return [
-    ["Measurements", integerText(measured.length)],
+  const how: Row[] = [
+    ["Measurements", integerText(length)],
     ...(measure
       ? [["Method", `${measure.method}, to within ${prose(measure.tolerance * 100)} %`] as const]
       : []),
     ["Forward passes", `median ${prose(median(passes))}, mean ${prose(mean(passes))}`],
     [
       "Time",
-      `${prose(time / measured.length)} s each, ${prose((100 * time) / all, 2)} % of training and measuring`,
+      `${prose(time / length)} s each, ${prose((100 * time) / (training + time), 2)} % of training and measuring`,
     ],
     [
       "First crossing",
-      `looked below in ${integerText(measured.length - bracketed)} (no rise at ηc/4 and ηc/16 either), bracketed in ${integerText(bracketed)}`,
+      `looked below in ${integerText(length - bracketed)} (no rise at ηc/4 and ηc/16 either), bracketed in ${integerText(bracketed)}`,
     ],
   ];
+  return {
+    how,
+    ends: statusMeanings.map(([status, meaning]) => [
+      status,
+      integerText(statuses.get(status) ?? 0),
+      meaning,
+    ]),
+  };
 }
 
-/** Each status: how many measurements ended with it, and what it means. */
-export function statusRows({
-  steps,
-}: RunRecords): (readonly [status: string, count: string, meaning: string])[] {
-  const count = (status: string) =>
-    integerText(steps.filter(({ measurement }) => measurement?.status === status).length);
-  return [
-    [
-      "converged",
-      count("converged"),
-      "The rise of the loss above L(θ) was enclosed to the tolerance: λc = 2/ηc.",
-    ],
-    [
-      "non-descent",
-      count("non-descent"),
-      "Δ does not descend: every step along it raises the loss, ηc = 0 and λc = ∞.",
-    ],
-    ["unbounded", count("unbounded"), "The loss rose at no η that was tried: ηc = ∞ and λc = 0."],
-    [
-      "unresolved",
-      count("unresolved"),
-      "It cannot be told: the loss changes by no more than its rounding noise, or the crossing lies below all that was tried.",
-    ],
-  ];
-}
+type StatusRow = readonly [status: string, count: string, meaning: string];
+
+const statusMeanings = [
+  ["converged", "The rise of the loss above L(θ) was enclosed to the tolerance: λc = 2/ηc."],
+  ["non-descent", "Δ does not descend: every step along it raises the loss, ηc = 0 and λc = ∞."],
+  ["unbounded", "The loss rose at no η that was tried: ηc = ∞ and λc = 0."],
+  [
+    "unresolved",
+    "It cannot be told: the loss changes by no more than its rounding noise, or the crossing lies below all that was tried.",
+  ],
+] as const;
 
 /** Number of weights of a run's model, from its checkpoint; a tied one counts once. Undefined before the first. */
 export async function parameterCount(directory: string): Promise<number | undefined> {

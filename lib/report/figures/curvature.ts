@@ -8,20 +8,20 @@ import {
 } from "../edge-of-stability.js";
 import { integerText, prose } from "../numbers.js";
 import { scale } from "../scales.js";
-import { line, stepAxis } from "../series.js";
-import { manyPoints, median, type Point, running, windowFor } from "../statistics.js";
+import { line, mostPoints, ranges, stepAxis, thin } from "../series.js";
+import { manyPoints, median, type Point, running, valueAt, windowFor } from "../statistics.js";
 import { colors, type Figure, type Size } from "../style.js";
 
-import { edgeMarks, edgeRoom } from "./marks.js";
+import { edgeMarks, edgeRoom, errorBars, unresolvedLegend, unresolvedMarks } from "./marks.js";
 
 /** So many points as large as usual would cover one another. */
 const manyEigenvalues = 60;
+/** Of so many none is seen by itself: the line shows them, and the points are those that did not converge. */
+const mostEigenvalues = 400;
 
 const hues = { largest: colors.purple, directional: colors.green, critical: colors.blue };
-const sameThreshold = ({ threshold, stepThreshold }: CurvatureData) => {
-  const steps = new Map(stepThreshold.map(({ x, y }) => [x, y]));
-  return threshold.every(({ x, y }) => Math.abs(y / (steps.get(x) ?? NaN) - 1) < 1e-9);
-};
+const sameThreshold = ({ threshold, stepThreshold }: CurvatureData) =>
+  threshold.every(({ x, y }) => Math.abs(y / valueAt(stepThreshold, x) - 1) < 1e-9);
 
 /**
  * The largest eigenvalue, λdir and λc over steps, beside what each is compared with.
@@ -33,30 +33,20 @@ export function curvatureFigure(data: CurvatureData, of?: string): Figure {
   const one = sameThreshold(data);
   const title = of ?? `${name}, directional and critical sharpness`;
   const shown = [...largest, ...threshold, ...directional, ...critical, ...stepThreshold];
-  const missed = largest.filter(({ converged }) => !converged).length;
-  return figure("curvature", title, shown, directional, {
+  const y = frame(shown, largest);
+  return figure("curvature", title, shown, data, {
     subtitle: lastly(data),
     legend: [
-      {
-        glyph: "line-dots",
-        color: hues.largest,
-        text: name + (missed ? ` (${integerText(missed)} not converged, ring)` : ""),
-      },
+      { glyph: "line-dots", color: hues.largest, text: name + missed(data) },
       ...sharpnessLegend(data),
       ...(one ? [] : [{ glyph: "dashed", color: colors.vermillion, text: thresholdName } as const]),
       { glyph: "line", color: colors.vermillion, text: "2/η" },
     ],
-    y: {
-      ...scale(
-        shown.map(({ y }) => y),
-        { log: true },
-      ),
-      label: "sharpness (units of 1/η)",
-    },
+    y: { ...y, label: "sharpness (units of 1/η)" },
     marks: [
       ...line(stepThreshold, { color: colors.vermillion, className: "threshold" }),
       !one &&
-        Plot.line([...threshold], {
+        Plot.line(thin(threshold), {
           x: "x",
           y: "y",
           stroke: colors.vermillion,
@@ -65,7 +55,7 @@ export function curvatureFigure(data: CurvatureData, of?: string): Figure {
           className: "eigenvalue-threshold",
         }),
       ...sharpnessMarks(directional, critical),
-      ...eigenvalueMarks(largest),
+      ...eigenvalueMarks(largest, y.domain),
     ],
     caption:
       `${name} from Hessian-vector products, with its residual as an error bar, λdir = ΔᵀHΔ/(∇L·Δ) and λc = 2/ηc. ` +
@@ -77,43 +67,65 @@ export function curvatureFigure(data: CurvatureData, of?: string): Figure {
 export function relativeCurvatureFigure(data: CurvatureData, of?: string): Figure {
   const { largest, directional, critical } = overThresholds(data);
   const shown = [...largest, ...directional, ...critical, { x: NaN, y: 1 }];
-  return figure("relative-curvature", of ?? "Sharpness over its threshold", shown, directional, {
+  const y = frame(shown, largest);
+  return figure("relative-curvature", of ?? "Sharpness over its threshold", shown, data, {
     subtitle: "1 is the edge of stability",
     legend: [
-      { glyph: "line-dots", color: hues.largest, text: `${data.name} ÷ (${data.thresholdName})` },
+      {
+        glyph: "line-dots",
+        color: hues.largest,
+        text: `${data.name} ÷ (${data.thresholdName})${missed(data)}`,
+      },
       ...sharpnessLegend(data, " · η/2"),
     ],
-    y: {
-      ...scale(
-        shown.map(({ y }) => y),
-        { log: true },
-      ),
-      label: "sharpness ÷ threshold",
-    },
+    y: { ...y, label: "sharpness ÷ threshold" },
     marks: [
       Plot.ruleY([1], { stroke: colors.vermillion, strokeWidth: 2, className: "threshold" }),
       ...sharpnessMarks(directional, critical),
-      ...eigenvalueMarks(largest),
+      ...eigenvalueMarks(largest, y.domain),
     ],
     caption: `${data.name}, λdir and λc, each divided by what it is compared with. At the edge of stability ${data.name} stays near 1.`,
   });
+}
+
+/** A log axis with everything on it, the ends of residuals included; one that reaches below a tenth of its value is an arrow there. */
+function frame(shown: readonly Point[], largest: readonly EigenvaluePoint[]) {
+  const ends = largest.flatMap(({ y, low, high }) => [low >= y / 10 ? low : y, high <= 10 * y ? high : y]);
+  return scale(shown.map(({ y }) => y).concat(ends), { log: true });
+}
+
+function missed({ largest }: CurvatureData): string {
+  const count = largest.filter(({ converged }) => !converged).length;
+  return count ? ` (${integerText(count)} not converged, ring)` : "";
 }
 
 function figure(
   name: string,
   title: string,
   shown: readonly Point[],
-  directional: readonly Point[],
-  { caption, ...chart }: Omit<Chart, "x" | "title"> & { caption: string },
+  { directional, unresolved, nonDescent }: CurvatureData,
+  { caption, ...chart }: Omit<Chart, "x" | "title" | "marks"> & { caption: string; marks: readonly Mark[] },
 ): Figure {
   const negative = directional.filter(({ y }) => y <= 0).map(({ x }) => x);
   const steps = shown.map(({ x }) => x).filter(Number.isFinite);
   const all: Omit<Chart, "x"> = {
     ...chart,
     title,
-    insetBottom: negative.length > 0 ? edgeRoom : 0,
+    insetTop: nonDescent.length > 0 ? edgeRoom : 0,
+    insetBottom: negative.length + unresolved.length > 0 ? edgeRoom : 0,
     marks: [
       ...chart.marks,
+      ...unresolvedMarks(unresolved, {
+        color: hues.critical,
+        title: (step) => `step ${step}: λc unresolved`,
+      }),
+      ...edgeMarks(nonDescent, {
+        edge: "top",
+        label: "∞",
+        color: hues.critical,
+        title: (step) => `step ${step}: non-descent, λc = ∞`,
+        className: "non-descent",
+      }),
       ...edgeMarks(negative, {
         edge: "bottom",
         label: "≤ 0",
@@ -123,11 +135,15 @@ function figure(
       }),
     ],
   };
-  const draw = (size: Size) => drawChart({ ...all, x: stepAxis(steps, size) }, size);
+  const draw = (size: Size) =>
+    drawChart({ ...all, x: stepAxis(steps.concat(unresolved, nonDescent), size) }, size);
   return { name, title, caption, draw };
 }
 
-function sharpnessLegend({ directional, critical }: CurvatureData, unit = ""): LegendItem[] {
+function sharpnessLegend(
+  { directional, critical, unresolved, nonDescent }: CurvatureData,
+  unit = "",
+): LegendItem[] {
   const negative = directional.filter(({ y }) => y <= 0).length;
   const items: LegendItem[] = [];
   if (directional.length > 0)
@@ -139,7 +155,13 @@ function sharpnessLegend({ directional, critical }: CurvatureData, unit = ""): L
       color: hues.directional,
       text: `λdir ≤ 0 (${integerText(negative)})`,
     });
-  return items;
+  if (nonDescent.length > 0)
+    items.push({
+      glyph: "triangle-up",
+      color: hues.critical,
+      text: `λc = ∞: non-descent (${integerText(nonDescent.length)})`,
+    });
+  return [...items, ...unresolvedLegend(unresolved.length, hues.critical)];
 }
 
 function sharpnessMarks(directional: readonly Point[], critical: readonly Point[]): Mark[] {
@@ -147,6 +169,7 @@ function sharpnessMarks(directional: readonly Point[], critical: readonly Point[
   const many = critical.length > manyPoints;
   return [
     many &&
+      critical.length <= mostPoints &&
       Plot.dot(critical, {
         x: "x",
         y: "y",
@@ -154,6 +177,15 @@ function sharpnessMarks(directional: readonly Point[], critical: readonly Point[
         fill: hues.critical,
         fillOpacity: 0.2,
         className: "critical-points",
+      }),
+    critical.length > mostPoints &&
+      Plot.areaY(ranges(critical, 400), {
+        x: "x",
+        y1: "low",
+        y2: "high",
+        fill: hues.critical,
+        fillOpacity: 0.2,
+        className: "critical-range",
       }),
     ...line(many ? running(critical, windowFor(critical.length), median) : critical, {
       color: hues.critical,
@@ -165,28 +197,21 @@ function sharpnessMarks(directional: readonly Point[], critical: readonly Point[
   ];
 }
 
-function eigenvalueMarks(largest: readonly EigenvaluePoint[]): Mark[] {
+function eigenvalueMarks(largest: readonly EigenvaluePoint[], domain: readonly [number, number]): Mark[] {
+  const few = largest.length <= mostEigenvalues;
+  const bars = few ? largest.filter(({ low, high }) => low < high) : [];
+  const marked = few ? largest : thin(largest.filter(({ converged }) => !converged));
   return [
-    Plot.ruleX(
-      largest.filter(({ low }) => low > 0),
-      {
-        x: "x",
-        y1: "low",
-        y2: "high",
-        stroke: hues.largest,
-        strokeOpacity: 0.5,
-        strokeWidth: 1.5,
-        className: "residual",
-      },
-    ),
+    ...errorBars(bars, { color: hues.largest, className: "residual", domain }),
     ...line(largest, { color: hues.largest, className: "largest" }),
-    Plot.dot(largest, {
+    Plot.dot(marked, {
       x: "x",
       y: "y",
       r: largest.length > manyEigenvalues ? 1.5 : 3,
       fill: ({ converged }: EigenvaluePoint) => (converged ? hues.largest : colors.background),
       stroke: hues.largest,
-      title: ({ x, y }: Point) => `step ${x}: ${prose(y)}`,
+      title: ({ x, y, converged }: EigenvaluePoint) =>
+        `step ${x}: ${prose(y)}${converged ? "" : ", not converged"}`,
       className: "largest-points",
     }),
   ];

@@ -9,7 +9,7 @@ import { colors, type Figure, sizes } from "../style.js";
 import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./marks.js";
 
 export interface LandscapeData {
-  /** The training step whose update Δ is, if any. */
+  /** The step whose update Δ is, if any. */
   step?: number;
   /** L(θ − ηΔ) over ascending η; NaN where it was not finite. */
   points: readonly Point[];
@@ -19,6 +19,8 @@ export interface LandscapeData {
   baseLoss: number;
   /** ηc; NaN where there is none that is finite and above 0. */
   critical: number;
+  /** How its search ended; what is unresolved is told apart from a loss that does not rise. */
+  status?: string | undefined;
   /** η of the step's update; NaN where Δ is no step's. */
   learningRate: number;
   /** What the loss is, with its unit. */
@@ -36,7 +38,7 @@ export function landscapeFigure(data: LandscapeData): Figure {
     title,
     subtitle: hasCritical
       ? `${isStep ? `ηc is ${prose(critical / learningRate)} times this step's η  ·  ` : ""}λc = 2/ηc = ${prose(2 / critical)}`
-      : "no learning rate at which the loss passes L(θ)",
+      : without(data.status),
     legend: legendItems(data),
     x: {
       ...scale([...curve.map(({ x }) => x), learningRate], {
@@ -88,6 +90,14 @@ export function landscapeFigure(data: LandscapeData): Figure {
   };
 }
 
+/** Why there is no ηc. */
+function without(status: string | undefined): string {
+  if (status === "unresolved")
+    return "ηc is unresolved: the loss along Δ cannot be told from its rounding noise, or rises below all that was tried";
+  if (status === "non-descent") return "Δ does not descend: the loss rises at every learning rate, ηc = 0";
+  return "no learning rate at which the loss passes L(θ)";
+}
+
 /** The points, and L(θ) in its place among them where they are on both sides of it or begin there. */
 function withOrigin({ points, from = 0, baseLoss }: LandscapeData): Point[] {
   if (from > 0) return [...points];
@@ -126,7 +136,9 @@ function curveMarks(curve: readonly Point[]): Mark[] {
 function pointMarks(points: readonly (Point & { color: string })[]): Mark[] {
   return points
     .filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y))
-    .map(({ color, ...point }) => Plot.dot([point], { x: "x", y: "y", r: 5, fill: color, stroke: "white" }));
+    .map(({ color, ...point }) =>
+      Plot.dot([point], { x: "x", y: "y", r: 5, fill: color, stroke: colors.background }),
+    );
 }
 
 function legendItems({ points, learningRate, critical }: LandscapeData): LegendItem[] {

@@ -7,7 +7,10 @@ import { colors } from "../style.js";
 /** What the scale keeps free at an edge that has marks. */
 export const edgeRoom = 26;
 
+/** So many marks overlap. */
 const crowd = 150;
+/** More than these stand where a reader sees no two apart: neighbours are one mark, which tells how many it is. */
+const mostMarks = 300;
 
 export interface EdgeOptions {
   edge: "top" | "bottom";
@@ -47,19 +50,24 @@ export function unresolvedMarks(
 ): Mark[] {
   if (xs.length === 0) return [];
   return [
-    Plot.dot([...xs], {
-      x: (x: number) => x,
+    strip("bottom"),
+    Plot.dot(gathered(xs, title), {
+      x: "x",
       frameAnchor: "bottom",
       dy: -edgeRoom / 2,
       r: 4,
-      fill: "white",
+      fill: colors.background,
       stroke: color,
       strokeWidth: 1.5,
-      ...(xs.length > crowd ? { strokeOpacity: 0.4 } : {}),
-      title,
+      ...(xs.length > crowd ? { strokeOpacity: 0.5 } : {}),
+      title: "title",
       className: "unresolved",
     }),
   ];
+}
+
+export function unresolvedLegend(count: number, color: string = colors.blue): LegendItem[] {
+  return count === 0 ? [] : [{ glyph: "ring", color, text: `unresolved (${integerText(count)})` }];
 }
 
 /**
@@ -71,16 +79,9 @@ export function edgeMarks(
   { edge, label, color, title, className }: EdgeOptions,
 ): Mark[] {
   if (xs.length === 0) return [];
-  const inwards = edge === "top" ? 1 : -1;
-  const middle = (inwards * edgeRoom) / 2;
+  const middle = ((edge === "top" ? 1 : -1) * edgeRoom) / 2;
   return [
-    Plot.frame({
-      anchor: edge,
-      insetTop: edge === "top" ? edgeRoom : 0,
-      insetBottom: edge === "bottom" ? edgeRoom : 0,
-      stroke: colors.frame,
-      strokeDasharray: "2 3",
-    }),
+    strip(edge),
     Plot.text([label], {
       frameAnchor: `${edge}-left`,
       dx: -9,
@@ -88,8 +89,8 @@ export function edgeMarks(
       textAnchor: "end",
       lineAnchor: "middle",
     }),
-    Plot.dot([...xs], {
-      x: (x: number) => x,
+    Plot.dot(gathered(xs, title), {
+      x: "x",
       frameAnchor: edge,
       dy: middle,
       symbol: "triangle",
@@ -97,28 +98,76 @@ export function edgeMarks(
       r: 4,
       fill: color,
       // Where they overlap, an outline would hide most of each.
-      ...(xs.length > crowd ? { fillOpacity: 0.4 } : { stroke: "white", strokeWidth: 0.6 }),
-      title,
+      ...(xs.length > crowd ? { fillOpacity: 0.4 } : { stroke: colors.background, strokeWidth: 0.6 }),
+      title: "title",
       className,
     }),
   ];
 }
 
-/** From `low` to `high`; an end that lies beyond what the axis shows has an arrow there. */
+/** The border of the strip at an edge. */
+function strip(edge: "top" | "bottom"): Mark {
+  return Plot.frame({
+    anchor: edge,
+    insetTop: edge === "top" ? edgeRoom : 0,
+    insetBottom: edge === "bottom" ? edgeRoom : 0,
+    stroke: colors.frame,
+    strokeDasharray: "2 3",
+  });
+}
+
+/** A mark for each place, or for all within a few pixels. */
+function gathered(xs: readonly number[], title: (x: number) => string): { x: number; title: string }[] {
+  if (xs.length <= mostMarks) return xs.map((x) => ({ x, title: title(x) }));
+  const sorted = Float64Array.from(xs).sort();
+  const [first, last] = [sorted[0] as number, sorted[sorted.length - 1] as number];
+  const groups = new Map<number, { from: number; to: number; count: number }>();
+  for (const x of sorted) {
+    const place = Math.floor(((x - first) / (last - first || 1)) * (mostMarks - 1));
+    const group = groups.get(place);
+    if (group) [group.to, group.count] = [x, group.count + 1];
+    else groups.set(place, { from: x, to: x, count: 1 });
+  }
+  return [...groups.values()].map(({ from, to, count }) => ({
+    x: (from + to) / 2,
+    title: count === 1 ? title(from) : `${title(from)}, and ${integerText(count - 1)} more up to ${to}`,
+  }));
+}
+
+/** From `low` to `high`; an end that is not finite, or not on the axis, lies beyond it. */
 export interface ErrorBar {
   x: number;
   low: number;
   high: number;
-  isLowBeyond?: boolean;
-  isHighBeyond?: boolean;
 }
 
-/** Vertical bars with caps, or arrows at ends that are beyond. */
-export function errorBars(bars: readonly ErrorBar[], color: string, className: string): Mark[] {
+export interface ErrorBarOptions {
+  color: string;
+  className: string;
+  /** What the vertical axis shows. */
+  domain: readonly [number, number];
+}
+
+/** Whether a bar of these has an end beyond the axis. */
+export function hasArrow(bars: readonly ErrorBar[], [bottom, top]: readonly [number, number]): boolean {
+  return bars.some((bar) => isSeen(bar, [bottom, top]) && !(bar.low >= bottom && bar.high <= top));
+}
+
+const isSeen = ({ low, high }: ErrorBar, [bottom, top]: readonly [number, number]) =>
+  !(low >= high) && !(low > top) && !(high < bottom);
+
+/** Vertical bars with caps, which never leave the frame: an end that lies beyond is an arrow at its border. */
+export function errorBars(bars: readonly ErrorBar[], { color, className, domain }: ErrorBarOptions): Mark[] {
+  const [bottom, top] = domain;
+  const seen = bars.filter((bar) => isSeen(bar, domain));
+  const beyond = { low: (y: number) => !(y >= bottom), high: (y: number) => !(y <= top) };
+  const within = seen.map(({ x, low, high }) => ({
+    x,
+    low: beyond.low(low) ? bottom : low,
+    high: beyond.high(high) ? top : high,
+  }));
   const ends = (end: "low" | "high", isBeyond: boolean) => {
-    const shown = bars.filter(({ isLowBeyond = false, isHighBeyond = false }) =>
-      end === "low" ? isLowBeyond === isBeyond : isHighBeyond === isBeyond,
-    );
+    const shown = within.filter((_, i) => beyond[end]((seen[i] as ErrorBar)[end]) === isBeyond);
     const draw = isBeyond ? (end === "low" ? drawDown : drawUp) : drawCap;
     return (
       shown.length > 0 &&
@@ -134,7 +183,7 @@ export function errorBars(bars: readonly ErrorBar[], color: string, className: s
     );
   };
   return [
-    Plot.ruleX(bars, {
+    Plot.ruleX(within, {
       x: "x",
       y1: "low",
       y2: "high",

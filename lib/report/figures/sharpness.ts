@@ -3,9 +3,9 @@ import { drawChart, type LegendItem, type Mark } from "../chart.js";
 import { counted, integerText, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line, mostPoints, ranges, stepAxis } from "../series.js";
-import { manyPoints, median, type Point, running, windowFor } from "../statistics.js";
+import { manyPoints, median, type Point, running, valueAt, windowFor } from "../statistics.js";
 import { colors, type Figure } from "../style.js";
-import { edgeMarks, edgeRoom, unresolvedMarks } from "./marks.js";
+import { edgeMarks, edgeRoom, unresolvedLegend, unresolvedMarks } from "./marks.js";
 
 export interface SharpnessData {
   /** λc of the measurements that converged, over steps, and the bracket that encloses it. */
@@ -24,19 +24,15 @@ export interface SharpnessData {
 export function sharpnessFigure(data: SharpnessData): Figure {
   const { measured, threshold, nonDescent, unbounded, unresolved } = data;
   const title = "Critical sharpness against the stability threshold";
+  const shown = [...measured, ...threshold].map(({ y }) => y);
+  const brackets = measured.length > manyPoints ? [] : measured.flatMap(({ low, high }) => [low, high]);
   const chart = {
     title,
     subtitle: subtitle(data),
     legend: legendItems(data),
     insetTop: nonDescent.length > 0 ? edgeRoom : 0,
     insetBottom: unbounded.length + unresolved.length > 0 ? edgeRoom : 0,
-    y: {
-      ...scale(
-        [...measured, ...threshold].map(({ y }) => y),
-        { log: true },
-      ),
-      label: "λc and 2/η (units of 1/η)",
-    },
+    y: { ...scale(shown.concat(brackets), { log: true }), label: "λc and 2/η (units of 1/η)" },
     marks: [
       ...measuredMarks(data),
       ...line(threshold, { color: colors.vermillion, className: "threshold" }),
@@ -85,14 +81,11 @@ function legendItems(data: SharpnessData) {
     const text = `λc = 0: unbounded (${integerText(unbounded.length)})`;
     items.push({ glyph: "triangle-down", color: colors.green, text });
   }
-  if (unresolved.length > 0)
-    items.push({ glyph: "ring", color: colors.blue, text: `unresolved (${integerText(unresolved.length)})` });
-  return items;
+  return [...items, ...unresolvedLegend(unresolved.length)];
 }
 
 function subtitle({ measured, threshold, nonDescent, unbounded, unresolved }: SharpnessData): string {
-  const thresholds = new Map(threshold.map(({ x, y }) => [x, y]));
-  const ratios = measured.map(({ x, y }) => y / (thresholds.get(x) ?? NaN)).filter(Number.isFinite);
+  const ratios = measured.map(({ x, y }) => y / valueAt(threshold, x)).filter(Number.isFinite);
   const above = ratios.filter((ratio) => ratio > 1).length + nonDescent.length;
   const all = ratios.length + nonDescent.length + unbounded.length;
   const open = unresolved.length > 0 ? `, ${integerText(unresolved.length)} more unresolved` : "";
@@ -111,7 +104,9 @@ function caption({ measured, nonDescent, unbounded, unresolved }: SharpnessData)
     ...(measured.length > mostPoints ? ["The band holds all measurements."] : []),
     ...(edges.length > 0 ? [`Triangles: ${edges.join("; ")}.`] : []),
     ...(unresolved.length > 0
-      ? ["Rings: the loss along the update could not be told from its rounding noise."]
+      ? [
+          "Rings: unresolved, the loss along the update could not be told from its rounding noise, or rises below all that was tried.",
+        ]
       : []),
   ].join(" ");
 }
@@ -119,7 +114,7 @@ function caption({ measured, nonDescent, unbounded, unresolved }: SharpnessData)
 const color = colors.blue;
 
 /** λc: few measurements as points with their brackets, many as points with a median, very many as a band with it. */
-export function measuredMarks(data: SharpnessData): Mark[] {
+function measuredMarks(data: SharpnessData): Mark[] {
   const { measured } = data;
   if (measured.length <= manyPoints) return fewMarks(data);
   const haze = measured.length <= mostPoints ? points(data, { r: 2, opacity: 0.35 }) : band(measured);
@@ -127,7 +122,7 @@ export function measuredMarks(data: SharpnessData): Mark[] {
   return [haze, ...line(trend, { color, className: "running-median" })];
 }
 
-export function measuredLegend({ measured: { length } }: SharpnessData): LegendItem[] {
+function measuredLegend({ measured: { length } }: SharpnessData): LegendItem[] {
   const text = "λc = 2/ηc";
   if (length === 0) return [];
   if (length <= manyPoints) return [{ glyph: "line-dots", color, text }];
@@ -144,15 +139,18 @@ function fewMarks(data: SharpnessData): Mark[] {
   const gaps = [...nonDescent, ...unbounded, ...unresolved].map((x) => ({ x, y: NaN }));
   const broken = [...measured, ...gaps].sort((a, b) => a.x - b.x);
   return [
-    Plot.ruleX(measured, {
-      x: "x",
-      y1: "low",
-      y2: "high",
-      stroke: color,
-      strokeOpacity: 0.35,
-      strokeWidth: 3,
-      className: "bracket",
-    }),
+    Plot.ruleX(
+      measured.filter(({ low, high }) => low > 0 && Number.isFinite(high)),
+      {
+        x: "x",
+        y1: "low",
+        y2: "high",
+        stroke: color,
+        strokeOpacity: 0.35,
+        strokeWidth: 3,
+        className: "bracket",
+      },
+    ),
     ...line(broken, { color, width: 1, opacity: 0.6, className: "measured-line" }),
     points(data, { r: 2.5, opacity: 1 }),
   ];
@@ -162,14 +160,13 @@ function points(
   { measured, threshold }: SharpnessData,
   { r, opacity }: { r: number; opacity: number },
 ): Mark {
-  const thresholds = new Map(threshold.map(({ x, y }) => [x, y]));
   return Plot.dot(measured, {
     x: "x",
     y: "y",
     r,
     fill: color,
     fillOpacity: opacity,
-    title: ({ x, y }: Point) => `step ${x}: λc = ${prose(y)}, 2/η = ${prose(thresholds.get(x))}`,
+    title: ({ x, y }: Point) => `step ${x}: λc = ${prose(y)}, 2/η = ${prose(valueAt(threshold, x))}`,
     className: "measured",
   });
 }

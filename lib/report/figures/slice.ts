@@ -14,6 +14,8 @@ export interface SliceData {
   baseLoss: number;
   /** ηc; NaN where there is none. */
   critical: number;
+  /** How its search ended. */
+  status?: string | undefined;
   /** What the second direction is, for the axis. */
   secondName: string;
   label: string;
@@ -24,18 +26,21 @@ const shades = ["#084594", "#2171b5", "#4292c6", "#6baed6", "#9ecae1", "#c6dbef"
 
 /** The loss on a plane through θ, and the border within which it is not above L(θ). */
 export function sliceFigure(data: SliceData): Figure {
-  const { first, second, losses, baseLoss, critical, secondName, label } = data;
+  const { first, second, losses, baseLoss, critical, status, secondName, label } = data;
   const values = losses.flat().map((loss) => loss ?? NaN);
-  const lowest = Math.min(...values.filter(Number.isFinite), baseLoss);
+  const lowest = values.filter(Number.isFinite).reduce((least, loss) => Math.min(least, loss), baseLoss);
   const grid = { width: first.length, height: second.length, ...frame(first, second) };
   const title = "Loss around θ";
+  const marked = Number.isFinite(critical)
+    ? "θ, and ηc along Δ"
+    : `θ${status === "unresolved" ? " (ηc unresolved)" : ""}`;
   const chart = {
     title,
     subtitle: `lowest here ${prose(lowest, 4)}  ·  L(θ) = ${prose(baseLoss, 4)}`,
     legend: [
       { glyph: "area", color: shades[1] as string, text: `${label}: the darker the lower` },
       { glyph: "line", color: colors.vermillion, text: "L = L(θ)" },
-      { glyph: "dots", color: colors.ink, text: Number.isFinite(critical) ? "θ, and ηc along Δ" : "θ" },
+      { glyph: "dots", color: colors.ink, text: marked },
     ] as const,
     x: { ...axis(grid.x1, grid.x2), label: "learning rate η along Δ" },
     y: { ...axis(grid.y1, grid.y2), label: `ξ along ${secondName}` },
@@ -59,7 +64,7 @@ export function sliceFigure(data: SliceData): Figure {
         y: () => 0,
         r: 5,
         fill: colors.ink,
-        stroke: "white",
+        stroke: colors.background,
         className: "marked",
       }),
     ],

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { textWidth } from "../../lib/report/chart.js";
-import { escapeMarkup, htmlText, svgScripts } from "../../lib/report/markup.js";
 import { exponentText, numberText, prose } from "../../lib/report/numbers.js";
+import { escapeMarkup, htmlText, svgScripts, textWidth } from "../../lib/report/typesetting.js";
 import { raster } from "../../lib/report/write.js";
 import { type FoundElement, find } from "./helpers.js";
 
@@ -9,7 +8,7 @@ describe("text", () => {
   it("is escaped", () => {
     expect(escapeMarkup('<a b="c">&')).toBe("&lt;a b=&quot;c&quot;&gt;&amp;");
     expect(htmlText("λc < 2/ηc & 10⁻⁴, λcritical")).toBe(
-      "λ<sub>c</sub> &lt; 2/η<sub>c</sub> &amp; 10<sup>−4</sup>, λcritical",
+      "λ<sub>c</sub> &lt; 2/\u2060η<sub>c</sub> &amp; 10<sup>−4</sup>, λcritical",
     );
   });
   it("comes back to its line after a subscript or an exponent", () => {

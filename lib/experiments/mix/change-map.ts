@@ -1,0 +1,162 @@
+import * as Plot from "@observablehq/plot";
+import {
+  colors,
+  counted,
+  drawChart,
+  edgeRoom,
+  type Figure,
+  heatCells,
+  type LegendItem,
+  line,
+  type Mark,
+  numberText,
+  type Point,
+  prose,
+  quantile,
+  scale,
+  unresolvedLegend,
+  unresolvedMarks,
+} from "../../report/index.js";
+
+export interface ChangeMapData {
+  name: string;
+  /** What changed: "loss of stories", "accuracy of mmlu". */
+  what: string;
+  /** Whether more of it is better. */
+  better: "more" | "less";
+  /** The change at each ratio and learning rate; NaN where it was not finite. */
+  cells: readonly { ratio: number; learningRate: number; change: number }[];
+  steps: number;
+  /** ηc over the ratio, of the task itself or, for an accuracy, of the worst task; 0 where Δ does not descend, NaN where unresolved. */
+  basin: readonly Point[];
+  basinName: string;
+  vary: string;
+}
+
+/** Far from both of them in lightness too. */
+const notFinite = "#b5125a";
+
+/** What training at each ratio and learning rate changed. */
+export function changeMapFigure(data: ChangeMapData): Figure {
+  const { name, what, better, cells, steps, basin, basinName, vary } = data;
+  const ratios = sorted(cells.map(({ ratio }) => ratio));
+  const rates = sorted(cells.map(({ learningRate }) => learningRate));
+  const sizes = cells.map(({ change }) => Math.abs(change)).filter(Number.isFinite);
+  const largest = quantile(sizes, 0.9) || Math.max(...sizes, 0);
+  const sign = better === "less" ? 1 : -1;
+  const [xs, ys] = [borders(ratios, false), borders(rates, true)];
+  const gains = cells.filter(({ change }) => sign * change < 0).length;
+  const unresolved = basin.filter(({ y }) => Number.isNaN(y)).map(({ x }) => x);
+  const title = `Change of the ${what}`;
+  const x = scale([xs[0] as number, xs.at(-1) as number], { log: false, tight: true, count: 8 });
+  const y = logFrame(ys, rates);
+  const heat = cells.map(({ ratio, learningRate, change }) => {
+    const [c, r] = [ratios.indexOf(ratio), rates.indexOf(learningRate)];
+    return {
+      x: [xs[c] as number, xs[c + 1] as number] as const,
+      y: [ys[r] as number, ys[r + 1] as number] as const,
+      ...shade((sign * change) / (largest || 1)),
+      text: Number.isFinite(change) ? signed(change) : "∞",
+      title: `ratio ${prose(ratio)}, η ${prose(learningRate)}: ${signed(change)}`,
+    };
+  });
+  const chart = {
+    title,
+    subtitle: `after ${counted(steps, "step")}  ·  better in ${gains} of ${cells.length} trainings`,
+    legend: [
+      ...legendItems(largest, sign, { basinName, some: sizes.length < cells.length }),
+      ...unresolvedLegend(unresolved.length, colors.ink),
+    ],
+    insetBottom: unresolved.length > 0 ? edgeRoom : 0,
+    x: { ...x, label: `ratio of ${vary} in the mixture` },
+    y: { ...y, label: "learning rate η" },
+    marks: (frame: { width: number; height: number }) => [
+      ...heatCells(heat, { frame, x: x.domain, y: y.domain, log: true }),
+      ...basinMarks(basin, y.domain),
+      ...unresolvedMarks(unresolved, {
+        color: colors.ink,
+        title: (ratio) => `ratio ${prose(ratio)}: ηc unresolved`,
+      }),
+    ],
+  };
+  return {
+    name,
+    title,
+    caption:
+      `The ${what} after ${counted(steps, "step")} of training from the checkpoint, less that before: blue is better, orange worse, ` +
+      `shaded by the third root. The line is ${basinName} as it was measured before any training; where it runs along the lower border, ` +
+      `ηc is smaller than all that was trained at, or the update does not descend.${unresolved.length > 0 ? " Rings: it is unresolved." : ""}`,
+    draw: (size) => drawChart(chart, size),
+    table: {
+      columns: ["learning rate", ...ratios.map((ratio) => `ratio ${prose(ratio)}`)],
+      rows: rates.map((rate) => [
+        prose(rate),
+        ...ratios.map((ratio) => {
+          const cell = cells.find((found) => found.ratio === ratio && found.learningRate === rate);
+          return cell ? signed(cell.change) : "–";
+        }),
+      ]),
+    },
+  };
+}
+
+const signed = (change: number) =>
+  Number.isFinite(change) ? `${change > 0 ? "+" : ""}${prose(change, 2)}` : "not finite";
+
+/** Losses grow far beyond what they can fall by: the third root shows both. */
+function shade(part: number): { color: string; strength: number } {
+  if (!Number.isFinite(part)) return { color: notFinite, strength: 1 };
+  return { color: part > 0 ? colors.worse : colors.better, strength: Math.min(1, Math.cbrt(Math.abs(part))) };
+}
+
+/** The line within the picture; where it is below, along the lower edge. */
+function basinMarks(basin: readonly Point[], [low, high]: readonly [number, number]): Mark[] {
+  const shown = basin.map(({ x, y }) => ({ x, y: Math.min(Math.max(y, low), high) }));
+  return [
+    ...line(shown, { color: colors.background, width: 5, className: "basin-halo" }),
+    ...line(shown, { color: colors.ink, width: 2, className: "basin" }),
+    Plot.dot(
+      basin.filter(({ y }) => y >= low && y <= high),
+      { x: "x", y: "y", r: 3.5, fill: colors.ink, stroke: colors.background, className: "basin-points" },
+    ),
+  ];
+}
+
+function legendItems(
+  largest: number,
+  sign: number,
+  { basinName, some }: { basinName: string; some: boolean },
+): LegendItem[] {
+  const items: LegendItem[] = (largest > 0 ? [-1, -0.01, 0, 0.01, 1] : [0]).map((part) => {
+    const { color, strength } = shade(part);
+    return part === 0
+      ? { glyph: "outlined-bar", color: colors.background, text: "0" }
+      : { glyph: "outlined-bar", color, opacity: strength, text: signed(part * sign * largest) };
+  });
+  if (some) items.push({ glyph: "bar", color: notFinite, text: "∞ not finite" });
+  return [...items, { glyph: "line", color: colors.ink, text: basinName }];
+}
+
+const sorted = (values: readonly number[]) => [...new Set(values)].sort((a, b) => a - b);
+
+/** Between neighbours, and as far beyond the outermost. */
+function borders(values: readonly number[], log: boolean): number[] {
+  const [to, from] = log ? [Math.log, Math.exp] : [(x: number) => x, (x: number) => x];
+  const at = values.map(to);
+  const middles = at.slice(1).map((value, i) => (value + (at[i] as number)) / 2);
+  const first = at[0] as number;
+  const last = at.at(-1) as number;
+  const [low = first - 0.5, high = last + 0.5] = [middles[0], middles.at(-1)];
+  return [2 * first - low, ...middles, 2 * last - high].map(from);
+}
+
+/** Exactly the cells, with a tick for each learning rate. */
+function logFrame(ys: readonly number[], rates: readonly number[]) {
+  return {
+    type: "log" as const,
+    domain: [ys[0], ys.at(-1)] as [number, number],
+    ticks: [...rates],
+    minor: [],
+    format: (rate: number) => numberText(Number(rate.toPrecision(2))),
+  };
+}
