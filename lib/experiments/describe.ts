@@ -4,7 +4,7 @@ import { ruleOf } from "../optimizers/index.js";
 import { counted, integerText, prose } from "../report/index.js";
 import type { RunFacts } from "../runs/index.js";
 import type { NativeDecoderDescription } from "../torch/index.js";
-import type { TrainConfiguration } from "./train/configuration.js";
+import type { TrainConfiguration } from "./train/train-configuration.js";
 
 /** A model in words. */
 export function describeModel(model: TrainConfiguration["model"]): string {

@@ -1,10 +1,4 @@
 export { findCheckpoints, type ListedCheckpoint } from "./checkpoints/checkpoint-list.js";
-export {
-  type SeriesConfiguration,
-  type SeriesConfigurationInput,
-  seriesSchema,
-} from "./checkpoints/configuration.js";
-
 export type { BatchSource, FrozenOptions } from "./checkpoints/frozen-options.js";
 export {
   type FrozenEvent,
@@ -17,30 +11,35 @@ export {
   type SeriesEvent,
   type SeriesOptions,
   type SeriesResult,
-} from "./checkpoints/measure.js";
+} from "./checkpoints/series.js";
+export {
+  type SeriesConfiguration,
+  type SeriesConfigurationInput,
+  seriesSchema,
+} from "./checkpoints/series-configuration.js";
 export type {
   BatchRecord,
   CheckpointRecord,
   FailureRecord,
   SeriesRecord,
-} from "./checkpoints/records.js";
+} from "./checkpoints/series-records.js";
+export { type MixEvent, type MixOptions, type MixResult, measureMix } from "./mix/mix.js";
 export {
   type MixConfiguration,
   type MixConfigurationInput,
   mixSchema,
   parseMix,
   readMix,
-} from "./mix/configuration.js";
-export type { MixPoint } from "./mix/estimate.js";
-export { type MixEvent, type MixOptions, type MixResult, measureMix } from "./mix/measure.js";
-export type { MixCrossing, MixRecommendation } from "./mix/recommendation.js";
+} from "./mix/mix-configuration.js";
+export type { MixPoint } from "./mix/mix-estimate.js";
 export type {
   MixCellRecord,
   MixLineRecord,
   MixPairRecord,
   MixRecord,
   MixRepeatRecord,
-} from "./mix/records.js";
+} from "./mix/mix-records.js";
+export type { MixCrossing, MixRecommendation } from "./mix/recommendation.js";
 export { type MixSummary, type MixVerdict, summarizeMix } from "./mix/summary.js";
 export {
   type MixCost,
@@ -51,19 +50,19 @@ export {
 } from "./mix/sweep.js";
 export type { MixSweepOptions } from "./mix/sweep-options.js";
 export { compareRuns, reportContent, writeReport } from "./reports.js";
+export { type TrainEvent, type TrainOptions, type TrainResult, train } from "./train/train.js";
 export {
   parseConfiguration,
   readConfiguration,
   type TrainConfiguration,
   type TrainConfigurationInput,
   trainSchema,
-} from "./train/configuration.js";
+} from "./train/train-configuration.js";
 export type {
   CurvatureRecord,
   LandscapeRecord,
   MetricsRecord,
   StepRecord,
   ValidationRecord,
-} from "./train/records.js";
-export { type TrainEvent, type TrainOptions, type TrainResult, train } from "./train/train.js";
+} from "./train/train-records.js";
 export { type Watch, type WatchOptions, watchRuns } from "./watch.js";

@@ -1,10 +1,10 @@
 import { checkString } from "../options/index.js";
 import type { Report, ReportContent } from "../report/index.js";
 import { findKind, type Kind, type KindHeader, type RecordSchemas, readRun } from "../runs/index.js";
-import { checkpointsKind } from "./checkpoints/kind.js";
-import { mixKind } from "./mix/kind.js";
-import type { Comparison } from "./train/comparison.js";
-import { trainKind } from "./train/kind.js";
+import { checkpointsKind } from "./checkpoints/index.js";
+import { mixKind } from "./mix/index.js";
+import { trainKind } from "./train/index.js";
+import type { Comparison } from "./train/run-comparison.js";
 
 /** An experiment, whatever its configuration and records are. */
 interface Experiment extends KindHeader {
@@ -44,6 +44,6 @@ export async function writeReport(directory: string): Promise<Report> {
 
 /** Writes a report that shows training runs beside one another, see `writeComparison`. */
 export async function compareRuns(directories: readonly string[], out: string): Promise<Comparison> {
-  const { writeComparison } = await import("./train/comparison.js");
+  const { writeComparison } = await import("./train/run-comparison.js");
   return writeComparison(directories, out);
 }

@@ -10,7 +10,7 @@ import {
 } from "../data/index.js";
 import { Batch, configureModel, type ModelConfig } from "../models/index.js";
 import { badConfiguration } from "../options/index.js";
-import type { TrainConfiguration } from "./train/configuration.js";
+import type { TrainConfiguration } from "./train/train-configuration.js";
 
 /** What batches are cut by. */
 export type DataUse = Pick<TrainConfiguration, "batch" | "seed"> &

@@ -21,7 +21,6 @@ export {
 } from "./figures/marks.js";
 export { type ErrorPoint, seriesLossFigure, seriesSharpnessFigure } from "./figures/series-sharpness.js";
 export { type SharpnessData, sharpnessFigure } from "./figures/sharpness.js";
-export { escapeMarkup } from "./typesetting.js";
 export { counted, integerText, numberText, prose } from "./numbers.js";
 export { document, type PageTable, page, type ReportContent, reportBody } from "./page.js";
 export { scale } from "./scales.js";
@@ -29,6 +28,7 @@ export { type AxisLabels, line, namesAxis, placeAxis, seriesAxis, stepAxis } fro
 export { mean, median, type Point, quantile, valueAt } from "./statistics.js";
 export { colors, type Figure, pageStyle, themes } from "./style.js";
 export { type CsvCell, csvText, type Table } from "./tables.js";
+export { escapeMarkup } from "./typesetting.js";
 export {
   figurePng,
   type Landscape,

@@ -1,5 +1,5 @@
 import type { Line } from "./line.js";
-import type { LineShape } from "./options.js";
+import type { LineShape } from "./search-options.js";
 
 /** An expected crossing: ln ηc and its standard deviation. */
 export interface Estimate {

@@ -8,7 +8,7 @@ import {
   type LossAt,
   type SearchOptions,
   type SearchResult,
-} from "./options.js";
+} from "./search-options.js";
 
 /**
  * The critical learning rate of a line: the smallest η > 0 with L(η) > L(0), strictly. A loss that is not finite counts as

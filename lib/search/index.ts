@@ -1,4 +1,5 @@
 export { findCriticalLearningRate } from "./find.js";
+export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";
 export {
   type Evaluation,
   type LossAt,
@@ -8,6 +9,4 @@ export {
   type SearchStatus,
   significance,
   type UnresolvedReason,
-} from "./options.js";
-
-export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";
+} from "./search-options.js";

@@ -1,7 +1,7 @@
 import { type Estimate, estimate, extrapolatedSlope, type FittedEstimate, logPoints } from "./estimate.js";
 import type { Line } from "./line.js";
 import { distanceToThreshold, isHopeless } from "./noise.js";
-import type { CheckedOptions } from "./options.js";
+import type { CheckedOptions } from "./search-options.js";
 
 /** Evaluations allowed beyond those of a plain bisection, while the bracket is narrowed. */
 const slack = 3;

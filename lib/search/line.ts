@@ -1,5 +1,11 @@
 import { AbortError, expected, throwIfAborted } from "../errors.js";
-import { type CheckedOptions, checkBaseLoss, type Evaluation, type LossAt, significance } from "./options.js";
+import {
+  type CheckedOptions,
+  checkBaseLoss,
+  type Evaluation,
+  type LossAt,
+  significance,
+} from "./search-options.js";
 
 export interface Point extends Evaluation {
   /** Whether the loss is above the base loss, by more than noise. One that is not finite counts as above, a tie does not. */

@@ -1,6 +1,6 @@
 import { estimate, type FittedEstimate, independent, logPoints, observe, unknownShape } from "./estimate.js";
 import type { Line, Point } from "./line.js";
-import { type CheckedOptions, type LineShape, type SearchResult, significance } from "./options.js";
+import { type CheckedOptions, type LineShape, type SearchResult, significance } from "./search-options.js";
 
 /** Relative standard error above which a crossing is no answer; above the tolerance, where that is larger. */
 const largestNoise = 1 / 8;

@@ -11,7 +11,7 @@ import {
   unknownShape,
 } from "./estimate.js";
 import { type LevelState, learnLevel, newLevel, predictLevel } from "./level.js";
-import type { LineShape, SearchResult } from "./options.js";
+import type { LineShape, SearchResult } from "./search-options.js";
 
 /** What is known of a line before it is searched. */
 export interface LineFacts {

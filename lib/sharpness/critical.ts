@@ -12,8 +12,13 @@ import { checkCallback, checkNames, checkSignal } from "../options/index.js";
 
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import { type MeasuredSharpness, measureLine } from "./measure-line.js";
+import {
+  checkMeasureOptions,
+  type MeasureOptions,
+  measureOptionNames,
+  searchOptions,
+} from "./measure-options.js";
 import { NoiseMemory } from "./noise.js";
-import { checkMeasureOptions, type MeasureOptions, measureOptionNames, searchOptions } from "./options.js";
 
 /** One line to measure: a model, the batch that judges, the direction. */
 export interface LineToMeasure {

@@ -2,9 +2,14 @@ export { criticalSharpness, type LineToMeasure } from "./critical.js";
 export { type LandscapeOptions, lossAlong, lossSlice, type Slice, type SliceOptions } from "./landscape.js";
 export { openLine } from "./line.js";
 export type { MeasuredSharpness } from "./measure-line.js";
+export {
+  checkMeasureOptions,
+  type MeasureOptions,
+  measureOptionNames,
+  searchKeys,
+} from "./measure-options.js";
 export { type MeterState, SharpnessMeter } from "./meter.js";
 export { lossPrecision, type MeasuredNoise, type NoiseCircumstances, NoiseMemory } from "./noise.js";
-export { checkMeasureOptions, type MeasureOptions, measureOptionNames, searchKeys } from "./options.js";
 export {
   type Estimate,
   estimate,

@@ -11,8 +11,8 @@ import {
 import { checkNumber } from "../options/index.js";
 import type { LossAt } from "../search/index.js";
 import type { ComputeDtype } from "../torch/index.js";
+import type { MeasureOptions } from "./measure-options.js";
 import { slopeNoise } from "./noise.js";
-import type { MeasureOptions } from "./options.js";
 
 /** What is known of a line before its first forward pass. */
 export interface LineStart {

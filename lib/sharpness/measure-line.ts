@@ -2,8 +2,8 @@ import type { Batch, Direction, Model } from "../models/index.js";
 import { type LossAt, type SearchOptions, type SearchResult, significance } from "../search/index.js";
 import type { ComputeDtype } from "../torch/index.js";
 import { type GivenOfLine, type LinePasses, type OpenLine, openLine } from "./line.js";
+import type { MeasureOptions } from "./measure-options.js";
 import { expectedLossNoise, type NoiseCircumstances, type NoiseMemory, scatterOfLosses } from "./noise.js";
-import type { MeasureOptions } from "./options.js";
 
 /** What was found along a model's line. `forwardPasses` counts all, those that the noise was learnt from included. */
 export interface MeasuredSharpness extends SearchResult {

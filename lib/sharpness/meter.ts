@@ -10,8 +10,13 @@ import {
 } from "../search/index.js";
 import { type CheckedLine, checkLine, type LineToMeasure, lineNames } from "./critical.js";
 import { type MeasuredSharpness, measureLine } from "./measure-line.js";
+import {
+  checkMeasureOptions,
+  type MeasureOptions,
+  measureOptionNames,
+  searchOptions,
+} from "./measure-options.js";
 import { type MeasuredNoise, NoiseMemory } from "./noise.js";
-import { checkMeasureOptions, type MeasureOptions, measureOptionNames, searchOptions } from "./options.js";
 
 /** What a `SharpnessMeter` has learnt. Plain JSON data. */
 export interface MeterState {

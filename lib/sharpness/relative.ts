@@ -13,8 +13,13 @@ import { checkBoolean, checkCallback, checkNames, checkOptions, checkSignal, or 
 
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import { type MeasuredSharpness, measureLine } from "./measure-line.js";
+import {
+  checkMeasureOptions,
+  type MeasureOptions,
+  measureOptionNames,
+  searchOptions,
+} from "./measure-options.js";
 import { NoiseMemory } from "./noise.js";
-import { checkMeasureOptions, type MeasureOptions, measureOptionNames, searchOptions } from "./options.js";
 
 export interface RelativeOptions<Name extends string> extends MeasureOptions {
   model: Model;

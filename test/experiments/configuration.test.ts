@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { describeModel } from "../../lib/experiments/describe.js";
 import { parseConfiguration, readConfiguration } from "../../lib/experiments/index.js";
-import { makeSchedule } from "../../lib/experiments/train/configuration.js";
+import { makeSchedule } from "../../lib/experiments/train/train-configuration.js";
 import { put } from "../data/helpers.js";
 import { gptRun, mlpRun, temporaryFolder } from "./helpers.js";
 

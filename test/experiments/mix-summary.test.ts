@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { random } from "../../lib/data/index.js";
 import { summarizeMix } from "../../lib/experiments/index.js";
-import type { Measured } from "../../lib/experiments/mix/estimate.js";
+import type { Measured } from "../../lib/experiments/mix/mix-estimate.js";
 
 /** A line −sη + κη²/2 as a measurement. */
 const line = (slope: number, curvature: number): Measured["measurement"] => ({

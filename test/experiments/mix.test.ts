@@ -52,7 +52,7 @@ describe("a mix in a directory", () => {
   it("trains from the checkpoint with the moments of the same mixture, and judges on held-out batches that no sweep saw", async () => {
     const cell = whole.cells.find((c) => c.ratio === 1 && c.learningRate === 1e-2);
     // The same by hand, for the mixture that is one source alone: its sequences in the order of the epoch.
-    const { MixData } = await import("../../lib/experiments/mix/data.js");
+    const { MixData } = await import("../../lib/experiments/mix/mix-data.js");
     const parsed = await parseMix(configuration);
     using model = await loadModel(configuration.model);
     await using data = await MixData.open(parsed, model);
@@ -115,7 +115,7 @@ describe("a mix in a directory", () => {
   });
 
   it("keeps the judge's tokens from the sweep, however many repeats there are", async () => {
-    const { MixData } = await import("../../lib/experiments/mix/data.js");
+    const { MixData } = await import("../../lib/experiments/mix/mix-data.js");
     // No sequence twice: all differ.
     const draw = random("letters");
     const letters = String.fromCharCode(...Array.from({ length: 2000 }, () => 97 + draw.below(26)));

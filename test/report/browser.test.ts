@@ -1,8 +1,8 @@
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { measureMix, reportContent } from "../../lib/experiments/index.js";
-import { comparisonContent } from "../../lib/experiments/train/comparison.js";
-import type { CurvatureRecord } from "../../lib/experiments/train/records.js";
+import { comparisonContent } from "../../lib/experiments/train/run-comparison.js";
+import type { CurvatureRecord } from "../../lib/experiments/train/train-records.js";
 import { densityFigure } from "../../lib/report/figures/distributions.js";
 import { landscapeFigure } from "../../lib/report/figures/landscape.js";
 import { sliceFigure } from "../../lib/report/figures/slice.js";

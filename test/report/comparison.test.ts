@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { runNames, writeComparison } from "../../lib/experiments/train/comparison.js";
-import type { CurvatureRecord } from "../../lib/experiments/train/records.js";
+import { runNames, writeComparison } from "../../lib/experiments/train/run-comparison.js";
+import type { CurvatureRecord } from "../../lib/experiments/train/train-records.js";
 import { configuration, find, measurement, step, temporaryFolder, writeRun } from "./helpers.js";
 
 const folder = temporaryFolder();

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { csv } from "../../lib/experiments/train/csv.js";
+import { csv } from "../../lib/experiments/train/train-figures.js";
 import { measurement, step } from "./helpers.js";
 
 /** What a reader of comma-separated values makes of it. */

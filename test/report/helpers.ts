@@ -6,8 +6,8 @@ import { afterAll } from "vitest";
 import {
   parseConfiguration,
   type TrainConfigurationInput,
-} from "../../lib/experiments/train/configuration.js";
-import type { LandscapeRecord, StepRecord } from "../../lib/experiments/train/records.js";
+} from "../../lib/experiments/train/train-configuration.js";
+import type { LandscapeRecord, StepRecord } from "../../lib/experiments/train/train-records.js";
 import type { MeasurementRecord } from "../../lib/sharpness/record.js";
 
 /** A folder of this test file's own, removed after its tests. */

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { parseConfiguration } from "../../lib/experiments/train/configuration.js";
-import type { MetricsRecord } from "../../lib/experiments/train/records.js";
-import { trainReport } from "../../lib/experiments/train/report.js";
+import { parseConfiguration } from "../../lib/experiments/train/train-configuration.js";
+import type { MetricsRecord } from "../../lib/experiments/train/train-records.js";
+import { trainReport } from "../../lib/experiments/train/train-report.js";
 import { page } from "../../lib/report/index.js";
 import { overview } from "../../lib/report/write.js";
 import { configuration, find, landscape, measurement } from "./helpers.js";

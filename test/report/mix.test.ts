@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { measureMix, summarizeMix, writeReport } from "../../lib/experiments/index.js";
-import { changeMapFigure } from "../../lib/experiments/mix/change-map.js";
-import type { Measured } from "../../lib/experiments/mix/estimate.js";
-import { type MixCellRecord, oneTraining } from "../../lib/experiments/mix/records.js";
+import type { Measured } from "../../lib/experiments/mix/mix-estimate.js";
+import { changeMapFigure } from "../../lib/experiments/mix/mix-figures.js";
+import { type MixCellRecord, oneTraining } from "../../lib/experiments/mix/mix-records.js";
 import { mixSharpnessFigure } from "../../lib/experiments/mix/sharpness-figure.js";
 import { mixVerdict } from "../../lib/experiments/mix/summary.js";
 

@@ -1,5 +1,5 @@
 import { random } from "../../data/index.js";
-import { fewestRepeats, type PooledLine } from "./estimate.js";
+import { fewestRepeats, type PooledLine } from "./mix-estimate.js";
 
 /** What repeats tell of ratios that are compared with each other. */
 export interface MixComparison {

@@ -1,5 +1,5 @@
 import type { MixComparison } from "./comparison.js";
-import { fewestRepeats } from "./estimate.js";
+import { fewestRepeats } from "./mix-estimate.js";
 
 /** λc of each task, by ratio and task; NaN where it is unknown. */
 export interface SharpnessTable {

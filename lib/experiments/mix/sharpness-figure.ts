@@ -14,7 +14,7 @@ import {
   scale,
   unresolvedMarks,
 } from "../../report/index.js";
-import type { MixPoint } from "./estimate.js";
+import type { MixPoint } from "./mix-estimate.js";
 import { type MixRecommendation, ratiosText } from "./recommendation.js";
 
 export interface MixSharpnessData {

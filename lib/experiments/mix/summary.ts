@@ -1,8 +1,8 @@
 import { expected } from "../../errors.js";
 import { compareRatios } from "./comparison.js";
-import { type Measured, type MixPoint, mixPoint, pooledCurvature, pooledLine } from "./estimate.js";
+import { type Measured, type MixPoint, mixPoint, pooledCurvature, pooledLine } from "./mix-estimate.js";
+import type { MixCellRecord } from "./mix-records.js";
 import { type MixCrossing, type MixRecommendation, ratiosText, recommend } from "./recommendation.js";
-import type { MixCellRecord } from "./records.js";
 
 export interface MixSummary {
   /** By ratio and task. */

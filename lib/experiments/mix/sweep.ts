@@ -12,7 +12,7 @@ import {
   SharpnessMeter,
 } from "../../sharpness/index.js";
 import { MixGradients } from "./gradients.js";
-import type { MixCost } from "./records.js";
+import type { MixCost } from "./mix-records.js";
 import { type CheckedMixSweep, checkMixSweep, type MixSweepOptions } from "./sweep-options.js";
 
 /** λc of one task along the Δ of one ratio, in one repeat. */

@@ -10,8 +10,8 @@ import { type Batch, Direction, type Model } from "../../models/index.js";
 import type { Optimizer } from "../../optimizers/index.js";
 import type { TakenBatch } from "../../runs/index.js";
 import { finiteOrNull } from "../../statistics.js";
-import type { TrainConfiguration } from "./configuration.js";
-import type { CurvatureRecord } from "./records.js";
+import type { TrainConfiguration } from "./train-configuration.js";
+import type { CurvatureRecord } from "./train-records.js";
 
 /** The matrices whose largest eigenvalue is watched; also the names of the files of their eigenvectors. */
 const watched = ["hessian", "preconditioned"] as const;

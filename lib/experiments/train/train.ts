@@ -11,15 +11,15 @@ import {
 } from "../../runs/index.js";
 import { type MeterState, SharpnessMeter } from "../../sharpness/index.js";
 import { TrainingData } from "../training-data.js";
+import { CurvatureWatch } from "./curvature-watch.js";
+import { trainKind } from "./index.js";
 import {
   makeSchedule,
   parseConfiguration,
   type TrainConfiguration,
   type TrainConfigurationInput,
-} from "./configuration.js";
-import { CurvatureWatch } from "./curvature-watch.js";
-import { trainKind } from "./kind.js";
-import type { MetricsRecord, StepRecord, trainRecords, ValidationRecord } from "./records.js";
+} from "./train-configuration.js";
+import type { MetricsRecord, StepRecord, trainRecords, ValidationRecord } from "./train-records.js";
 import { type Training, trainingStep } from "./training-step.js";
 
 export type TrainEvent =

@@ -10,9 +10,9 @@ import {
 } from "../../sharpness/index.js";
 
 import { finiteOrNull } from "../../statistics.js";
-import type { TrainConfiguration } from "./configuration.js";
 import type { CurvatureWatch } from "./curvature-watch.js";
-import type { CurvatureRecord, LandscapeRecord } from "./records.js";
+import type { TrainConfiguration } from "./train-configuration.js";
+import type { CurvatureRecord, LandscapeRecord } from "./train-records.js";
 
 /** What a run's steps work on. */
 export interface Training {

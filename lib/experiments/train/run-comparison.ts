@@ -24,10 +24,10 @@ import {
   writeReportFiles,
 } from "../../report/index.js";
 import { readRun } from "../../runs/index.js";
-import { curvatureData } from "./figures.js";
-import { trainKind } from "./kind.js";
-import { gather, type RunRecords } from "./stored.js";
-import { trainingRows } from "./summary.js";
+import { trainKind } from "./index.js";
+import { gather, type RunRecords } from "./run-records.js";
+import { curvatureData } from "./train-figures.js";
+import { trainingRows } from "./train-report.js";
 
 /** Where each run sits relative to its thresholds. */
 export interface Comparison extends Report {

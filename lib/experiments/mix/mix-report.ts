@@ -8,11 +8,11 @@ import {
 } from "../../report/index.js";
 import { runFiles, type StoredRun } from "../../runs/index.js";
 import { describeData, describeOptimizer, describeSequences, provenanceRows } from "../describe.js";
-import type { MixConfiguration } from "./configuration.js";
-import { mixFigures } from "./figures.js";
+import { gather, type MixRecords } from "./measured-mix.js";
+import type { MixConfiguration } from "./mix-configuration.js";
+import { mixFigures } from "./mix-figures.js";
+import type { mixRecords } from "./mix-records.js";
 import { ratiosText } from "./recommendation.js";
-import type { mixRecords } from "./records.js";
-import { gather, type MixRecords } from "./stored.js";
 
 /** What the report of a mix shows. */
 export async function mixReport(

@@ -15,15 +15,15 @@ import {
 } from "../../runs/index.js";
 import { closeData, TrainingData } from "../training-data.js";
 import { type ListedCheckpoint, listCheckpoints } from "./checkpoint-list.js";
+import { checkFrozenOptions } from "./frozen-options.js";
+import { FrozenSeries, type FrozenState } from "./frozen-sharpness.js";
+import { checkpointsKind } from "./index.js";
 import {
   parseSeries,
   type SeriesConfiguration,
   type SeriesConfigurationInput,
   type StoredSeries,
-} from "./configuration.js";
-import { checkFrozenOptions } from "./frozen-options.js";
-import { FrozenSeries, type FrozenState } from "./frozen-sharpness.js";
-import { checkpointsKind } from "./kind.js";
+} from "./series-configuration.js";
 import {
   type BatchRecord,
   batchRecord,
@@ -32,7 +32,7 @@ import {
   type FailureRecord,
   type SeriesRecord,
   type seriesRecords,
-} from "./records.js";
+} from "./series-records.js";
 
 export type SeriesEvent =
   /** `done` checkpoints were measured before. */

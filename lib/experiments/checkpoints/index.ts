@@ -1,6 +1,6 @@
 import type { Kind } from "../../runs/index.js";
-import { parseStoredSeries, type StoredSeries } from "./configuration.js";
-import { seriesRecords, seriesScalars } from "./records.js";
+import { parseStoredSeries, type StoredSeries } from "./series-configuration.js";
+import { seriesRecords, seriesScalars } from "./series-records.js";
 
 /** Checkpoints of a training, each measured with its weights frozen. */
 export const checkpointsKind: Kind<StoredSeries, typeof seriesRecords> = {
@@ -13,5 +13,5 @@ export const checkpointsKind: Kind<StoredSeries, typeof seriesRecords> = {
   records: seriesRecords,
   scalars: seriesScalars,
   // What draws is large, and loaded when it is needed.
-  report: async (run) => (await import("./report.js")).seriesReport(run),
+  report: async (run) => (await import("./series-report.js")).seriesReport(run),
 };

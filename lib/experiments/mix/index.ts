@@ -1,7 +1,7 @@
 import { badConfiguration, explain } from "../../options/index.js";
 import type { Kind } from "../../runs/index.js";
-import { type MixConfiguration, mixSchema } from "./configuration.js";
-import { mixRecords, mixScalars, withoutEstimator } from "./records.js";
+import { type MixConfiguration, mixSchema } from "./mix-configuration.js";
+import { mixRecords, mixScalars, withoutEstimator } from "./mix-records.js";
 
 /** How much of one source a data mixture needs. */
 export const mixKind: Kind<MixConfiguration, typeof mixRecords> = {
@@ -18,5 +18,5 @@ export const mixKind: Kind<MixConfiguration, typeof mixRecords> = {
   records: mixRecords,
   scalars: mixScalars,
   // What draws is large, and loaded when it is needed.
-  report: async (run) => (await import("./report.js")).mixReport(run),
+  report: async (run) => (await import("./mix-report.js")).mixReport(run),
 };

@@ -1,8 +1,8 @@
 import path from "node:path";
 import { isExampleData } from "../../data/index.js";
 import { readSafetensorsHeader } from "../../files/index.js";
-import { counted, integerText, mean, median, prose } from "../../report/index.js";
-import { runFiles } from "../../runs/index.js";
+import { counted, integerText, mean, median, prose, type ReportContent } from "../../report/index.js";
+import { runFiles, type StoredRun } from "../../runs/index.js";
 import {
   contextLength,
   describeData,
@@ -11,7 +11,10 @@ import {
   describeSchedule,
   provenanceRows,
 } from "../describe.js";
-import type { RunRecords, RunStep } from "./stored.js";
+import { gather, type RunRecords, type RunStep } from "./run-records.js";
+import type { TrainConfiguration } from "./train-configuration.js";
+import { csv, runFigures } from "./train-figures.js";
+import type { trainRecords } from "./train-records.js";
 
 export type Row = readonly [label: string, value: string];
 
@@ -114,4 +117,38 @@ export async function parameterCount(directory: string): Promise<number | undefi
   let count = 0;
   for (const { shape } of header.tensors.values()) count += shape.reduce((n, size) => n * size, 1);
   return count;
+}
+
+/** What the report of a training run shows. */
+export async function trainReport(
+  stored: StoredRun<TrainConfiguration, typeof trainRecords>,
+): Promise<ReportContent> {
+  const run = await gather(stored);
+  const { how, ends } = measurementRows(run);
+  return {
+    title: "Critical sharpness of a training run",
+    lead: [
+      unfinished(run),
+      "The critical learning rate ηc is how far a step could go along its update before the loss of its batch rises above " +
+        "where it began; the critical sharpness is λc = 2/ηc.",
+    ]
+      .join(" ")
+      .trim(),
+    figures: runFigures(run),
+    tables: [
+      { heading: "Training", rows: trainingRows(run, await parameterCount(stored.directory)) },
+      ...(how.length > 0
+        ? [
+            { heading: "Measurement", rows: how },
+            { heading: "How the measurements ended", rows: ends },
+          ]
+        : []),
+    ],
+    csv: csv(run),
+    links: [
+      { file: "metrics.csv", text: "a line for each step, for spreadsheets and data frames" },
+      { file: runFiles.metrics, text: "everything that was recorded, every forward pass included" },
+      { file: "report.png", text: "all figures in one picture" },
+    ],
+  };
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { CriticalSharpnessError } from "../../errors.js";
 import type { RecordOf, StoredConfiguration } from "../../runs/index.js";
 import { type MeasuredSharpness, measurementRecord, measurementSchema } from "../../sharpness/index.js";
-import type { MixConfiguration } from "./configuration.js";
+import type { MixConfiguration } from "./mix-configuration.js";
 import type { MixMeasurement } from "./sweep.js";
 
 /**

@@ -8,12 +8,12 @@ import { makeOptimizer } from "../../optimizers/index.js";
 import { finiteOrNull } from "../../statistics.js";
 
 import { defaultSequence } from "../training-data.js";
-import { choiceTokenizer, type MixConfiguration } from "./configuration.js";
-import type { MixData } from "./data.js";
-import type { MixPoint } from "./estimate.js";
-import type { MixEvent } from "./measure.js";
+import type { MixEvent } from "./mix.js";
+import { choiceTokenizer, type MixConfiguration } from "./mix-configuration.js";
+import type { MixData } from "./mix-data.js";
+import type { MixPoint } from "./mix-estimate.js";
+import { type MixCellRecord, sameSetup } from "./mix-records.js";
 import { choiceAccuracy, type TokenizedQuestion, tokenizeQuestions } from "./multiple-choice.js";
-import { type MixCellRecord, sameSetup } from "./records.js";
 
 interface MixTraining {
   data: MixData;

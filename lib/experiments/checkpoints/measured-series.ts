@@ -1,7 +1,7 @@
 import { badRun, type RunFacts, type StoredRun } from "../../runs/index.js";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
-import type { SeriesConfiguration, StoredSeries } from "./configuration.js";
-import type { CheckpointRecord, FailureRecord, seriesRecords } from "./records.js";
+import type { SeriesConfiguration, StoredSeries } from "./series-configuration.js";
+import type { CheckpointRecord, FailureRecord, seriesRecords } from "./series-records.js";
 
 /** A checkpoint and what was found of it. */
 export type MeasuredCheckpoint = ListedCheckpoint & CheckpointRecord;

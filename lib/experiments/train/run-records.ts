@@ -1,13 +1,13 @@
 import { badRun, type RunFacts, type StoredRun } from "../../runs/index.js";
 import type { MeasurementRecord } from "../../sharpness/index.js";
-import type { TrainConfiguration } from "./configuration.js";
+import type { TrainConfiguration } from "./train-configuration.js";
 import type {
   CurvatureRecord,
   LandscapeRecord,
   StepRecord,
   trainRecords,
   ValidationRecord,
-} from "./records.js";
+} from "./train-records.js";
 
 /** A step, without the forward passes of its measurement: there are many, and none is shown. */
 export interface RunStep extends Omit<StepRecord, "measurement"> {

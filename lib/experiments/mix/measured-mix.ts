@@ -1,5 +1,5 @@
 import { badRun, type RunFacts, type StoredRun } from "../../runs/index.js";
-import type { MixConfiguration } from "./configuration.js";
+import type { MixConfiguration } from "./mix-configuration.js";
 import {
   type MixCellRecord,
   type MixLineRecord,
@@ -7,7 +7,7 @@ import {
   type MixRepeatRecord,
   type mixRecords,
   oneTraining,
-} from "./records.js";
+} from "./mix-records.js";
 import { type MixSummary, type MixVerdict, mixVerdict, summarizeMix } from "./summary.js";
 
 /** What a mix left so far: its whole repeats, and what follows from them. */

@@ -1,6 +1,6 @@
 import type { Kind } from "../../runs/index.js";
-import { parseConfiguration, type TrainConfiguration } from "./configuration.js";
-import { trainRecords, trainScalars } from "./records.js";
+import { parseConfiguration, type TrainConfiguration } from "./train-configuration.js";
+import { trainRecords, trainScalars } from "./train-records.js";
 
 /** Training, measured on the way. */
 export const trainKind: Kind<TrainConfiguration, typeof trainRecords> = {
@@ -12,5 +12,5 @@ export const trainKind: Kind<TrainConfiguration, typeof trainRecords> = {
   records: trainRecords,
   scalars: trainScalars,
   // What draws is large, and loaded when it is needed.
-  report: async (run) => (await import("./report.js")).trainReport(run),
+  report: async (run) => (await import("./train-report.js")).trainReport(run),
 };

@@ -9,9 +9,9 @@ import {
   StateFolder,
 } from "../../runs/index.js";
 import { sharpnessMatrix } from "../../sharpness/index.js";
-import { type MixConfiguration, type MixConfigurationInput, parseMix } from "./configuration.js";
-import { MixData } from "./data.js";
-import { mixKind } from "./kind.js";
+import { mixKind } from "./index.js";
+import { type MixConfiguration, type MixConfigurationInput, parseMix } from "./mix-configuration.js";
+import { MixData } from "./mix-data.js";
 import {
   type MixCellRecord,
   type MixLineRecord,
@@ -20,11 +20,11 @@ import {
   mixPairRecord,
   type mixRecords,
   oneTraining,
-} from "./records.js";
+} from "./mix-records.js";
+import { trainMixture } from "./mix-training.js";
 import { type MixSummary, type MixVerdict, mixVerdict, summarizeMix } from "./summary.js";
 import { MixRepeat, type MixRepeatState } from "./sweep.js";
 import { checkMixSweep } from "./sweep-options.js";
-import { trainMixture } from "./train.js";
 
 export type MixEvent =
   /** `done` repeats were measured before, and `cells` trained. */

@@ -1,16 +1,21 @@
 import { ruleOf } from "../../optimizers/index.js";
-import type { CurvatureData, Figure, SharpnessData } from "../../report/index.js";
 import {
+  type CsvCell,
+  type CurvatureData,
+  csvText,
   curvatureFigure,
+  type Figure,
   forwardPassesFigure,
   landscapeFigure,
   learningRateFigure,
   lossFigure,
   type Point,
   relativeCurvatureFigure,
+  type SharpnessData,
   sharpnessFigure,
 } from "../../report/index.js";
-import type { RunRecords, RunStep } from "./stored.js";
+import type { RunRecords, RunStep } from "./run-records.js";
+import type { CurvatureRecord } from "./train-records.js";
 
 const number = (value: number | null | undefined): number => value ?? NaN;
 
@@ -130,4 +135,81 @@ function lossLabel({ model }: RunRecords["configuration"]): string {
   if (!("model_type" in model)) return "loss";
   if (model.model_type !== "mlp") return "cross-entropy (nats per token)";
   return model.loss === "mse" ? "mean squared error" : "cross-entropy (nats)";
+}
+
+const columns = [
+  "step",
+  "tokens",
+  "loss",
+  "learningRate",
+  "gradientNorm",
+  "seconds",
+  "validationLoss",
+  "status",
+  "reason",
+  "firstCrossing",
+  "criticalLearningRate",
+  "criticalSharpness",
+  "lower",
+  "upper",
+  "slope",
+  "baseLoss",
+  "noise",
+  "forwardPasses",
+  "measurementSeconds",
+  "hessianSharpness",
+  "preconditionedSharpness",
+  "directionalSharpness",
+  "sharpnessThreshold",
+] as const;
+
+type Row = Record<(typeof columns)[number], CsvCell>;
+
+/**
+ * A run as comma-separated values: a line for each step, in full precision. What is not known is empty; ηc and λc that
+ * are infinite are written as Infinity, which spreadsheets aside everything reads as a number.
+ */
+export function csv({
+  steps,
+  validations,
+  curvatures,
+}: Pick<RunRecords, "validations" | "curvatures"> & { steps: Iterable<RunStep> }): Iterable<string> {
+  const validationLoss = new Map(validations.map(({ step, loss }) => [step, loss]));
+  const curvature = new Map(curvatures.map((record) => [record.step, record]));
+  return csvText(columns, function* () {
+    for (const step of steps) yield row(step, validationLoss.get(step.step), curvature.get(step.step));
+  });
+}
+
+function row(
+  { step, tokens, loss, learningRate, gradientNorm, seconds, measurement }: RunStep,
+  validationLoss: CsvCell,
+  curvature: CurvatureRecord | undefined,
+): Row {
+  const status = measurement?.status;
+  return {
+    step,
+    tokens,
+    loss,
+    learningRate,
+    gradientNorm,
+    seconds,
+    validationLoss,
+    status,
+    reason: measurement?.reason,
+    firstCrossing: measurement?.firstCrossing,
+    criticalLearningRate: status === "unbounded" ? Infinity : measurement?.criticalLearningRate,
+    criticalSharpness: status === "non-descent" ? Infinity : measurement?.criticalSharpness,
+    lower: measurement?.lower,
+    upper: measurement?.upper,
+    slope: measurement?.slope,
+    baseLoss: measurement?.baseLoss,
+    noise: measurement?.noise,
+    forwardPasses: measurement?.forwardPasses,
+    measurementSeconds: measurement?.seconds,
+    hessianSharpness: curvature?.hessian.eigenvalue,
+    preconditionedSharpness: curvature?.preconditioned?.eigenvalue,
+    directionalSharpness: curvature?.directionalSharpness,
+    sharpnessThreshold: curvature?.threshold,
+  };
 }

@@ -12,7 +12,7 @@ import { badData } from "../../files/index.js";
 import { Batch, type Model } from "../../models/index.js";
 import { badConfiguration } from "../../options/index.js";
 import { checkFit, defaultSequence } from "../training-data.js";
-import type { MixConfiguration } from "./configuration.js";
+import type { MixConfiguration } from "./mix-configuration.js";
 import type { MixSweepOptions } from "./sweep-options.js";
 
 /** Part of what is held out of mixtures, its end, that judges training alone: no sweep sees it. */
