@@ -88,10 +88,10 @@ if (process.argv[2]) {
         detail: `from ${figure(size("metrics.jsonl"))} MB of records; metrics.csv ${figure(size("metrics.csv"))} MB`,
       },
       {
-        what: "time",
+        what: "processor time",
         bar: "–",
-        measured: duration(seconds),
-        detail: `${duration(cpu)} of processor time, the compiler's and the collector's threads included`,
+        measured: duration(cpu),
+        detail: `the compiler's and the collector's threads included; ${duration(seconds)} on the clock`,
       },
       { what: "most memory", bar: "–", measured: `${figure(resident / 2 ** 20)} MiB`, detail: "resident" },
     ]);
