@@ -216,7 +216,7 @@ export {
   type SliceOptions,
   sharpnessMatrix,
 } from "./sharpness/index.js";
-export { lossAlong, lossSlice, type Slice } from "./sharpness/landscape.js";
+export { lossAlong, lossSlice, type Slice } from "./sharpness/loss-surface.js";
 export type { Estimate } from "./sharpness/record.js";
 export {
   type ComputeDtype,

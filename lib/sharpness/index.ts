@@ -1,6 +1,12 @@
 export { criticalSharpness, type LineToMeasure } from "./critical.js";
-export { type LandscapeOptions, lossAlong, lossSlice, type Slice, type SliceOptions } from "./landscape.js";
 export { openLine } from "./line.js";
+export {
+  type LandscapeOptions,
+  lossAlong,
+  lossSlice,
+  type Slice,
+  type SliceOptions,
+} from "./loss-surface.js";
 export type { MeasuredSharpness } from "./measure-line.js";
 export {
   checkMeasureOptions,
