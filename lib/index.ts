@@ -214,6 +214,7 @@ export {
   sharpnessMatrix,
 } from "./sharpness/index.js";
 export { lossAlong, lossSlice, type Slice } from "./sharpness/landscape.js";
+export type { SignalOptions } from "./torch/index.js";
 export {
   type ComputeDtype,
   type CurvatureOperator,

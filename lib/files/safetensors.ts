@@ -1,5 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
-import { CriticalSharpnessError } from "../errors.js";
+import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import type { StorageDtype } from "../torch/index.js";
 import { openFile } from "./file.js";
 import { foreignBytes, foreignFile } from "./foreign.js";
@@ -134,13 +134,26 @@ export async function readExactly(file: FileHandle, position: number, length: nu
   return buffer.subarray(0, done);
 }
 
-/** A stored tensor's bytes, in memory of their own (so that typed arrays over them are aligned). */
-export async function readStoredTensor(path: string, tensor: StoredTensor): Promise<ArrayBuffer> {
+/** Bytes that are read between two looks at a signal. */
+const readBytes = 16 << 20;
+
+/** A stored tensor's bytes, in memory of their own (so that typed arrays over them are aligned). @throws AbortError */
+export async function readStoredTensor(
+  path: string,
+  tensor: StoredTensor,
+  signal?: AbortSignal | undefined,
+): Promise<ArrayBuffer> {
   await using file = await openForReading(path);
-  const bytes = await readExactly(file, tensor.byteOffset, tensor.byteLength);
-  if (bytes.length !== tensor.byteLength)
-    throw malformed(path, `${tensor.byteLength} bytes of tensor "${tensor.name}"`, `${bytes.length}`);
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+  const buffer = new ArrayBuffer(tensor.byteLength);
+  for (let done = 0; done < tensor.byteLength; ) {
+    throwIfAborted(signal);
+    const length = Math.min(readBytes, tensor.byteLength - done);
+    const { bytesRead } = await file.read(new Uint8Array(buffer), done, length, tensor.byteOffset + done);
+    if (bytesRead === 0)
+      throw malformed(path, `${tensor.byteLength} bytes of tensor "${tensor.name}"`, `${done}`);
+    done += bytesRead;
+  }
+  return buffer;
 }
 
 function parseHeader(path: string, bytes: Buffer) {
