@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import type { StorageDtype } from "../torch/index.js";
 import { openFile } from "./file.js";
@@ -60,6 +61,8 @@ export interface SafetensorsHeader {
 /** The format's own bound on its header. */
 const largestHeader = 100_000_000;
 const braceOpen = 0x7b;
+/** Of a header, between two turns of the event loop. */
+const entriesAtATime = 1024;
 
 function malformed(path: string, expectedWhat: string, received: string): CriticalSharpnessError {
   return new CriticalSharpnessError(
@@ -95,7 +98,8 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
   const start = 8 + Number(headerLength);
   const tensors = new Map<string, StoredTensor>();
   const spans: StoredTensor[] = [];
-  for (const [name, entry] of entries.tensors) {
+  for (const [i, [name, entry]] of entries.tensors.entries()) {
+    if (i % entriesAtATime === entriesAtATime - 1) await turn();
     const tensor = checkEntry(path, name, entry, start, size);
     spans.push(tensor);
     tensors.set(name, tensor);
@@ -165,7 +169,7 @@ function parseHeader(path: string, bytes: Buffer) {
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
     throw malformed(path, "a header that is a JSON object", "another kind of value");
-  const { __metadata__, ...tensors } = parsed as Record<string, unknown>;
+  const { __metadata__ } = parsed as Record<string, unknown>;
   if (__metadata__ !== undefined && (typeof __metadata__ !== "object" || Array.isArray(__metadata__)))
     throw malformed(path, "an object for __metadata__", JSON.stringify(__metadata__));
   const metadata: Record<string, string> = {};
@@ -173,7 +177,8 @@ function parseHeader(path: string, bytes: Buffer) {
     if (typeof value !== "string") throw malformed(path, `a string for metadata "${key}"`, typeof value);
     metadata[key] = value;
   }
-  return { tensors: Object.entries(tensors), metadata };
+  const tensors = Object.entries(parsed).filter(([name]) => name !== "__metadata__");
+  return { tensors, metadata };
 }
 
 function checkEntry(path: string, name: string, entry: unknown, start: number, size: number): StoredTensor {
