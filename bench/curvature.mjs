@@ -7,11 +7,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { directionalSharpness, hessianEigenvalues } from "../dist/curvature/index.js";
 import { criticalSharpness, loadModel, SharpnessMeter } from "../dist/index.js";
-import { sizes } from "../dist/torch/forward-pass.js";
 import { exactMemory, peakOf } from "./shared/peak.mjs";
 import { bytes, duration, figure, otherSizes, writeTables } from "./shared/results.mjs";
 import { inTurns, mean, median, seconds } from "./shared/timing.mjs";
-import { training } from "./shared/trained.mjs";
+import { sizes, training } from "./shared/trained.mjs";
 
 /** Steps of training before anything counts, fewer of what takes minutes, and steps that are measured. */
 const trainedSteps = (size) => (size === "40 M" ? 24 : 96);

@@ -2,20 +2,16 @@
 // measure again, the others are kept; without any, all are measured.
 import { existsSync, readFileSync } from "node:fs";
 import { bfloat16Rows } from "./bfloat16.mjs";
-import { eventLoopRows } from "./event-loop.mjs";
 import { forwardPassRows } from "./forward-passes.mjs";
 import { memoryRows } from "./memory.mjs";
 import { perturbationRows } from "./perturbation.mjs";
 import { writeResults } from "./shared/results.mjs";
-import { stoppingRows } from "./stopping.mjs";
 
 const parts = {
   "forward-passes": forwardPassRows,
   perturbation: perturbationRows,
   memory: memoryRows,
   bfloat16: bfloat16Rows,
-  "event-loop": eventLoopRows,
-  stopping: stoppingRows,
 };
 const chosen = process.argv.slice(2);
 const file = new URL("./results/foundation.json", import.meta.url);

@@ -218,6 +218,7 @@ export {
 } from "./sharpness/index.js";
 export { lossAlong, lossSlice, type Slice } from "./sharpness/loss-surface.js";
 export type { Estimate } from "./sharpness/record.js";
+export type { SignalOptions } from "./torch/index.js";
 export {
   type ComputeDtype,
   type CurvatureOperator,

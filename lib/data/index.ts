@@ -1,4 +1,3 @@
-export { type MultipleChoiceQuestion, multipleChoiceQuestions } from "../experiments/mix/multiple-choice.js";
 export { arrowTexts } from "./arrow-texts.js";
 export { type CorpusOptions, tokenizeCorpus } from "./corpus.js";
 export { dataSchema, isExampleData, ownTokenizer, resolveData } from "./description.js";
@@ -20,6 +19,7 @@ export {
   type Shares,
   varyShare,
 } from "./mixture-batches.js";
+export { type MultipleChoiceQuestion, multipleChoiceQuestions } from "./multiple-choice.js";
 export { openData } from "./open-data.js";
 export { parquetTexts } from "./parquet-texts.js";
 export { type Random, random } from "./random.js";

@@ -51,7 +51,9 @@ export const batchSchema = section({
 
 /** What every measurement with frozen weights takes: what makes Δ, and how the line along it is searched. */
 export const frozenKeys = {
-  optimizer: optimizerSchema(z.number().gt(0).default(1))
+  optimizer: optimizerSchema(
+    z.number().gt(0).default(1).describe("Only what those of groups are relative to."),
+  )
     .prefault(usualOptimizer)
     .describe("What makes Δ. Default: as OLMo 2 and most language models are trained."),
   weightDecay: z

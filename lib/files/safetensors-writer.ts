@@ -22,7 +22,7 @@ const dtypes = {
 /** What is held in memory of a tensor while it is written. */
 const chunkBytes = 4 << 20;
 /** After so many the disk is waited for: a process that ends waits for what is being flushed. */
-const flushBytes = 64 << 20;
+const flushBytes = 16 << 20;
 
 export interface WriteOptions {
   metadata?: Record<string, string>;

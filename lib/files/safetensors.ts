@@ -1,5 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
-import { CriticalSharpnessError } from "../errors.js";
+import { setImmediate as turn } from "node:timers/promises";
+import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import type { StorageDtype } from "../torch/index.js";
 import { openFile } from "./file.js";
 import { foreignBytes, foreignFile } from "./foreign.js";
@@ -60,6 +61,8 @@ export interface SafetensorsHeader {
 /** The format's own bound on its header. */
 const largestHeader = 100_000_000;
 const braceOpen = 0x7b;
+/** Of a header, between two turns of the event loop. */
+const entriesAtATime = 1024;
 
 function malformed(path: string, expectedWhat: string, received: string): CriticalSharpnessError {
   return new CriticalSharpnessError(
@@ -95,7 +98,8 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
   const start = 8 + Number(headerLength);
   const tensors = new Map<string, StoredTensor>();
   const spans: StoredTensor[] = [];
-  for (const [name, entry] of entries.tensors) {
+  for (const [i, [name, entry]] of entries.tensors.entries()) {
+    if (i % entriesAtATime === entriesAtATime - 1) await turn();
     const tensor = checkEntry(path, name, entry, start, size);
     spans.push(tensor);
     tensors.set(name, tensor);
@@ -134,13 +138,26 @@ export async function readExactly(file: FileHandle, position: number, length: nu
   return buffer.subarray(0, done);
 }
 
-/** A stored tensor's bytes, in memory of their own (so that typed arrays over them are aligned). */
-export async function readStoredTensor(path: string, tensor: StoredTensor): Promise<ArrayBuffer> {
+/** Bytes that are read between two looks at a signal. */
+const readBytes = 16 << 20;
+
+/** A stored tensor's bytes, in memory of their own (so that typed arrays over them are aligned). @throws AbortError */
+export async function readStoredTensor(
+  path: string,
+  tensor: StoredTensor,
+  signal?: AbortSignal | undefined,
+): Promise<ArrayBuffer> {
   await using file = await openForReading(path);
-  const bytes = await readExactly(file, tensor.byteOffset, tensor.byteLength);
-  if (bytes.length !== tensor.byteLength)
-    throw malformed(path, `${tensor.byteLength} bytes of tensor "${tensor.name}"`, `${bytes.length}`);
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+  const buffer = new ArrayBuffer(tensor.byteLength);
+  for (let done = 0; done < tensor.byteLength; ) {
+    throwIfAborted(signal);
+    const length = Math.min(readBytes, tensor.byteLength - done);
+    const { bytesRead } = await file.read(new Uint8Array(buffer), done, length, tensor.byteOffset + done);
+    if (bytesRead === 0)
+      throw malformed(path, `${tensor.byteLength} bytes of tensor "${tensor.name}"`, `${done}`);
+    done += bytesRead;
+  }
+  return buffer;
 }
 
 function parseHeader(path: string, bytes: Buffer) {
@@ -152,7 +169,7 @@ function parseHeader(path: string, bytes: Buffer) {
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
     throw malformed(path, "a header that is a JSON object", "another kind of value");
-  const { __metadata__, ...tensors } = parsed as Record<string, unknown>;
+  const { __metadata__ } = parsed as Record<string, unknown>;
   if (__metadata__ !== undefined && (typeof __metadata__ !== "object" || Array.isArray(__metadata__)))
     throw malformed(path, "an object for __metadata__", JSON.stringify(__metadata__));
   const metadata: Record<string, string> = {};
@@ -160,7 +177,8 @@ function parseHeader(path: string, bytes: Buffer) {
     if (typeof value !== "string") throw malformed(path, `a string for metadata "${key}"`, typeof value);
     metadata[key] = value;
   }
-  return { tensors: Object.entries(tensors), metadata };
+  const tensors = Object.entries(parsed).filter(([name]) => name !== "__metadata__");
+  return { tensors, metadata };
 }
 
 function checkEntry(path: string, name: string, entry: unknown, start: number, size: number): StoredTensor {

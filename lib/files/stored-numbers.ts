@@ -20,9 +20,14 @@ export function storedNumbers(bytes: ArrayBuffer, dtype: StoredDtype): StoredNum
     case "float32":
       return new Float32Array(bytes);
     case "float16":
-      return Float32Array.from(new Uint16Array(bytes), widenHalf);
+      return widened(bytes, (halves, out) => {
+        for (let i = 0; i < halves.length; i++) out[i] = widenHalf(halves[i] as number);
+      });
     case "bfloat16":
-      return new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer);
+      return widened(bytes, (halves, out) => {
+        const words = new Int32Array(out.buffer);
+        for (let i = 0; i < halves.length; i++) words[i] = (halves[i] as number) << 16;
+      });
     case "int64":
       return new BigInt64Array(bytes);
     case "uint64":
@@ -43,6 +48,14 @@ export function storedNumbers(bytes: ArrayBuffer, dtype: StoredDtype): StoredNum
     default:
       return undefined;
   }
+}
+
+/** Numbers of 16 bits as float32. */
+function widened(bytes: ArrayBuffer, fill: (halves: Uint16Array, out: Float32Array) => void): Float32Array {
+  const halves = new Uint16Array(bytes);
+  const out = new Float32Array(halves.length);
+  fill(halves, out);
+  return out;
 }
 
 /** IEEE 754's binary16. */

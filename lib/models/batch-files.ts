@@ -1,4 +1,5 @@
-import { CriticalSharpnessError } from "../errors.js";
+import { setImmediate as turn } from "node:timers/promises";
+import { AbortError, CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import {
   readSafetensorsHeader,
   readStoredTensor,
@@ -9,6 +10,7 @@ import {
   storedNumbers,
 } from "../files/index.js";
 import { checkString } from "../options/index.js";
+import { type SignalOptions, signalOf } from "../torch/index.js";
 import { Batch, type ExampleData, type TokenData } from "./batch.js";
 import { shiftInPython } from "./token-rows.js";
 
@@ -18,9 +20,11 @@ import { shiftInPython } from "./token-rows.js";
  * float [n, features] and `targets` (float [n, out] or integers [n]). Another tensor in the file is an error. The file's
  * metadata may say `{"labels": "shifted"}`, which is `labelsAreShifted`.
  *
- * @throws CriticalSharpnessError `ERR_BATCH_FILE`, `ERR_SAFETENSORS` naming file and tensor.
+ * @throws CriticalSharpnessError `ERR_BATCH_FILE`, `ERR_SAFETENSORS` naming file and tensor; AbortError.
  */
-export async function loadBatch(file: string): Promise<Batch> {
+export async function loadBatch(file: string, options: SignalOptions = {}): Promise<Batch> {
+  const signal = signalOf(options);
+  throwIfAborted(signal);
   const header = await readSafetensorsHeader(checkString(file, "file"));
   const series = readSeries(header);
   if (series.batches !== null)
@@ -29,13 +33,15 @@ export async function loadBatch(file: string): Promise<Batch> {
       "one batch",
       `a series of ${series.batches}: read it with loadBatches, or choose one of them`,
     );
-  return (await makeBatches(header, series))[0] as Batch;
+  return (await makeBatches(header, series, signal))[0] as Batch;
 }
 
 /** Reads a series of batches: the tensors of `loadBatch` with an extra leading axis. A single batch is a series of one. */
-export async function loadBatches(file: string): Promise<Batch[]> {
+export async function loadBatches(file: string, options: SignalOptions = {}): Promise<Batch[]> {
+  const signal = signalOf(options);
+  throwIfAborted(signal);
   const header = await readSafetensorsHeader(checkString(file, "file"));
-  return makeBatches(header, readSeries(header));
+  return makeBatches(header, readSeries(header), signal);
 }
 
 const integerDtypes = /^u?int(8|16|32|64)$/;
@@ -116,6 +122,7 @@ const startsAlike = (a: StoredTensor, b: StoredTensor, axes: number) =>
 async function makeBatches(
   { path, metadata }: SafetensorsHeader,
   { kind, batches, shape, tensors }: Series,
+  signal: AbortSignal | undefined,
 ): Promise<Batch[]> {
   const labels = metadata.labels;
   if (kind === "tokens" && labels !== undefined && labels !== "shifted")
@@ -123,7 +130,7 @@ async function makeBatches(
   const numbers: Record<string, StoredNumbers> = {};
   for (const tensor of tensors.values())
     numbers[tensor.name] = asTaken(
-      storedNumbers(await readStoredTensor(path, tensor), tensor.dtype) as StoredNumbers,
+      storedNumbers(await readStoredTensor(path, tensor, signal), tensor.dtype) as StoredNumbers,
     );
   const count = batches ?? 1;
   const made: Batch[] = [];
@@ -132,7 +139,9 @@ async function makeBatches(
       const all = numbers[name];
       return all?.subarray((i * all.length) / count, ((i + 1) * all.length) / count);
     };
+    if (i > 0) await turn(); // each takes a moment
     try {
+      throwIfAborted(signal);
       made.push(
         kind === "tokens"
           ? Batch.tokens({
@@ -151,6 +160,7 @@ async function makeBatches(
       );
     } catch (error) {
       for (const batch of made) batch.dispose();
+      if (error instanceof AbortError) throw error;
       throw bad(path, `numbers that make batch ${i} of ${count}`, (error as Error).message, error);
     }
   }

@@ -91,4 +91,5 @@ export const optimizerSchema = <Rate extends z.ZodType>(learningRate: Rate) =>
         weightDecay: decay(0),
       }),
     ])
+    .describe("What makes Δ, with its state.")
     .register(flags, { flag: "--optimizer <name>", at: ["type"], choices: kinds, help: "what makes Δ" });

@@ -9,11 +9,15 @@
 
 namespace critical_sharpness::binding {
 
-/// The bytes as an ArrayBuffer, without copying them: V8 ends the process when it cannot allocate one itself.
+/// The bytes as an ArrayBuffer, without copying them: V8 ends the process when it cannot allocate one itself. The collector finds
+/// many of them at once; giving their pages back is left to the compute thread, for it holds the event loop up.
 inline Napi::Value to_array_buffer(Napi::Env env, std::vector<uint8_t> bytes) {
   if (bytes.empty()) return Napi::ArrayBuffer::New(env, 0);
   auto owner = std::make_unique<std::vector<uint8_t>>(std::move(bytes));
-  const auto release = [](Napi::BasicEnv, void*, std::vector<uint8_t>* held) { delete held; };
+  const auto release = [](Napi::BasicEnv, void*, std::vector<uint8_t>* held) {
+    const auto size = static_cast<int64_t>(held->size());
+    let_go(std::shared_ptr<const std::vector<uint8_t>>(held), size);
+  };
   const Napi::Value buffer = Napi::ArrayBuffer::New(env, owner->data(), owner->size(), release, owner.get());
   owner.release();
   return buffer;

@@ -71,13 +71,16 @@ describe("names", () => {
       );
 
   it.each(["report", "runs"])("of optimizers, families and experiments are none of %s's business", (room) => {
-    expect(named(room, [...members.optimizers, ...members.families, ...members.experiments])).toEqual([]);
+    const found = named(room, [...members.optimizers, ...members.families, ...members.experiments]);
+    // The folder where kept checkpoints lie has had its name for longer.
+    expect(found.filter((one) => one !== "runs/directory.ts: checkpoints")).toEqual([]);
   });
 
   it("of an experiment stand in its own command alone", () => {
     const own = new Set(members.experiments.map((name) => `cli/commands/${name}.ts: ${name}`));
     const others = named("cli", members.experiments).filter(
-      (found) => !own.has(found) && !found.startsWith("cli/program.ts"),
+      // A mix may be trained too, by a flag of that name.
+      (found) => !own.has(found) && found !== "cli/commands/mix.ts: train",
     );
     expect(others).toEqual([]);
   });

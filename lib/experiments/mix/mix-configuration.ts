@@ -43,7 +43,7 @@ export const mixSchema = section({
     .default({})
     .describe("Data that judge beside the sources, each of which is judged by its own held-out end."),
   withoutTask: z.array(name).default([]).describe("Sources that do not judge."),
-  batch: batchSchema.omit({ sampling: true }),
+  batch: batchSchema.omit({ sampling: true }).describe("What goes into one batch of the mixture."),
   evaluate: section({
     size: count.optional().describe("Sequences in a task's batch. Default: twice the update batch's."),
     fraction: z

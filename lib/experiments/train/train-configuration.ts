@@ -73,7 +73,7 @@ export const trainSchema = section({
     )
     .register(flags, { flag: "--gradient-clipping <x>" }),
   data: dataSchema,
-  batch: batchSchema,
+  batch: batchSchema.describe("What goes into the batch of a step."),
   optimizer: optimizerSchema(
     z.number().gt(0).describe("η, the schedule's highest.").register(flags, { flag: "--learning-rate <x>" }),
   ),
