@@ -1,11 +1,10 @@
 // Forward passes of warm measurements at ε = 1/16: both methods on the same lines of the same training runs.
-import { mkdtempSync, rmSync } from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { RunSession } from "../dist/experiments/train/train.js";
 import { makeSchedule } from "../dist/experiments/train/train-configuration.js";
-import { parseConfiguration, readConfiguration, SharpnessMeter } from "../dist/index.js";
+import { TrainingData } from "../dist/experiments/training-data.js";
+import { createModel, parseConfiguration, readConfiguration, SharpnessMeter } from "../dist/index.js";
+import { makeOptimizer } from "../dist/optimizers/index.js";
 import { figure } from "./shared/results.mjs";
 import { mean, median, quantile } from "./shared/timing.mjs";
 
@@ -53,9 +52,10 @@ export async function forwardPassRows() {
 
 /** Trains, and measures every step's line with a meter of each method. */
 async function measureRun(configuration) {
-  const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-bench-"));
-  const session = await RunSession.open(folder, configuration);
-  const { model, optimizer } = session.training;
+  const { seed, initialization, ...config } = configuration.model;
+  const model = await createModel(config, { dtype: configuration.dtype, seed, initialization });
+  const data = await TrainingData.open(configuration, model.config);
+  const optimizer = makeOptimizer(model, configuration.optimizer);
   const schedule = makeSchedule(configuration);
   const meters = {
     interpolated: new SharpnessMeter(),
@@ -64,7 +64,7 @@ async function measureRun(configuration) {
   const passes = { interpolated: [], bisection: [] };
   let apart = 0;
   for (let step = 1; step <= configuration.steps; step++) {
-    const batch = await session.data.training(step);
+    const batch = await data.training(step);
     const gradient = await model.gradient(batch);
     await optimizer.accumulate(gradient);
     const direction = await optimizer.direction();
@@ -80,7 +80,8 @@ async function measureRun(configuration) {
     direction.dispose();
     gradient.gradient.dispose();
   }
-  await session[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true, force: true });
+  optimizer.dispose();
+  await data[Symbol.asyncDispose]();
+  model.dispose();
   return { passes, apart };
 }

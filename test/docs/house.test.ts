@@ -87,7 +87,7 @@ describe("names", () => {
 });
 
 describe("files", () => {
-  it("are few, and no three share a name", () => {
+  it("are no more than they were, and no three share a name", () => {
     const counts = new Map<string, number>();
     for (const file of files) {
       const name = path.posix.basename(file);
