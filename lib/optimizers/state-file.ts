@@ -7,11 +7,13 @@ import type { Optimizer } from "./optimizer.js";
 /** Writes an optimizer's state tensors, its kind and its count of gradients. */
 export async function writeState(
   file: string,
-  { handle, model, kind, steps }: Optimizer,
+  { handle, model, kind }: Optimizer,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const dtype = model.handle.vectorDtype;
   const state = await handle.state();
+  // What was asked for before has been done now.
+  const { steps } = handle;
   try {
     const sources = Object.entries(state).flatMap(([role, vector]) =>
       model.parameters.map(({ name, shape }, index) => ({

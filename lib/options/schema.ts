@@ -3,7 +3,9 @@ import { CriticalSharpnessError, expected } from "../errors.js";
 
 /** An object without keys of unknown meaning; the error for one names the keys that there are. */
 export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  const keys = Object.keys(shape).join(", ");
+  const keys = Object.keys(shape)
+    .filter((key) => key !== "$schema")
+    .join(", ");
   return z.strictObject(shape, {
     error: (issue) => (issue.code === "unrecognized_keys" ? `one of ${keys}` : undefined),
   });

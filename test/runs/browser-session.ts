@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -10,7 +11,7 @@ const browser = [process.env.CRITICAL_SHARPNESS_CHROMIUM, "/usr/bin/chromium"].f
 export const hasBrowser = browser !== undefined;
 
 /** A page in Chromium that stays open, by the DevTools protocol: https://chromedevtools.github.io/devtools-protocol */
-export class BrowserSession implements Disposable {
+export class BrowserSession implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #profile: string;
   readonly #socket: WebSocket;
@@ -80,9 +81,12 @@ export class BrowserSession implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#socket.close();
+    const ended = once(this.#process, "exit");
     this.#process.kill("SIGKILL");
+    await ended;
+    // Its helpers may write a moment longer.
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }

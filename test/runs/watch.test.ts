@@ -66,7 +66,7 @@ describe("the live page", () => {
       const growing = place("growing");
       let watch = await watchRuns([done, growing]);
       try {
-        using page = await BrowserSession.open(watch.url);
+        await using page = await BrowserSession.open(watch.url);
         await page.until("document.querySelectorAll('.run svg').length > 2");
         const text = "document.querySelectorAll('.run')[1].innerText";
         await page.until(`${text}.includes('Nothing to show yet')`);
