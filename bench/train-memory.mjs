@@ -1,5 +1,5 @@
 // Peak memory of a training step beside what libtorch itself takes: `node bench/train-memory.mjs [other dist]`. A GPT of 10 M weights,
-// AdamW, float32, batches of 2 × 128 tokens, λc at every step; another build's dist folder to compare with.
+// AdamW, float32, λc at every step; another build's dist folder to compare with.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
@@ -14,7 +14,6 @@ const width = 260;
 const configuration = {
   model: { model_type: "gpt2", vocab_size: 256, n_positions: 128, n_embd: width, n_layer: layers, n_head: 4 },
   data: { type: "state-of-the-union", tokenizer: "bytes" },
-  batch: { size: 2, sequence: 128 },
   optimizer: { type: "adamw", learningRate: 1e-3 },
   steps: 4,
   landscape: null,
@@ -39,30 +38,39 @@ function peak(dist, code) {
   return Number(stdout.trim().split("\n").at(-1));
 }
 
-const small = JSON.stringify({ ...configuration.model, n_embd: 8, n_layer: 1 });
 const weights = (12 * width ** 2 * layers + (256 + 128) * width) / 1e6;
 const vector = (4 * weights * 1e6) / 2 ** 20;
-const rows = [];
+const builds = Object.entries({ "this version": own, ...(other && { "the other": other }) });
+const tables = [];
 const figures = {};
-for (const [name, dist] of Object.entries({ "this version": own, ...(other && { "the other": other }) })) {
-  const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-"));
-  const call = (config) =>
-    `await m.train(${JSON.stringify(config)}, { directory: ${JSON.stringify(folder)}, fresh: true })`;
-  const base = peak(dist, call({ ...configuration, model: JSON.parse(small) }));
-  const whole = peak(dist, call(configuration));
-  rmSync(folder, { recursive: true, force: true });
-  figures[name] = { base, whole, beside: whole - base, vectors: (whole - base) / vector };
-  rows.push([name, figure(base), figure(whole), figure(whole - base), figure((whole - base) / vector)]);
+for (const [size, sequence] of [
+  [1, 64],
+  [2, 128],
+]) {
+  const rows = [];
+  const beside = [];
+  for (const [name, dist] of builds) {
+    const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-"));
+    const call = (change) => {
+      const config = { ...configuration, ...change, batch: { size, sequence } };
+      return `await m.train(${JSON.stringify(config)}, { directory: ${JSON.stringify(folder)}, fresh: true })`;
+    };
+    const base = peak(dist, call({ model: { ...configuration.model, n_embd: 8, n_layer: 1 } }));
+    const whole = peak(dist, call({}));
+    rmSync(folder, { recursive: true, force: true });
+    beside.push(whole - base);
+    rows.push([name, figure(base), figure(whole), figure(whole - base), figure((whole - base) / vector)]);
+  }
+  const ratio = beside[0] / beside[1];
+  if (other) rows.push(["ratio", "", "", figure(ratio), ""]);
+  figures[`${size} × ${sequence}`] = { beside, ratio };
+  tables.push({
+    title: `Batches of ${size} × ${sequence} tokens`,
+    columns: ["", "tiny model, MiB", "10 M, MiB", "beside, MiB", "vectors"],
+    rows,
+  });
 }
-const ratio = other && figures["this version"].beside / figures["the other"].beside;
-if (other) rows.push(["ratio", "", "", figure(ratio), ""]);
 const notes = [
-  `${figure(weights)} M weights, ${figure(vector)} MiB a vector of the model's size: θ, m and v are three. Beside: the peak less that of the same training of a tiny model.`,
+  `${figure(weights)} M weights, ${figure(vector)} MiB a vector of the model's size: θ, m and v are three, the rest is activations. Beside: the peak less that of the same training of a tiny model.`,
 ];
-await writeTables(
-  "train-memory",
-  "Memory of training",
-  [{ title: "Peak", columns: ["", "tiny model, MiB", "10 M, MiB", "beside, MiB", "vectors"], rows }],
-  notes,
-  { figures, ratio },
-);
+await writeTables("train-memory", "Memory of training", tables, notes, { figures });
