@@ -124,7 +124,7 @@ function findFlags(schema: z.ZodType, path: readonly string[]): FoundFlag[] {
 }
 
 /** A schema and those that it wraps: without its default, null, and what is done to it before. */
-function layers(schema: z.ZodType): z.ZodType[] {
+export function layers(schema: z.ZodType): z.ZodType[] {
   const { innerType, out } = schema.def as { innerType?: z.ZodType; out?: z.ZodType };
   const inner = innerType ?? out;
   return inner ? [schema, ...layers(inner)] : [schema];

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { flags } from "./flags.js";
+import { flags, layers } from "./flags.js";
 
 /** The JSON Schema of a configuration, for editors: what `$schema` in it names. */
 export function jsonSchemaOf(schema: z.ZodType, title: string): Record<string, unknown> {
@@ -120,7 +120,7 @@ function flagsByKey(schema: z.ZodType, path: readonly string[]): Map<string, str
     const known = found.get(key) ?? [];
     if (!known.includes(flag)) found.set(key, [...known, flag]);
   };
-  for (let layer: z.ZodType | undefined = schema; layer; layer = wrapped(layer)) {
+  for (const layer of layers(schema)) {
     const own = flags.get(layer);
     for (const { flag, at = [] } of own ? ("flags" in own ? own.flags : [own]) : [])
       add([...path, ...at].join("."), flag);
@@ -134,9 +134,4 @@ function flagsByKey(schema: z.ZodType, path: readonly string[]): Map<string, str
       for (const [key, all] of flagsByKey(one, place)) for (const flag of all) add(key, flag);
   }
   return found;
-}
-
-function wrapped(schema: z.ZodType): z.ZodType | undefined {
-  const { innerType, out } = schema.def as { innerType?: z.ZodType; out?: z.ZodType };
-  return innerType ?? out;
 }
