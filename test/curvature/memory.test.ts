@@ -6,7 +6,7 @@ it("repeated measurements of the curvature leave no native bytes and no growth o
   const ended = await runProcess(
     `
     const { Batch, createModel, directionalSharpness, hessianEigenvalues, hessianTrace } = await import("${moduleOf("index")}");
-    const { native } = await import("${moduleOf("native/load")}");
+    const { native } = await import("${moduleOf("torch/load")}");
     const model = await createModel({ model_type: "gpt2", vocab_size: 64, n_positions: 32, n_embd: 64, n_layer: 2, n_head: 4 });
     const inputIds = Int32Array.from({ length: 128 }, (_, i) => (i * i) % 64);
     const labels = inputIds.map((_, i) => ((i + 1) * (i + 1)) % 64);

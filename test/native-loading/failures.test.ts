@@ -132,7 +132,7 @@ describe.runIf(supported && process.platform === "linux")("an installation that 
     chmodSync(lib, 0);
     // Whoever may read everything gives that up.
     const nobody = process.getuid?.() === 0 ? "process.setgid(65534); process.setuid(65534);" : "";
-    const text = `const load = await import(${moduleIn(root, "native/load")}); ${nobody} ${loading(root)}`;
+    const text = `const load = await import(${moduleIn(root, "torch/load")}); ${nobody} ${loading(root)}`;
     for (const file of [path.dirname(other), other]) chmodSync(file, 0o755);
     expect(run(text, { CRITICAL_SHARPNESS_LIBTORCH: other }).printed).toEqual({
       code: "ERR_LIBTORCH_LOAD",
@@ -232,7 +232,7 @@ describe.runIf(supported && process.platform === "linux")("an installation that 
 
     it("is an error, and the first goes on", () => {
       const { printed } = run(
-        `const [a, b] = [await import(${moduleIn(root, "native/load")}), await import(${moduleIn(second, "native/load")})];
+        `const [a, b] = [await import(${moduleIn(root, "torch/load")}), await import(${moduleIn(second, "torch/load")})];
         await a.native().info();
         let said; try { b.native() } catch ({ code, message }) { said = { code, message } }
         console.log(JSON.stringify({ said, works: await a.native().info() }));`,
@@ -246,11 +246,11 @@ describe.runIf(supported && process.platform === "linux")("an installation that 
     });
 
     it("in a worker thread too", () => {
-      const worker = `import(${moduleIn(second, "native/load")}).then(({ native }) => native()).catch(({ code }) =>
+      const worker = `import(${moduleIn(second, "torch/load")}).then(({ native }) => native()).catch(({ code }) =>
         require("node:worker_threads").parentPort.postMessage(code))`;
       const { printed } = run(
         `import { Worker } from "node:worker_threads";
-        const { native } = await import(${moduleIn(root, "native/load")});
+        const { native } = await import(${moduleIn(root, "torch/load")});
         await native().info();
         const code = await new Promise((resolve) => new Worker(${JSON.stringify(worker)}, { eval: true, execArgv: [] }).on("message", resolve));
         console.log(JSON.stringify({ code, works: await native().info() }));`,

@@ -56,7 +56,7 @@ export interface Run {
 /** A program that loads an installed package's addon, computes, and prints the outcome. */
 export const loading = (root: string, before = "") => `
   ${before}
-  const { native } = await import(${moduleIn(root, "native/load")});
+  const { native } = await import(${moduleIn(root, "torch/load")});
   try { console.log(JSON.stringify(await native().info())) }
   catch ({ code, message }) { console.log(JSON.stringify({ code, message })) }`;
 

@@ -19,7 +19,7 @@ function inProcess(text: string, variables: Record<string, string> = {}) {
 }
 
 const loading = `
-  const { native } = await import(${compiled("native/load.js")});
+  const { native } = await import(${compiled("torch/load.js")});
   try { native(); console.log("{}") } catch ({ code, message }) { console.log(JSON.stringify({ code, message })) }`;
 
 it("loads from the sources, once, with libtorch before it", () => {
@@ -72,7 +72,7 @@ describe("diagnosis", () => {
   it("of one that does not: the reason, and the places", () => {
     const gone = path.join(folder(), "gone");
     const text = `
-      const { diagnose } = await import(${compiled("native/diagnose.js")});
+      const { diagnose } = await import(${compiled("torch/diagnose.js")});
       console.log(JSON.stringify(await diagnose()));`;
     const { printed } = inProcess(text, { CRITICAL_SHARPNESS_LIBTORCH: gone });
     expect(printed).toMatchObject({

@@ -5,7 +5,7 @@ import { moduleOf } from "./package.js";
 /** A training loop that measures at every step; a leak of one vector a step would be 45 MB in the end. */
 const loop = `
   const { AdamW, Batch, SharpnessMeter, createModel } = await import("${moduleOf("index")}");
-  const { native } = await import("${moduleOf("native/load")}");
+  const { native } = await import("${moduleOf("torch/load")}");
   const model = await createModel({ model_type: "mlp", layer_sizes: [32, 128, 128, 10], activation: "relu", loss: "mse" });
   const optimizer = new AdamW(model, { learningRate: 1e-4 });
   const meters = ["view", "in-place"].map((perturbation) => new SharpnessMeter({ perturbation }));
