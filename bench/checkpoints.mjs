@@ -1,12 +1,11 @@
 // λc of a pretrained language model of 260 K parameters: over its own stories and over GSM8K, and over both while it is
 // trained on GSM8K. The figure is bench/results/checkpoints.png. The folder of real data is CRITICAL_SHARPNESS_DATA.
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { findCheckpoints, measureCheckpoints, train } from "../dist/index.js";
-import { seriesSharpnessFigure } from "../dist/report/figures/sharpness-over-series.js";
-import { seriesAxis } from "../dist/report/series.js";
+import { figureSize } from "../dist/report/style.js";
 import { raster } from "../dist/report/write.js";
 import { figure, writeResults } from "./shared/results.mjs";
 
@@ -84,7 +83,7 @@ try {
       detail: `loss ${figure(first.loss.mean)} → ${figure(last.loss.mean)}; η = 1e-3, so 2/η = 2000`,
     });
   }
-  await draw(along);
+  await draw();
   const tables = Object.fromEntries(
     Object.entries(along).map(([name, { checkpoints: all }]) => [
       name,
@@ -99,34 +98,14 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Both series, one above the other. */
-async function draw(along) {
-  const size = { width: 900, height: 360 };
-  const panels = Object.entries(along).map(([name, { checkpoints: all }], i) => {
-    const { xs, axis } = seriesAxis(all);
-    const points = (key) =>
-      all.map((found, k) => ({
-        x: xs[k],
-        y: found[key].mean ?? Number.NaN,
-        error: found[key].standardError,
-      }));
-    const critical = points("criticalSharpness").map((point, k) => {
-      const { nonDescent, count } = all[k].criticalSharpness;
-      return { ...point, name: all[k].name, nonDescent, count };
-    });
-    const drawn = seriesSharpnessFigure({
-      critical,
-      directional: points("directionalSharpness"),
-      preconditioned: [],
-      preconditionedName: "",
-      batches: 10,
-      axis,
-    });
-    const svg = drawn
-      .draw(size)
-      .replace("Critical sharpness over training<", `λc over ${name}, trained on GSM8K<`);
-    return svg.replace("<svg ", `<svg y="${i * size.height}" `);
-  });
-  const whole = `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${2 * size.height}">${panels.join("")}</svg>`;
+/** The figure of each series, one above the other. */
+async function draw() {
+  const { width, height } = figureSize;
+  const panels = Object.keys(sources).map((name, i) =>
+    readFileSync(path.join(place(`${name} along`), "figures/critical-sharpness.svg"), "utf8")
+      .replace("Critical sharpness over training<", `λc over ${name}, trained on GSM8K<`)
+      .replace("<svg ", `<svg y="${i * height}" `),
+  );
+  const whole = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${2 * height}">${panels.join("")}</svg>`;
   writeFileSync(path.join(here, "results/checkpoints.png"), await raster(whole));
 }

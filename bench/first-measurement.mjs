@@ -9,7 +9,7 @@ const module = (name) => JSON.stringify(new URL(`../dist/${name}.js`, import.met
 const program = `
   const marks = { node: performance.now() };
   const { Batch, createModel, criticalSharpness } = await import(${module("index")});
-  const { native } = await import(${module("native/load")});
+  const { native } = await import(${module("torch/load")});
   marks.import = performance.now();
   native();
   marks.load = performance.now();

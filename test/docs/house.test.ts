@@ -97,3 +97,24 @@ describe("files", () => {
     expect(files.length).toBeLessThanOrEqual(205);
   });
 });
+
+it("what benchmarks, examples and scripts take of the compiled modules is there", async () => {
+  const checkout = path.dirname(root);
+  const scripts = ["bench", "examples", "scripts"].flatMap((folder) =>
+    readdirSync(path.join(checkout, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".mjs"))
+      .map((file) => path.join(folder, file)),
+  );
+  const missing: string[] = [];
+  for (const script of scripts) {
+    const text = readFileSync(path.join(checkout, script), "utf8");
+    for (const [, names, module] of text.matchAll(
+      /import \{([^}]*)\} from "(?:\.\.\/)+dist\/([^"]+)\.js"/g,
+    )) {
+      const found = await import(path.join(root, `${module}.ts`)).catch(() => ({}));
+      for (const [name] of (names as string).matchAll(/\w+(?: as \w+)?/g))
+        if (!((name.split(" ")[0] as string) in found)) missing.push(`${script}: ${name} of ${module}`);
+    }
+  }
+  expect(missing).toEqual([]);
+});
