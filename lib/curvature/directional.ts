@@ -1,26 +1,31 @@
+import * as z from "zod";
 import { CriticalSharpnessError, expected } from "../errors.js";
-import { checkDirection, type Direction, type Gradient } from "../models/index.js";
-import { checkChoice, checkNames, checkNumber, or } from "../options/index.js";
+import { directionSchema, gradientSchema } from "../models/index.js";
+import { readOptions } from "../options/index.js";
 import type { LossAt } from "../search/index.js";
 import { lossPrecision, openLine } from "../sharpness/index.js";
 import type { ComputeDtype } from "../torch/index.js";
-import { type CurvatureOptions, CurvatureProduct, checkCurvature, curvatureNames } from "./product.js";
+import { CurvatureProduct, curvatureOptions } from "./product.js";
 
-export interface DirectionalOptions
-  extends Pick<CurvatureOptions, "model" | "batch" | "operator" | "microBatch" | "signal"> {
+const { preconditioner: _, seed: __, ...matrixOptions } = curvatureOptions;
+
+const directionalSchema = z.strictObject({
+  ...matrixOptions,
   /** Δ: the line is θ − η·Δ. */
-  direction: Direction;
+  direction: directionSchema,
   /** s = ∇L·Δ of the batch, or its gradient. Without either it is computed. */
-  slope?: number;
-  gradient?: Gradient | Direction;
+  slope: z.number().optional(),
+  gradient: gradientSchema.optional(),
   /**
    * `hvp`: one exact Hessian-vector product. `central-difference`: forward passes alone, for models whose second derivative
    * is not to be had. Default: `hvp`, with bfloat16 compute `central-difference`.
    */
-  method?: "hvp" | "central-difference";
+  method: z.enum(["hvp", "central-difference"]).optional(),
   /** ηc of the line, where known: the anharmonicity is made of it, and it bounds the steps of the differences. */
-  criticalLearningRate?: number;
-}
+  criticalLearningRate: z.number().gt(0).optional(),
+});
+
+export type DirectionalOptions = z.input<typeof directionalSchema>;
 
 export interface DirectionalResult {
   /** λdir = ΔᵀHΔ/(∇L·Δ); negative where the loss bends down along a descending Δ, or up along an ascending one. */
@@ -48,15 +53,6 @@ function largestStep(dtype: ComputeDtype, fall: number, critical = Infinity): nu
   return Math.min(dtype === "bfloat16" ? fall : fall / 10, critical);
 }
 
-const names = [
-  ...curvatureNames.filter((name) => name !== "preconditioner" && name !== "seed"),
-  "direction",
-  "slope",
-  "gradient",
-  "method",
-  "criticalLearningRate",
-];
-
 /**
  * Directional sharpness λdir = ΔᵀHΔ/(∇L·Δ): the curvature along an update direction, as the step sees it. On a quadratic
  * it is the critical sharpness λc = 2/ηc (Kalra et al. 2026).
@@ -66,22 +62,15 @@ const names = [
  * @throws AbortError; TypeError, RangeError naming the option; RangeError for `hvp` with bfloat16 compute.
  */
 export async function directionalSharpness(options: DirectionalOptions): Promise<DirectionalResult> {
-  const given = checkNames(options, "options", names);
-  const curvature = checkCurvature(given);
-  const { model, batch, operator, microBatch, signal } = curvature;
-  const direction = checkDirection(given.direction, "direction");
-  const usual = model.dtype === "bfloat16" ? "central-difference" : "hvp";
-  const method = checkChoice(or(given.method, usual), "options.method", ["hvp", "central-difference"]);
-  const critical =
-    given.criticalLearningRate === undefined
-      ? undefined
-      : checkNumber(given.criticalLearningRate, "options.criticalLearningRate", { above: 0 });
+  const given = readOptions(directionalSchema, options);
+  const { model, batch, direction, operator, microBatch, signal, criticalLearningRate: critical } = given;
+  const method = given.method ?? (model.dtype === "bfloat16" ? "central-difference" : "hvp");
   const known = { slope: given.slope, gradient: given.gradient, subject: "the direction" };
   const line = await openLine(model, batch, direction, known, { microBatch, signal });
   let { slope, baseLoss } = line.start;
   let found = { curvature: 0, error: 0, forwardPasses: 0 };
   if (method === "hvp") {
-    using product = await CurvatureProduct.open(curvature, { keep: false });
+    using product = await CurvatureProduct.open(given, { keep: false });
     found.curvature = await product.along(direction);
     slope ??= product.slope;
   } else {

@@ -1,18 +1,23 @@
-import { CriticalSharpnessError, expected } from "../errors.js";
-import { checkDirection, type Direction, type Gradient } from "../models/index.js";
+import * as z from "zod";
+import { CriticalSharpnessError } from "../errors.js";
+import { directionSchema, gradientSchema } from "../models/index.js";
+import { readOptions } from "../options/index.js";
 
-import { checkNames } from "../options/index.js";
-
-import type { HessianResult } from "./hessian.js";
-
-export interface EigenvectorWeightsOptions {
+const weightsSchema = z.strictObject({
   /** What `hessianEigenvalues` found, with its eigenvectors. */
-  eigen: Pick<HessianResult, "eigenvalues" | "eigenvectors">;
+  eigen: z
+    .object({ eigenvalues: z.array(z.number()), eigenvectors: z.array(directionSchema).min(1) })
+    .refine(
+      ({ eigenvalues, eigenvectors }) => eigenvalues.length === eigenvectors.length,
+      "a result of hessianEigenvalues with eigenvectors: true",
+    ),
   /** ∇L of the same batch. */
-  gradient: Gradient | Direction;
+  gradient: gradientSchema,
   /** The preconditioner that the eigenvalues were computed with. */
-  preconditioner?: Direction;
-}
+  preconditioner: directionSchema.optional(),
+});
+
+export type EigenvectorWeightsOptions = z.input<typeof weightsSchema>;
 
 export interface EigenvectorWeights {
   /** cᵢ²/‖g̃‖²: the share of the gradient that lies along each eigenvector. All that there are add up to 1. */
@@ -32,16 +37,10 @@ export interface EigenvectorWeights {
  *   zero or not finite.
  */
 export async function eigenvectorWeights(options: EigenvectorWeightsOptions): Promise<EigenvectorWeights> {
-  const given = checkNames(options, "options", ["eigen", "gradient", "preconditioner"]);
-  const { eigenvalues, eigenvectors } = checkEigen(given.eigen);
-  const raw = given.gradient as Gradient | Direction;
-  const gradient = checkDirection(
-    typeof raw === "object" && raw !== null && "gradient" in raw ? raw.gradient : raw,
-    "options.gradient",
-  );
-  using scaling = await (given.preconditioner === undefined
-    ? undefined
-    : checkDirection(given.preconditioner, "options.preconditioner").inverseSquareRoot());
+  const { eigen, gradient: given, preconditioner } = readOptions(weightsSchema, options);
+  const { eigenvalues, eigenvectors } = eigen;
+  const gradient = "gradient" in given ? given.gradient : given;
+  using scaling = await preconditioner?.inverseSquareRoot();
   using scaled = await scaling?.multiply(gradient);
   const g = scaled ?? gradient;
   const square = await g.dot(g);
@@ -56,20 +55,5 @@ export async function eigenvectorWeights(options: EigenvectorWeightsOptions): Pr
     weights,
     directionalSharpness: weights.reduce((sum, w, i) => sum + w * (eigenvalues[i] as number), 0),
     remainder: 1 - weights.reduce((a, b) => a + b, 0),
-  };
-}
-
-function checkEigen(value: unknown): EigenvectorWeightsOptions["eigen"] {
-  const eigen = value as Partial<HessianResult> | null | undefined;
-  const { eigenvalues, eigenvectors } = eigen ?? {};
-  const fits =
-    Array.isArray(eigenvalues) &&
-    Array.isArray(eigenvectors) &&
-    eigenvectors.length > 0 &&
-    eigenvalues.length === eigenvectors.length;
-  if (!fits) throw expected("a result of hessianEigenvalues with eigenvectors: true", "options.eigen", value);
-  return {
-    eigenvalues,
-    eigenvectors: eigenvectors.map((u, i) => checkDirection(u, `options.eigen.eigenvectors[${i}]`)),
   };
 }

@@ -1,42 +1,70 @@
 import * as z from "zod";
 import { expected } from "../errors.js";
-import { checkDirection, Direction } from "../models/index.js";
-import { checkBoolean, checkCallback, checkChoice, checkNames, checkNumber, or } from "../options/index.js";
+import { Direction, directionSchema } from "../models/index.js";
+import { callback, count, flags, readOptions } from "../options/index.js";
 import { finiteOrNull } from "../statistics.js";
 import { KrylovSpace, lanczos, powerIteration } from "./lanczos.js";
-import { type CheckedCurvature, type CurvatureOptions, checkCurvature, curvatureNames } from "./product.js";
+import { type CheckedCurvature, curvatureOptions } from "./product.js";
 
-/** Which eigenvalues: the largest, the smallest (most negative), the largest in magnitude, or `count` at each end. */
-export type Ends = "largest" | "smallest" | "magnitude" | "both-ends";
-
-export interface HessianOptions extends CurvatureOptions {
+export const hessianSchema = z.strictObject({
+  ...curvatureOptions,
   /** How many eigenvalues (with `both-ends`: at each end). Default 1. */
-  count?: number;
-  /** Default `largest`; with the power method `magnitude`. */
-  which?: Ends;
+  count: count
+    .default(1)
+    .describe("How many eigenvalues; with both-ends at each end.")
+    .register(flags, { flag: "--count <k>" }),
+  /**
+   * Which eigenvalues: the largest, the smallest (most negative), the largest in magnitude, or `count` at each end. Default
+   * `largest`; with the power method `magnitude`.
+   */
+  which: z
+    .enum(["largest", "smallest", "magnitude", "both-ends"])
+    .optional()
+    .describe("Which eigenvalues. Default: the largest; by the power method those of largest magnitude.")
+    .register(flags, { flag: "--which <ends>" }),
   /** Default `lanczos`. The power method finds one eigenvalue, in more products but in two vectors of memory. */
-  method?: "lanczos" | "power";
+  method: z
+    .enum(["lanczos", "power"])
+    .default("lanczos")
+    .describe("How to find them.")
+    .register(flags, { flag: "--method <name>" }),
   /**
    * Converged when every residual ‖Au − λu‖ ≤ tolerance·‖A‖, with the largest |eigenvalue| seen for ‖A‖: eigenvalues near zero
    * are found as well as large ones. The error of λ is at most its residual, near others' ends about its square over the
    * distance to them. Default 1e-3.
    */
-  tolerance?: number;
-  /** Most products with the curvature. Default 100 (Lanczos), 1000 (power). */
-  maximumIterations?: number;
+  tolerance: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(1e-3)
+    .describe("‖Hu − λu‖ ≤ tolerance·‖H‖.")
+    .register(flags, { flag: "--tolerance <x>" }),
+  /** Most products with the curvature. Default: 10 an eigenvalue, at least 100 (Lanczos), 1000 (power). */
+  maximumIterations: count
+    .optional()
+    .describe(
+      "Most Hessian-vector products. Default: 10 an eigenvalue, at least 100; 1000 by the power method.",
+    )
+    .register(flags, { flag: "--maximum-iterations <n>" }),
   /**
    * Most vectors that Lanczos keeps, each as large as the weights; restarts keep it within. With fewer it takes up to twice
    * the products where eigenvalues are close together. Default: as many as hold 2²⁴ numbers together, at least
    * 2·count + 2 (`both-ends`: 4·count + 2), at most 18 more than that.
    */
-  basisSize?: number;
+  basisSize: count.optional(),
   /** Where to start: eigenvectors of a measurement before. With a preconditioner in its coordinates, as they are returned. */
-  initial?: Direction | readonly Direction[];
+  initial: z
+    .union([directionSchema, z.array(directionSchema).min(1).readonly()], "a Direction or an array of them")
+    .optional(),
   /** Return the eigenvectors as well. Dispose of them. Default false. */
-  eigenvectors?: boolean;
+  eigenvectors: z.boolean().default(false),
   /** Called after each product. */
-  onIteration?: (progress: HessianProgress) => void;
-}
+  onIteration: callback<(progress: HessianProgress) => void>().optional(),
+});
+
+export type HessianOptions = z.input<typeof hessianSchema>;
+export type Ends = NonNullable<HessianOptions["which"]>;
 
 export interface HessianProgress {
   /** Products so far. */
@@ -71,19 +99,6 @@ export interface Solve {
   onIteration: ((progress: HessianProgress) => void) | undefined;
 }
 
-const names = [
-  ...curvatureNames,
-  "count",
-  "which",
-  "method",
-  "tolerance",
-  "maximumIterations",
-  "basisSize",
-  "initial",
-  "eigenvectors",
-  "onIteration",
-];
-
 /**
  * Eigenvalues of the Hessian of a batch's mean loss, or of P^(−½)HP^(−½), from exact Hessian-vector products: Hessian
  * sharpness λmax(H) and preconditioned sharpness λmax(P⁻¹H). Like every Lanczos method it may count an eigenvalue that is
@@ -94,44 +109,29 @@ const names = [
  * @throws AbortError; TypeError, RangeError naming the option; RangeError for a model that computes in bfloat16.
  */
 export async function hessianEigenvalues(options: HessianOptions): Promise<HessianResult> {
-  const given = checkNames(options, "options", names);
-  const curvature = checkCurvature(given);
-  const method = checkChoice(or(given.method, "lanczos"), "options.method", ["lanczos", "power"]);
-  const power = method === "power";
-  const ends = power
-    ? (["magnitude"] as const)
-    : (["largest", "smallest", "magnitude", "both-ends"] as const);
+  const { count, method, tolerance, eigenvectors, onIteration, ...curvature } = readOptions(
+    hessianSchema,
+    options,
+  );
+  const isPower = method === "power";
   const dimension = curvature.model.parameterCount;
-  const which = checkChoice<Ends>(or(given.which, power ? "magnitude" : "largest"), "options.which", ends);
-  const most = power ? 1 : which === "both-ends" ? Math.max(1, Math.floor(dimension / 2)) : dimension;
-  const count = checkNumber(or(given.count, 1), "options.count", {
-    minimum: 1,
-    maximum: most,
-    integer: true,
-  });
-  const wanted = which === "both-ends" ? 2 * count : count;
-  const { initial, owned } = await checkInitial(given.initial);
+  const which = curvature.which ?? (isPower ? "magnitude" : "largest");
+  if (isPower && which !== "magnitude")
+    throw expected('"magnitude" with the power method', "options.which", which, "range");
+  const isBoth = which === "both-ends";
+  const most = isPower ? 1 : isBoth ? Math.max(1, Math.floor(dimension / 2)) : dimension;
+  if (count > most) throw expected(`an integer ≥ 1 and ≤ ${most}`, "options.count", count, "range");
+  const wanted = isBoth ? 2 * count : count;
+  const basisSize = curvature.basisSize ?? defaultBasisSize(wanted, dimension);
+  if (basisSize < wanted + 2)
+    throw expected(`an integer ≥ ${wanted + 2}`, "options.basisSize", basisSize, "range");
+  const maximumIterations = curvature.maximumIterations ?? (isPower ? 1000 : Math.max(100, 10 * wanted));
+  const { initial, owned } = await startOf(curvature.initial);
   try {
-    const solve: Solve = {
-      curvature,
-      count,
-      which,
-      tolerance: checkNumber(or(given.tolerance, 1e-3), "options.tolerance", { above: 0, below: 1 }),
-      maximumIterations: checkNumber(
-        or(given.maximumIterations, power ? 1000 : Math.max(100, 10 * wanted)),
-        "options.maximumIterations",
-        { minimum: 1, integer: true },
-      ),
-      basisSize: checkNumber(or(given.basisSize, defaultBasisSize(wanted, dimension)), "options.basisSize", {
-        minimum: wanted + 2,
-        integer: true,
-      }),
-      initial,
-      eigenvectors: checkBoolean(or(given.eigenvectors, false), "options.eigenvectors"),
-      onIteration: checkCallback(given.onIteration, "options.onIteration") as Solve["onIteration"],
-    };
+    const limits = { tolerance, maximumIterations, basisSize };
+    const solve: Solve = { curvature, count, which, ...limits, initial, eigenvectors, onIteration };
     using space = await KrylovSpace.open(curvature);
-    return await (power ? powerIteration(space, solve) : lanczos(space, solve));
+    return await (isPower ? powerIteration(space, solve) : lanczos(space, solve));
   } finally {
     if (owned) initial?.dispose();
   }
@@ -144,12 +144,11 @@ function defaultBasisSize(wanted: number, dimension: number): number {
 }
 
 /** Several eigenvectors start as their sum, which contains each. */
-async function checkInitial(given: unknown): Promise<{ initial: Direction | undefined; owned: boolean }> {
-  if (given === undefined) return { initial: undefined, owned: false };
-  if (!Array.isArray(given)) return { initial: checkDirection(given, "options.initial"), owned: false };
-  if (given.length === 0) throw expected("a Direction or an array of them", "options.initial", given);
-  const vectors = given.map((vector, i) => checkDirection(vector, `options.initial[${i}]`));
-  return { initial: await Direction.combine(vectors, Array(vectors.length).fill(1)), owned: true };
+async function startOf(
+  given: HessianOptions["initial"],
+): Promise<{ initial: Direction | undefined; owned: boolean }> {
+  if (given === undefined || "dot" in given) return { initial: given, owned: false };
+  return { initial: await Direction.combine(given, Array(given.length).fill(1)), owned: true };
 }
 
 /** An eigenvalue as far as it was found. */

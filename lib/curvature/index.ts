@@ -13,6 +13,7 @@ export {
   type HessianProgress,
   type HessianResult,
   hessianEigenvalues,
+  hessianSchema,
 } from "./hessian.js";
 export { type CurvatureOptions, hessianKeys } from "./product.js";
 export {

@@ -1,74 +1,35 @@
 import { EigenvalueDecomposition } from "ml-matrix";
 import * as z from "zod";
 import { CriticalSharpnessError } from "../errors.js";
-import {
-  type Batch,
-  Curvature,
-  checkBatch,
-  checkDirection,
-  checkModel,
-  type Direction,
-  type Model,
-} from "../models/index.js";
-import { checkChoice, checkNumber, checkSignal, count, or } from "../options/index.js";
-import type { CurvatureOperator } from "../torch/index.js";
+import { batchSchema, Curvature, type Direction, directionSchema, modelSchema } from "../models/index.js";
+import { count, flags, seedSchema, signalSchema } from "../options/index.js";
 
 /** Which matrix is looked at. */
-export interface CurvatureOptions {
-  model: Model;
+export const curvatureOptions = {
+  model: modelSchema,
   /** The batch whose mean loss has this curvature. */
-  batch: Batch;
+  batch: batchSchema,
   /** The loss's Hessian H (default), or the Gauss–Newton matrix in its place. */
-  operator?: CurvatureOperator;
+  operator: z
+    .enum(["hessian", "gauss-newton"])
+    .default("hessian")
+    .describe("The matrix: the loss's Hessian, or the Gauss–Newton matrix.")
+    .register(flags, { flag: "--operator <name>" }),
   /** P, the diagonal that an optimizer's `preconditioner()` gives: P^(−½)HP^(−½) is looked at in place of H. */
-  preconditioner?: Direction;
+  preconditioner: directionSchema.optional(),
   /** Rows or sequences at a time. Default: all at once. */
-  microBatch?: number;
+  microBatch: count
+    .optional()
+    .describe("Rows or sequences at a time: bounds the memory. Default: all at once.")
+    .register(flags, { flag: "--micro-batch <n>" }),
   /** Of everything that is drawn: the same seed gives the same result, bit for bit. Default 0. */
-  seed?: number;
-  signal?: AbortSignal;
-}
+  seed: seedSchema.default(0).describe("Of the first vector.").register(flags, { flag: "--seed <n>" }),
+  signal: signalSchema.optional(),
+};
 
-export const curvatureNames = [
-  "model",
-  "batch",
-  "operator",
-  "preconditioner",
-  "microBatch",
-  "seed",
-  "signal",
-] as const;
-
-export interface CheckedCurvature {
-  model: Model;
-  batch: Batch;
-  operator: CurvatureOperator;
-  preconditioner: Direction | undefined;
-  microBatch: number | undefined;
-  seed: number;
-  signal: AbortSignal | undefined;
-}
-
-export function checkCurvature(given: Record<string, unknown>): CheckedCurvature {
-  return {
-    model: checkModel(given.model),
-    batch: checkBatch(given.batch, "batch"),
-    operator:
-      given.operator === undefined
-        ? "hessian"
-        : checkChoice<CurvatureOperator>(given.operator, "options.operator", ["hessian", "gauss-newton"]),
-    preconditioner:
-      given.preconditioner === undefined
-        ? undefined
-        : checkDirection(given.preconditioner, "options.preconditioner"),
-    microBatch:
-      given.microBatch === undefined
-        ? undefined
-        : checkNumber(given.microBatch, "options.microBatch", { minimum: 1, integer: true }),
-    seed: checkNumber(or(given.seed, 0), "options.seed", { minimum: 0, integer: true }),
-    signal: checkSignal(given.signal, "options.signal"),
-  };
-}
+const curvatureSchema = z.strictObject(curvatureOptions);
+export type CurvatureOptions = z.input<typeof curvatureSchema>;
+export type CheckedCurvature = z.output<typeof curvatureSchema>;
 
 /** How an eigenvalue is searched. */
 export const hessianKeys = {
@@ -94,7 +55,7 @@ export class CurvatureProduct {
   }
 
   static async open(
-    { model, batch, operator, microBatch, preconditioner, signal }: CheckedCurvature,
+    { model, batch, operator, microBatch, preconditioner, signal }: Omit<CheckedCurvature, "seed">,
     options: { keep?: boolean } = {},
   ): Promise<CurvatureProduct> {
     const scaling = await preconditioner?.inverseSquareRoot();

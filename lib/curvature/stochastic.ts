@@ -1,19 +1,24 @@
+import * as z from "zod";
+import { expected } from "../errors.js";
 import { Direction } from "../models/index.js";
-import { checkChoice, checkNames, checkNumber, or } from "../options/index.js";
+import { count, readOptions } from "../options/index.js";
 import { statistics } from "../statistics.js";
 import { KrylovSpace } from "./lanczos.js";
-import { type CurvatureOptions, CurvatureProduct, checkCurvature, curvatureNames } from "./product.js";
+import { CurvatureProduct, curvatureOptions } from "./product.js";
 
-export interface TraceOptions extends CurvatureOptions {
+const traceSchema = z.strictObject({
+  ...curvatureOptions,
   /**
    * `hutchinson` (default): the mean of zᵀAz over random signs z. `hutch++` (Meyer et al. 2021) first takes out what a third
    * of its products find of the range of A: fewer products where a few eigenvalues dominate, but it keeps a third as many
    * vectors as products.
    */
-  method?: "hutchinson" | "hutch++";
+  method: z.enum(["hutchinson", "hutch++"]).default("hutchinson"),
   /** Products with the curvature, at least 2 (hutch++: at least 6). Default 30. */
-  products?: number;
-}
+  products: count.default(30),
+});
+
+export type TraceOptions = z.input<typeof traceSchema>;
 
 export interface TraceResult {
   trace: number;
@@ -29,11 +34,9 @@ export interface TraceResult {
  * @throws as `hessianEigenvalues`.
  */
 export async function hessianTrace(options: TraceOptions): Promise<TraceResult> {
-  const given = checkNames(options, "options", [...curvatureNames, "method", "products"]);
-  const curvature = checkCurvature(given);
-  const method = checkChoice(or(given.method, "hutchinson"), "options.method", ["hutchinson", "hutch++"]);
+  const { method, products, ...curvature } = readOptions(traceSchema, options);
   const minimum = method === "hutch++" ? 6 : 2;
-  const products = checkNumber(or(given.products, 30), "options.products", { minimum, integer: true });
+  if (products < minimum) throw expected(`an integer ≥ ${minimum}`, "options.products", products, "range");
   let seed = curvature.seed;
   const draw = () => Direction.random(curvature.model, { seed: seed++, distribution: "rademacher" });
   using operator = await CurvatureProduct.open(curvature);
@@ -77,16 +80,19 @@ async function orthonormalized(x: Direction, basis: readonly Direction[]): Promi
   return norm > negligible ? twice.scale(1 / norm) : undefined;
 }
 
-export interface DensityOptions extends CurvatureOptions {
+const densitySchema = z.strictObject({
+  ...curvatureOptions,
   /** Lanczos steps from each random vector: as many nodes, and as many vectors in memory. Default 40. */
-  steps?: number;
+  steps: count.default(40),
   /** Random vectors. Default 3. */
-  probes?: number;
+  probes: count.default(3),
   /** Points of the grid. Default 256. */
-  points?: number;
+  points: z.int().min(2).max(1e6).default(256),
   /** Standard deviation σ of the Gaussian that stands for each node, over the nodes' range. Default 0.01. */
-  bandwidth?: number;
-}
+  bandwidth: z.number().gt(0).max(1).default(0.01),
+});
+
+export type DensityOptions = z.input<typeof densitySchema>;
 
 export interface SpectralDensity {
   /** The quadrature: eigenvalues with weights that add up to 1, ascending. */
@@ -106,17 +112,7 @@ export interface SpectralDensity {
  * @throws as `hessianEigenvalues`.
  */
 export async function spectralDensity(options: DensityOptions): Promise<SpectralDensity> {
-  const names = [...curvatureNames, "steps", "probes", "points", "bandwidth"];
-  const given = checkNames(options, "options", names);
-  const curvature = checkCurvature(given);
-  const steps = checkNumber(or(given.steps, 40), "options.steps", { minimum: 1, integer: true });
-  const probes = checkNumber(or(given.probes, 3), "options.probes", { minimum: 1, integer: true });
-  const points = checkNumber(or(given.points, 256), "options.points", {
-    minimum: 2,
-    maximum: 1e6,
-    integer: true,
-  });
-  const bandwidth = checkNumber(or(given.bandwidth, 0.01), "options.bandwidth", { above: 0, maximum: 1 });
+  const { steps, probes, points, bandwidth, ...curvature } = readOptions(densitySchema, options);
   using space = await KrylovSpace.open(curvature);
   const nodes: SpectralDensity["nodes"] = [];
   for (let i = 0; i < probes; i++) {

@@ -1,21 +1,24 @@
+import * as z from "zod";
 import { expected } from "../errors.js";
 import { badData } from "../files/index.js";
-import { checkBoolean, checkNumber, checkOptions } from "../options/index.js";
+import { count, readOptions } from "../options/index.js";
 import type { Texts } from "./texts.js";
 import type { TextTokenizer } from "./tokenizers.js";
 import { type TokenArray, type TokenStream, tokensInMemory } from "./tokens.js";
 
-export interface CorpusOptions {
+const corpusOptions = z.strictObject({
   /**
    * What follows each text, in place of the tokens that begin and end a document; it may hold special tokens of the
    * tokenizer. Default: a document's tokens, see `loadTokenizer`.
    */
-  separator?: string;
+  separator: z.string().optional(),
   /** Whether the end-of-text token follows each document. Default true. */
-  endOfText?: boolean;
+  endOfText: z.boolean().default(true),
   /** So many tokens at most: texts beyond them are not read. Default: all. */
-  limit?: number;
-}
+  limit: count.default(Number.MAX_SAFE_INTEGER),
+});
+
+export type CorpusOptions = z.input<typeof corpusOptions>;
 
 /**
  * Texts as one row of tokens, each text a document. Texts that were tokenized before keep their ids, and nothing is put
@@ -35,8 +38,7 @@ export async function tokenizeCorpus(
     throw expected("texts one after the other", "texts", texts);
   if (tokenizer !== undefined && typeof tokenizer?.encode !== "function")
     throw expected("a tokenizer", "tokenizer", tokenizer);
-  const { limit = Number.MAX_SAFE_INTEGER, ...how } = checkOptions(options, "options") as CorpusOptions;
-  checkNumber(limit, "options.limit", { minimum: 1, integer: true });
+  const { limit, ...how } = readOptions(corpusOptions, options);
   let encode: ((text: string) => TokenArray) | undefined;
   const tokensOf = (text: string | Uint32Array): TokenArray => {
     if ((typeof text === "string") !== (encode !== undefined) && parts.length > 0)
@@ -71,14 +73,10 @@ export async function tokenizeCorpus(
 function encoder(
   name: string,
   tokenizer: TextTokenizer | undefined,
-  { separator, endOfText = true }: CorpusOptions,
+  { separator, endOfText }: Omit<z.output<typeof corpusOptions>, "limit">,
 ): (text: string) => TokenArray {
   if (tokenizer === undefined) throw badData("token ids, or a tokenizer,", name, "text, and no tokenizer");
-  checkBoolean(endOfText, "options.endOfText");
-  if (separator !== undefined) {
-    if (typeof separator !== "string") throw expected("a string", "options.separator", separator);
-    return (text) => tokenizer.encode(text + separator);
-  }
+  if (separator !== undefined) return (text) => tokenizer.encode(text + separator);
   if (typeof tokenizer.encodeDocument !== "function")
     throw badData(
       "a separator, or a tokenizer with eos_token in its tokenizer_config.json or eos_token_id in config.json,",

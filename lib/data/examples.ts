@@ -1,6 +1,7 @@
+import * as z from "zod";
 import { expected } from "../errors.js";
 import { badData } from "../files/index.js";
-import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
+import { checkNumber, count, fraction, readOptions, seedSchema } from "../options/index.js";
 import { permutation, type Random, random } from "./random.js";
 
 /** Inputs with their targets. */
@@ -52,13 +53,15 @@ export interface ExampleBatch {
   shape: [n: number];
 }
 
-export interface ExampleBatchOptions {
+const exampleBatchOptions = z.strictObject({
   /** Examples in a batch; as many as there are for training = the full batch, the same at every step. */
-  size: number;
-  seed: number;
+  size: count,
+  seed: seedSchema,
   /** Part of the set, its end, that only validation sees. Default 0. */
-  validationFraction?: number;
-}
+  validationFraction: fraction.default(0),
+});
+
+export type ExampleBatchOptions = z.input<typeof exampleBatchOptions>;
 
 /**
  * Batches from a set of examples. Every epoch goes through the training part once, in an order of its own that is a
@@ -74,13 +77,12 @@ export class ExampleBatches {
 
   /** @throws CriticalSharpnessError `ERR_DATA` if there are fewer examples than a batch takes. */
   constructor(set: ExampleSet, options: ExampleBatchOptions) {
-    const { size, seed, validationFraction = 0 } = checkOptions(options, "options");
+    const { size, seed, validationFraction } = readOptions(exampleBatchOptions, options);
     if (!((set as unknown as ExampleSet | null)?.inputs instanceof Float32Array))
       throw expected("an ExampleSet", "set", set);
-    this.#size = checkNumber(size, "options.size", { minimum: 1, integer: true });
-    this.#seed = checkNumber(seed, "options.seed", { minimum: 0, integer: true });
-    const fraction = checkNumber(validationFraction, "options.validationFraction", { minimum: 0, below: 1 });
-    const held = Math.floor(set.count * fraction);
+    this.#size = size;
+    this.#seed = seed;
+    const held = Math.floor(set.count * validationFraction);
     this.#training = rows(set, 0, set.count - held);
     this.#validation = rows(set, set.count - held, set.count);
     if (this.#training.count < this.#size)
@@ -89,7 +91,8 @@ export class ExampleBatches {
         set.name,
         `${this.#training.count}`,
       );
-    if (fraction > 0 && held === 0) throw badData("at least 1 example to validate on", set.name, "0");
+    if (validationFraction > 0 && held === 0)
+      throw badData("at least 1 example to validate on", set.name, "0");
   }
 
   /** Whether every step has the same batch. */
@@ -128,20 +131,24 @@ export class ExampleBatches {
   }
 }
 
-export interface SyntheticOptions {
-  task: "regression" | "classification";
+const size = count.max(2 ** 24);
+
+const syntheticOptions = z.strictObject({
+  task: z.enum(["regression", "classification"]),
   /** Examples. */
-  count: number;
+  count: size,
   /** Numbers of an input. */
-  features: number;
+  features: size,
   /** Outputs, or classes. */
-  outputs: number;
+  outputs: size,
   /** Width of the teacher's hidden layer. Default 32. */
-  hidden?: number;
+  hidden: size.default(32),
   /** Standard deviation of what is added to the teacher's outputs, whose own is near 1. Default 0.1. */
-  noise?: number;
-  seed: number;
-}
+  noise: z.number().min(0).default(0.1),
+  seed: seedSchema,
+});
+
+export type SyntheticOptions = z.input<typeof syntheticOptions>;
 
 /**
  * Standard normal inputs x, and what a random network with one tanh layer makes of them: y = B·tanh(A·x) + noise, with
@@ -150,15 +157,7 @@ export interface SyntheticOptions {
  * @throws TypeError, RangeError naming the option.
  */
 export function syntheticExamples(options: SyntheticOptions): ExampleSet {
-  const size = { minimum: 1, maximum: 2 ** 24, integer: true };
-  const given = checkOptions(options, "options");
-  const task = checkChoice(given.task, "options.task", ["regression", "classification"]);
-  const count = checkNumber(given.count, "options.count", size);
-  const features = checkNumber(given.features, "options.features", size);
-  const outputs = checkNumber(given.outputs, "options.outputs", size);
-  const hidden = checkNumber(given.hidden ?? 32, "options.hidden", size);
-  const noise = checkNumber(given.noise ?? 0.1, "options.noise", { minimum: 0 });
-  const seed = checkNumber(given.seed, "options.seed", { minimum: 0, integer: true });
+  const { task, count, features, outputs, hidden, noise, seed } = readOptions(syntheticOptions, options);
   const generator = random("synthetic", seed);
   const first = normals(generator, hidden * features, 1 / Math.sqrt(features));
   const second = normals(generator, outputs * hidden, 1 / Math.sqrt(hidden));

@@ -32,8 +32,10 @@ async function openExamples(data: ExampleSection, seed: number): Promise<Example
       return first(await loadCifar10(data.files), data.count);
     case "mnist":
       return first(await loadMnist(), data.count);
-    case "synthetic":
-      return syntheticExamples({ ...data, seed });
+    case "synthetic": {
+      const { type: _, ...sizes } = data;
+      return syntheticExamples({ ...sizes, seed });
+    }
   }
 }
 

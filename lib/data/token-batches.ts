@@ -1,6 +1,7 @@
+import * as z from "zod";
 import { expected } from "../errors.js";
 import { badData } from "../files/index.js";
-import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
+import { checkNumber, count, fraction, readOptions, seedSchema } from "../options/index.js";
 import { permutation, random } from "./random.js";
 import { checkStream, type TokenStream } from "./tokens.js";
 
@@ -12,26 +13,28 @@ export interface TokenBatch {
   shape: [batch: number, sequence: number];
 }
 
-export interface TokenBatchOptions {
+const tokenBatchOptions = z.strictObject({
   /** Sequences in a batch. */
-  size: number;
+  size: count,
   /** Tokens in a sequence. */
-  sequence: number;
-  seed: number;
+  sequence: count,
+  seed: seedSchema,
   /** Part of the stream, its end, that only validation sees. Default 0. */
-  validationFraction?: number;
+  validationFraction: fraction.default(0),
   /**
    * `joined` (default): sequences go from one document into the next, as in pre-training. `apart`: each keeps to one
    * document, and where that ends before the sequence does, the labels are −100, which no loss counts. A model that looks
    * back only never sees another document then.
    */
-  documents?: "joined" | "apart";
+  documents: z.enum(["joined", "apart"]).default("joined"),
   /**
    * Training sequences: `anywhere` (default of joined documents): they begin at any token. `epochs` (the only one of
    * documents apart): they lie side by side, and each is taken once before any is taken again.
    */
-  sampling?: "anywhere" | "epochs";
-}
+  sampling: z.enum(["anywhere", "epochs"]).optional(),
+});
+
+export type TokenBatchOptions = z.input<typeof tokenBatchOptions>;
 
 /** What stands in for the label that a token has not. */
 const ignored = -100;
@@ -55,22 +58,19 @@ export class TokenBatches {
 
   /** @throws CriticalSharpnessError `ERR_DATA` if the stream is shorter than a sequence needs. */
   constructor(stream: TokenStream, options: TokenBatchOptions) {
-    const positive = { minimum: 1, integer: true };
-    const { size, sequence, seed, validationFraction = 0, ...how } = checkOptions(options, "options");
-    this.#stream = checkStream(stream, "stream");
-    this.#size = checkNumber(size, "options.size", positive);
-    this.#sequence = checkNumber(sequence, "options.sequence", positive);
-    this.#seed = checkNumber(seed, "options.seed", { minimum: 0, integer: true });
-    const fraction = checkNumber(validationFraction, "options.validationFraction", { minimum: 0, below: 1 });
-    const { documents = "joined" } = how;
-    const apart = checkChoice(documents, "options.documents", ["joined", "apart"]) === "apart";
-    const { sampling = apart ? "epochs" : "anywhere" } = how;
-    this.#sampling = checkChoice(
-      sampling,
-      "options.sampling",
-      apart ? ["epochs"] : (["anywhere", "epochs"] as const),
+    const { size, sequence, seed, validationFraction, documents, sampling } = readOptions(
+      tokenBatchOptions,
+      options,
     );
-    const held = Math.floor(stream.length * fraction);
+    this.#stream = checkStream(stream, "stream");
+    this.#size = size;
+    this.#sequence = sequence;
+    this.#seed = seed;
+    const apart = documents === "apart";
+    if (apart && sampling === "anywhere")
+      throw expected('"epochs" with documents apart', "options.sampling", sampling, "range");
+    this.#sampling = sampling ?? (apart ? "epochs" : "anywhere");
+    const held = Math.floor(stream.length * validationFraction);
     this.trainingTokens = stream.length - held;
     [this.#training, this.#validation] = apart ? this.#documents() : this.#even();
     if (this.#training.count === 0)
@@ -79,7 +79,7 @@ export class TokenBatches {
         stream.name,
         `${this.trainingTokens}`,
       );
-    if (fraction > 0 && this.#validation.count === 0)
+    if (validationFraction > 0 && this.#validation.count === 0)
       throw badData(`at least ${this.#needed(apart)} tokens to validate on`, stream.name, `${held}`);
   }
 

@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import * as z from "zod";
 import { CriticalSharpnessError } from "../errors.js";
 import {
   badData,
@@ -13,13 +14,15 @@ import {
   unreadable,
   widths,
 } from "../files/index.js";
-import { checkChoice, checkOptions } from "../options/index.js";
+import { readOptions } from "../options/index.js";
 import type { StoredTokens, TokenArray, TokenStream } from "./tokens.js";
 
-export interface TokenFileOptions {
+const tokenFileOptions = z.strictObject({
   /** Type of the numbers in a file without a header. Default: uint16 for `.bin`; an `.npy` without one has no default. */
-  dtype?: "uint16" | "uint32";
-}
+  dtype: z.enum(["uint16", "uint32"]).optional(),
+});
+
+export type TokenFileOptions = z.input<typeof tokenFileOptions>;
 
 /**
  * Opens a token file: little-endian uint16 or uint32 without a header (`.bin`; OLMo's `.npy` are such files too, memory
@@ -30,8 +33,7 @@ export interface TokenFileOptions {
  *   asked for is 0.
  */
 export async function openTokenFile(path: string, options: TokenFileOptions = {}): Promise<TokenStream> {
-  const { dtype: stated } = checkOptions(options, "options");
-  const given = stated === undefined ? undefined : checkChoice(stated, "options.dtype", ["uint16", "uint32"]);
+  const { dtype: given } = readOptions(tokenFileOptions, options);
   const file = await openFile(path, "r").catch((error) => {
     throw unreadable("a readable token file", path, error);
   });

@@ -11,7 +11,7 @@ import {
   section,
   seedSchema,
 } from "../options/index.js";
-import { searchKeys } from "../sharpness/index.js";
+import { measureKeys } from "../sharpness/index.js";
 
 export const dtypeSchema = z
   .enum(["float32", "float64", "bfloat16"])
@@ -64,7 +64,7 @@ export const frozenKeys = {
       flag: "--no-weight-decay",
       help: "leave the weight decay's γθ out of Δ",
     }),
-  search: section(searchKeys).prefault({}).describe("How λc is measured."),
+  search: section(measureKeys).prefault({}).describe("How λc is measured."),
   dtype: dtypeSchema,
   device: deviceSchema,
   seed: seedSchema.default(0).describe("Of the order of sequences.").register(flags, { flag: "--seed <n>" }),

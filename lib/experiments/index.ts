@@ -11,6 +11,7 @@ export {
   type SeriesEvent,
   type SeriesOptions,
   type SeriesResult,
+  seriesOptions,
 } from "./checkpoints/series.js";
 export {
   type SeriesConfiguration,
@@ -65,4 +66,4 @@ export type {
   StepRecord,
   ValidationRecord,
 } from "./train/train-records.js";
-export { type Watch, type WatchOptions, watchRuns } from "./watch.js";
+export { type Watch, type WatchOptions, watchOptions, watchRuns } from "./watch.js";

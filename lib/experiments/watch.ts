@@ -5,15 +5,24 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { CriticalSharpnessError, expected } from "../errors.js";
-import { checkNumber, checkOptions, checkStrings } from "../options/index.js";
+import * as z from "zod";
+import { CriticalSharpnessError } from "../errors.js";
+import { flags, names, readOptions } from "../options/index.js";
 import { runFiles } from "../runs/index.js";
 import { reportContent } from "./reports.js";
 
-export interface WatchOptions {
+export const watchOptions = z.strictObject({
   /** Of 127.0.0.1. Default: any that is free. */
-  port?: number;
-}
+  port: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(0)
+    .describe("Of 127.0.0.1. Default: any that is free.")
+    .register(flags, { flag: "--port <n>", help: "of 127.0.0.1 (default: 6017)" }),
+});
+
+export type WatchOptions = z.input<typeof watchOptions>;
 
 /** A page that shows runs as they grow. */
 export interface Watch extends AsyncDisposable {
@@ -33,10 +42,8 @@ const share = 0.05;
  * @throws CriticalSharpnessError `ERR_PORT` where the port is taken; TypeError, RangeError.
  */
 export async function watchRuns(directories: readonly string[], options: WatchOptions = {}): Promise<Watch> {
-  const given = checkOptions(options, "options");
-  const port = checkNumber(given.port ?? 0, "options.port", { minimum: 0, maximum: 65_535, integer: true });
-  const checked = checkStrings(directories, "directories");
-  if (checked.length === 0) throw expected("at least one run directory", "directories", checked, "range");
+  const { port } = readOptions(watchOptions, options);
+  const checked = readOptions(names, directories ?? null, "directories");
   const runs = checked.map((directory) => new WatchedRun(directory));
   const readers = new Set<ServerResponse>();
   const server = createServer((request, response) => answer(request, response, { runs, readers }));

@@ -118,9 +118,3 @@ export function isDevice(name: unknown): name is Device {
 }
 
 export const deviceNames = '"cpu", "cuda" or "cuda:<number>"';
-
-export function checkDevice(value: unknown, subject: string): Device {
-  if (!isDevice(value))
-    throw expected(deviceNames, subject, value, typeof value === "string" ? "range" : "type");
-  return value;
-}

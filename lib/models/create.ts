@@ -1,47 +1,56 @@
+import * as z from "zod";
 import { throwIfAborted } from "../errors.js";
-import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
+import { flags, readOptions, seedSchema, signalSchema } from "../options/index.js";
+import { type Initialization, native, withSignal } from "../torch/index.js";
 import {
-  type ComputeDtype,
-  type Initialization,
-  native,
-  type ParameterDtype,
-  type SignalOptions,
-  signalOf,
-  stoppable,
-} from "../torch/index.js";
-
-import { checkDevice, configureModel, type Device, type ModelConfigInput } from "./configuration.js";
-
+  configureModel,
+  type Device,
+  deviceNames,
+  isDevice,
+  type ModelConfigInput,
+} from "./configuration.js";
 import { Model } from "./model.js";
 
-export interface ModelOptions extends SignalOptions {
+const dtypes = ["float32", "float64", "bfloat16"] as const;
+
+/** Of a model that is made or loaded. */
+export const modelOptions = {
   /**
    * Where its weights lie and it computes, and everything that is made of it: gradients, directions, optimizers. Batches stay
    * where they are and are copied there at their first use. Default "cpu". CUDA devices need an addon built with CUDA.
    */
-  device?: Device;
+  device: z
+    .custom<Device>(isDevice, deviceNames)
+    .optional()
+    .describe("Where to compute: cpu, cuda, cuda:1. Default: the processor.")
+    .register(flags, { flag: "--device <name>" }),
   /** Arithmetic: `bfloat16` multiplies in bfloat16. Default float32. */
-  dtype?: ComputeDtype;
+  dtype: z
+    .enum(dtypes)
+    .default("float32")
+    .describe("Arithmetic of a pass.")
+    .register(flags, { flag: "--dtype <type>" }),
   /**
    * Weights as they are held. Default: float64 with the dtype float64, else float32. `bfloat16` halves their memory and takes
    * checkpoints of that precision as they lie in the file; it is for measurements: optimizers accumulate, but do not step, and
    * there are no second derivatives. Gradients and directions of such a model are float32. With the dtype float32, θ − η·Δ is
    * made in float32 exactly; with bfloat16, a layer computes x·θᵀ − η·(x·Δᵀ), so that steps count that θ has no digits for.
    */
-  parameterDtype?: ParameterDtype;
-}
+  parameterDtype: z
+    .enum(dtypes)
+    .optional()
+    .describe("Of the weights as they are held. Default: float64 with the dtype float64, else float32.")
+    .register(flags, { flag: "--parameter-dtype <type>" }),
+};
 
-export interface CreateOptions extends ModelOptions {
-  /** The same seed gives the same bits. Default 0. */
-  seed?: number;
-  /**
-   * Language models: "gpt2" (GPT-2's default) or "normal" (the others': N(0, initializer_range²), biases 0, norms 1).
-   * MLP: "pytorch" (torch.nn.Linear's, the default) or "he". Any: "zeros".
-   */
-  initialization?: Initialization;
-}
+/** @internal Options of `loadModel`. */
+export const loadSchema = z.strictObject({
+  ...modelOptions,
+  /** Stops the call: it rejects with an AbortError and leaves nothing half done. */
+  signal: signalSchema.optional(),
+});
 
-const dtypes = ["float32", "float64", "bfloat16"] as const;
+export type ModelOptions = z.input<typeof loadSchema>;
 
 /** @internal */
 export const initializations = [
@@ -52,6 +61,18 @@ export const initializations = [
   "zeros",
 ] as const satisfies Initialization[];
 
+const createSchema = loadSchema.extend({
+  /** The same seed gives the same bits. Default 0. */
+  seed: seedSchema.default(0),
+  /**
+   * Language models: "gpt2" (GPT-2's default) or "normal" (the others': N(0, initializer_range²), biases 0, norms 1).
+   * MLP: "pytorch" (torch.nn.Linear's, the default) or "he". Any: "zeros".
+   */
+  initialization: z.enum(initializations).optional(),
+});
+
+export type CreateOptions = z.input<typeof createSchema>;
+
 /**
  * Makes a model with fresh weights.
  *
@@ -60,37 +81,15 @@ export const initializations = [
  */
 export async function createModel(config: ModelConfigInput, options: CreateOptions = {}): Promise<Model> {
   const configured = configureModel(config);
-  const { dtype, parameterDtype, device } = checkModelOptions(options);
-  const seed =
-    options.seed === undefined ? 0 : checkNumber(options.seed, "options.seed", { minimum: 0, integer: true });
-  const initialization =
-    options.initialization === undefined
-      ? configured.defaultInitialization
-      : checkChoice(options.initialization, "options.initialization", initializations);
+  const { dtype, parameterDtype, device, seed, signal, ...given } = readOptions(createSchema, options);
+  throwIfAborted(signal);
+  const initialization = given.initialization ?? configured.defaultInitialization;
   const handle = native().createModel(configured.description, dtype, parameterDtype, device);
   try {
-    await stoppable(options, (cancel) => handle.initialize(initialization, seed, cancel));
+    await withSignal(signal, (cancel) => handle.initialize(initialization, seed, { cancel }));
   } catch (error) {
     handle.dispose();
     throw error;
   }
   return new Model(handle, configured);
-}
-
-/** @internal */
-export function checkModelOptions(options: unknown): {
-  dtype: ComputeDtype;
-  parameterDtype: ParameterDtype | undefined;
-  device: Device | undefined;
-} {
-  const { device, dtype, parameterDtype } = checkOptions(options, "options");
-  throwIfAborted(signalOf(options));
-  return {
-    dtype: dtype === undefined ? "float32" : checkChoice(dtype, "options.dtype", dtypes),
-    parameterDtype:
-      parameterDtype === undefined
-        ? undefined
-        : checkChoice(parameterDtype, "options.parameterDtype", dtypes),
-    device: device === undefined ? undefined : checkDevice(device, "options.device"),
-  };
 }

@@ -1,36 +1,33 @@
+import * as z from "zod";
+import { checkInstance, count, readOptions } from "../options/index.js";
 import {
-  checkBoolean,
-  checkChoice,
-  checkInstance,
-  checkNumber,
-  checkOptions,
-  checkSignal,
-} from "../options/index.js";
-import {
-  type CurvatureOperator,
   type NativeCurvature,
   type NativeKrylov,
   type NativeKrylovStep,
   native,
   Owner,
-  withSignal,
+  type SignalOptions,
+  stoppable,
 } from "../torch/index.js";
 
 import { Batch } from "./batch.js";
 import { Direction } from "./direction.js";
 import { Model } from "./model.js";
 
-export interface ProductOptions {
+const productOptions = {
   /** The loss's Hessian (default), or the Gauss–Newton matrix: with the Hessian of the loss in the network's outputs alone. */
-  operator?: CurvatureOperator;
+  operator: z.enum(["hessian", "gauss-newton"]).default("hessian"),
   /** Rows or sequences at a time: bounds the memory of activations. Default: all at once. */
-  microBatch?: number;
+  microBatch: count.optional(),
   /**
    * Keep between products what they have in common, activations and their gradients: a quarter less time for each further
    * product. Without effect where there are several micro-batches. Default true.
    */
-  keep?: boolean;
-}
+  keep: z.boolean().default(true),
+};
+
+const productSchema = z.strictObject(productOptions);
+export type ProductOptions = z.input<typeof productSchema>;
 
 /** The product of a curvature with a direction. */
 export interface CurvatureProductResult {
@@ -50,33 +47,20 @@ export class Curvature extends Owner<NativeCurvature> {
 
   /** @throws TypeError, RangeError naming the option, or if the batch does not fit the model. */
   constructor(model: Model, batch: Batch, options: ProductOptions = {}) {
-    const { operator = "hessian", microBatch, keep = true } = checkOptions(options, "options");
+    const { microBatch = 0, ...given } = readOptions(productSchema, options);
     const handle = native().createCurvature(
       checkInstance(model, "model", Model, "a Model").handle,
       checkInstance(batch, "batch", Batch, "a Batch").handle,
-      {
-        operator: checkChoice<CurvatureOperator>(operator, "options.operator", ["hessian", "gauss-newton"]),
-        microBatch:
-          microBatch === undefined
-            ? 0
-            : checkNumber(microBatch, "options.microBatch", { minimum: 1, integer: true }),
-        keep: checkBoolean(keep, "options.keep"),
-      },
+      { ...given, microBatch },
     );
     super(handle);
     this.model = model;
   }
 
   /** @throws AbortError; RangeError for a model that computes in bfloat16: use float32. */
-  async product(
-    direction: Direction,
-    options: { signal?: AbortSignal } = {},
-  ): Promise<CurvatureProductResult> {
-    const { signal } = checkOptions(options, "options");
+  async product(direction: Direction, options: SignalOptions = {}): Promise<CurvatureProductResult> {
     const vector = checkInstance(direction, "direction", Direction, "a Direction").handle;
-    const result = await withSignal(checkSignal(signal, "options.signal"), (cancel) =>
-      this.handle.product(vector, { cancel }),
-    );
+    const result = await stoppable(options, (cancel) => this.handle.product(vector, cancel));
     return { ...result, product: Direction.of(this.model, result.product) };
   }
 }
@@ -108,7 +92,7 @@ export class KrylovBasis extends Owner<NativeKrylov> {
 
   /** One product with the last vector, orthogonalised against all of them; one vector more. */
   async step(signal?: AbortSignal): Promise<NativeKrylovStep> {
-    return withSignal(signal, (cancel) => this.handle.step({ cancel }));
+    return stoppable({ signal }, (cancel) => this.handle.step(cancel));
   }
 
   /** Keeps these combinations of all vectors but the last, and the last after them. */

@@ -1,4 +1,5 @@
 import path from "node:path";
+import * as z from "zod";
 import { CriticalSharpnessError, expected, throwIfAborted } from "../errors.js";
 import {
   adapterRemedy,
@@ -7,7 +8,14 @@ import {
   readSafetensorsHeader,
   writeSafetensors,
 } from "../files/index.js";
-import { checkChoice, checkInstance, checkNumber, checkOptions, checkString } from "../options/index.js";
+import {
+  checkInstance,
+  checkNumber,
+  checkString,
+  readOptions,
+  seedSchema,
+  signalSchema,
+} from "../options/index.js";
 import {
   type FileTensor,
   type NativeVector,
@@ -19,6 +27,14 @@ import {
 } from "../torch/index.js";
 
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
+
+const randomOptions = z.strictObject({
+  /** The same seed gives the same numbers. */
+  seed: seedSchema,
+  /** Default `normal`; `rademacher`: −1 or 1. */
+  distribution: z.enum(["normal", "rademacher"]).default("normal"),
+  signal: signalSchema.optional(),
+});
 
 /**
  * One number for each weight of a model: an update direction Δ (the step is θ − η·Δ, so it descends where ∇L·Δ > 0), a
@@ -93,17 +109,14 @@ export class Direction extends Owner<NativeVector> {
    *
    * @throws TypeError, RangeError naming the option; AbortError.
    */
-  static async random(
-    model: ParameterSet,
-    options: SignalOptions & { seed: number; distribution?: "normal" | "rademacher" },
-  ): Promise<Direction> {
+  static async random(model: ParameterSet, options: z.input<typeof randomOptions>): Promise<Direction> {
     checkInstance(model, "model", ParameterSet, "a Model");
-    const { seed, distribution = "normal" } = checkOptions(options, "options");
-    const chosen = checkChoice(distribution, "options.distribution", ["normal", "rademacher"] as const);
-    const start = checkNumber(seed, "options.seed", { minimum: 0, integer: true });
+    const { seed, distribution, signal } = readOptions(randomOptions, options);
     return Direction.of(
       model,
-      await stoppable(options, (cancel) => native().randomVector(model.handle, chosen, start, cancel)),
+      await stoppable({ signal }, (cancel) =>
+        native().randomVector(model.handle, distribution, seed, cancel),
+      ),
     );
   }
 

@@ -1,6 +1,13 @@
 export { Batch, type ExampleData, type TokenData } from "./batch.js";
 export { loadBatch, loadBatches } from "./batch-files.js";
-export { checkBatch, checkDirection, checkModel } from "./checks.js";
+export {
+  batchSchema,
+  checkBatch,
+  checkDirection,
+  directionSchema,
+  gradientSchema,
+  modelSchema,
+} from "./checks.js";
 export {
   configureModel,
   type DecoderConfig,
@@ -12,17 +19,17 @@ export {
   type ModelConfig,
   type ModelConfigInput,
 } from "./configuration.js";
-export { type CreateOptions, createModel, type ModelOptions } from "./create.js";
+export { type CreateOptions, createModel, type ModelOptions, modelOptions } from "./create.js";
 export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOptions } from "./curvature.js";
 export { Direction } from "./direction.js";
 export { loadModel } from "./load.js";
 export {
-  checkGradientPass,
   type Gradient,
   type GradientOptions,
   Model,
   type PassOptions,
   type Perturbation,
+  readGradientPass,
 } from "./model.js";
 export {
   type Parameter,

@@ -1,9 +1,10 @@
+import { throwIfAborted } from "../errors.js";
 import { floatingDtype, floatingDtypes } from "../files/index.js";
-import { checkString } from "../options/index.js";
-import { type FileTensor, type NativeModel, native, signalOf, withSignal } from "../torch/index.js";
+import { checkString, readOptions } from "../options/index.js";
+import { type FileTensor, type NativeModel, native, withSignal } from "../torch/index.js";
 
 import { type ConfiguredModel, configureModel } from "./configuration.js";
-import { checkModelOptions, type ModelOptions } from "./create.js";
+import { loadSchema, type ModelOptions } from "./create.js";
 import type { Checkpoint } from "./families/settings.js";
 import { Model } from "./model.js";
 import {
@@ -28,9 +29,9 @@ import {
  */
 export async function loadModel(directory: string, options: ModelOptions = {}): Promise<Model> {
   checkString(directory, "directory");
-  const { dtype, parameterDtype, device } = checkModelOptions(options);
+  const { dtype, parameterDtype, device, signal } = readOptions(loadSchema, options);
+  throwIfAborted(signal);
   const given = configureModel(await readConfiguration(directory));
-  const signal = signalOf(options);
   const found = await findTensors(directory, signal);
   const { configured, copies } = await untie(given, found, signal);
   const handle = native().createModel(configured.description, dtype, parameterDtype, device);

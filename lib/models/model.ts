@@ -1,21 +1,13 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
+import * as z from "zod";
 import { throwIfAborted } from "../errors.js";
 import { writeSafetensors, writing } from "../files/index.js";
-import {
-  checkBoolean,
-  checkChoice,
-  checkInstance,
-  checkNumber,
-  checkOptions,
-  checkSignal,
-  checkString,
-} from "../options/index.js";
+import { checkInstance, checkString, count, instance, readOptions, signalSchema } from "../options/index.js";
 import {
   type ComputeDtype,
   type NativeModel,
-  type NativePerturbation,
   type ParameterDtype,
   type SignalOptions,
   signalOf,
@@ -27,30 +19,42 @@ import type { ConfiguredModel, Device, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
 import { ParameterSet } from "./parameters.js";
 
-export interface PassOptions {
+const passOptions = {
   /** Stops the pass at the next micro-batch or layer. */
-  signal?: AbortSignal;
+  signal: signalSchema.optional(),
   /** Rows or sequences at a time: bounds the memory of activations. Default: all at once. */
-  microBatch?: number;
+  microBatch: count.optional(),
   /** Computes in float32 where the model's arithmetic is bfloat16. Default: as the model does. */
-  dtype?: "float32";
-}
+  dtype: z.enum(["float32"]).optional(),
+};
 
-export interface GradientOptions extends PassOptions {
+const lossSchema = z.strictObject({
+  ...passOptions,
+  /** The loss at θ − η·Δ in place of θ. */
+  perturbation: z
+    .strictObject({
+      direction: instance<Direction>("a Direction", (value) => value instanceof Direction),
+      /** η of θ − η·Δ. */
+      learningRate: z.number(),
+      /** How θ − η·Δ comes about; the loss is the same. Default `view`. */
+      mode: z.enum(["view", "in-place"]).default("view"),
+    })
+    .optional(),
+});
+
+const gradientOptions = z.strictObject({
+  ...passOptions,
   /**
    * Keep each layer's input alone and compute its activations again on the way back (activation checkpointing, Chen et al.
    * 2016), for a third more time. The gradient is the same, bit for bit. Of language models. Default false.
    */
-  recompute?: boolean;
-}
+  recompute: z.boolean().default(false),
+});
 
-export interface Perturbation {
-  direction: Direction;
-  /** η of θ − η·Δ. */
-  learningRate: number;
-  /** How θ − η·Δ comes about; the loss is the same. Default `view`. */
-  mode?: "view" | "in-place";
-}
+export type LossOptions = z.input<typeof lossSchema>;
+export type PassOptions = Omit<LossOptions, "perturbation">;
+export type Perturbation = NonNullable<LossOptions["perturbation"]>;
+export type GradientOptions = z.input<typeof gradientOptions>;
 
 /** A batch's loss and its gradient, and what they belong to. */
 export interface Gradient {
@@ -97,19 +101,16 @@ export class Model extends ParameterSet {
    *
    * @throws RangeError, TypeError if the batch does not fit the model; AbortError.
    */
-  async loss(batch: Batch, options: PassOptions & { perturbation?: Perturbation } = {}): Promise<number> {
+  async loss(batch: Batch, options: LossOptions = {}): Promise<number> {
     return (await this.lossWithVersion(batch, options)).loss;
   }
 
   /** @internal The loss with the version of the weights at that moment. */
-  async lossWithVersion(
-    batch: Batch,
-    options: PassOptions & { perturbation?: Perturbation } = {},
-  ): Promise<{ loss: number; version: number }> {
-    const { signal, ...pass } = checkPass(options);
+  async lossWithVersion(batch: Batch, options: LossOptions = {}): Promise<{ loss: number; version: number }> {
+    const { signal, perturbation, ...pass } = readOptions(lossSchema, options);
     const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
-    const perturbation = checkPerturbation(options.perturbation);
-    return withSignal(signal, (cancel) => this.handle.loss(handle, perturbation, { ...pass, cancel }));
+    const moved = perturbation ? { ...perturbation, direction: perturbation.direction.handle } : null;
+    return withSignal(signal, (cancel) => this.handle.loss(handle, moved, { ...nativePass(pass), cancel }));
   }
 
   /**
@@ -118,7 +119,7 @@ export class Model extends ParameterSet {
    * @throws as `loss`.
    */
   async gradient(batch: Batch, options: GradientOptions = {}): Promise<Gradient> {
-    const { signal, ...pass } = checkGradientPass(options);
+    const { signal, ...pass } = readGradientPass(options);
     const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
     const { loss, version, gradient } = await withSignal(signal, (cancel) =>
       this.handle.gradient(handle, { ...pass, cancel }),
@@ -170,34 +171,12 @@ export class Model extends ParameterSet {
   }
 }
 
-function checkPass(options: unknown): {
-  signal: AbortSignal | undefined;
-  microBatch: number;
-  float32: boolean;
-} {
-  const { signal, microBatch, dtype } = checkOptions(options, "options");
-  return {
-    float32: dtype !== undefined && checkChoice(dtype, "options.dtype", ["float32"]) === "float32",
-    signal: checkSignal(signal, "options.signal"),
-    microBatch:
-      microBatch === undefined
-        ? 0
-        : checkNumber(microBatch, "options.microBatch", { minimum: 1, integer: true }),
-  };
+function nativePass({ microBatch = 0, dtype }: PassOptions) {
+  return { microBatch, float32: dtype === "float32" };
 }
 
-/** @internal */
-export function checkGradientPass(options: unknown) {
-  const { recompute = false } = checkOptions(options, "options");
-  return { ...checkPass(options), recompute: checkBoolean(recompute, "options.recompute") };
-}
-
-function checkPerturbation(perturbation: unknown): NativePerturbation | null {
-  if (perturbation === undefined) return null;
-  const { direction, learningRate, mode } = checkOptions(perturbation, "options.perturbation");
-  return {
-    direction: checkInstance(direction, "options.perturbation.direction", Direction, "a Direction").handle,
-    learningRate: checkNumber(learningRate, "options.perturbation.learningRate"),
-    mode: mode === undefined ? "view" : checkChoice(mode, "options.perturbation.mode", ["view", "in-place"]),
-  };
+/** @internal What a pass that gives a gradient takes, as native code has it. */
+export function readGradientPass(options: unknown) {
+  const { signal, recompute, ...pass } = readOptions(gradientOptions, options);
+  return { signal, recompute, ...nativePass(pass) };
 }

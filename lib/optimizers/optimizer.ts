@@ -1,10 +1,10 @@
 import {
   Batch,
-  checkGradientPass,
   Direction,
   type Gradient,
   type GradientOptions,
   type ParameterSet,
+  readGradientPass,
 } from "../models/index.js";
 import { checkBoolean, checkInstance, checkNumber, checkOptions, checkString } from "../options/index.js";
 import {
@@ -111,9 +111,9 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     batch: Batch,
     options: GradientOptions & { weightDecay?: boolean } = {},
   ): Promise<AccumulatedGradient> {
-    const { weightDecay = true } = checkOptions(options, "options");
+    const { weightDecay = true, ...given } = checkOptions(options, "options");
     const decay = checkBoolean(weightDecay, "options.weightDecay");
-    const { signal, ...pass } = checkGradientPass(options);
+    const { signal, ...pass } = readGradientPass(given);
     const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
     const known = await withSignal(signal, (cancel) =>
       this.handle.accumulateFrom(handle, { ...pass, weightDecay: decay, cancel }),

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
-import { badConfiguration, describeIssue } from "./schema.js";
+import { badConfiguration, describeIssue, inWords, isWhole, layers } from "./schema.js";
 
 /** How a key of an option set is said on the command line. */
 export interface Flag {
@@ -123,16 +123,10 @@ function findFlags(schema: z.ZodType, path: readonly string[]): FoundFlag[] {
   return [...byName.values()];
 }
 
-/** A schema and those that it wraps: without its default, null, and what is done to it before. */
-export function layers(schema: z.ZodType): z.ZodType[] {
-  const { innerType, out } = schema.def as { innerType?: z.ZodType; out?: z.ZodType };
-  const inner = innerType ?? out;
-  return inner ? [schema, ...layers(inner)] : [schema];
-}
-
 function optionOf({ flag, help, read, never, choices }: Flag, schema: z.ZodType): Option {
   const all = layers(schema);
-  const option = new Option(flag, help ?? brief(all.map((one) => one.description).find(Boolean)));
+  const described = brief(all.map((one) => one.description).find(Boolean));
+  const option = new Option(flag, help ?? `${described}${usualOf(all)}`);
   const plain = all.at(-1) as z.ZodType;
   if (!option.required || option.variadic) return option;
   if (choices) return option.choices(choices);
@@ -146,6 +140,14 @@ function optionOf({ flag, help, read, never, choices }: Flag, schema: z.ZodType)
   });
 }
 
+/** The default of an argument, for its help. */
+function usualOf(all: readonly z.ZodType[]): string {
+  const usual = all.find((one) => one instanceof z.ZodDefault)?.def.defaultValue;
+  return typeof usual === "number" || (typeof usual === "string" && usual !== "")
+    ? ` (default: ${usual})`
+    : "";
+}
+
 /** A description as help is written: in small letters, unless it begins with a name, and without its full stop. */
 function brief(description = ""): string {
   const [first = "", second = ""] = description;
@@ -156,19 +158,9 @@ function brief(description = ""): string {
 /** What a schema takes, in words. */
 function wanted(schema: z.ZodType, error: z.ZodError): string {
   if (schema instanceof z.ZodTuple) return `${schema.def.items.length} numbers with commas between them`;
-  const issue = error.issues[0] as z.core.$ZodIssue;
-  if (!(schema instanceof z.ZodNumber)) return describeIssue(issue).replaceAll('"', "");
-  const { minimum, exclusiveMinimum, maximum, exclusiveMaximum } = z.toJSONSchema(schema);
-  const bounds = [
-    exclusiveMinimum !== undefined ? `> ${exclusiveMinimum}` : minimum !== undefined && `≥ ${minimum}`,
-    exclusiveMaximum !== undefined ? `< ${exclusiveMaximum}` : maximum !== undefined && `≤ ${maximum}`,
-  ];
-  // A limit of whole numbers as such says nothing.
-  const told = bounds.filter((bound) => bound && !bound.includes(String(Number.MAX_SAFE_INTEGER)));
-  return [isWhole(schema) ? "an integer" : "a number", told.join(" and ")].join(" ").trim();
+  if (schema instanceof z.ZodNumber) return inWords(schema);
+  return describeIssue(error.issues[0] as z.core.$ZodIssue).replaceAll('"', "");
 }
-
-const isWhole = (schema: z.ZodNumber) => schema.format !== null;
 
 /** What a text stands for where a value of a type is wanted; the text itself where it stands for none. */
 function readAs(schema: z.ZodType, text: string): unknown {

@@ -1,3 +1,4 @@
+export { callback, instance, readOptions, signalSchema } from "./calls.js";
 export {
   checkBoolean,
   checkCallback,

@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { flags, layers } from "./flags.js";
+import { flags } from "./flags.js";
+import { layers } from "./schema.js";
 
 /** The JSON Schema of a configuration, for editors: what `$schema` in it names. */
 export function jsonSchemaOf(schema: z.ZodType, title: string): Record<string, unknown> {

@@ -65,7 +65,9 @@ export function describeIssue(issue: z.core.$ZodIssue): string {
     case "invalid_value":
       return issue.values.map((v) => JSON.stringify(v)).join(" or ");
     case "invalid_union":
-      return ((issue as { options?: unknown[] }).options ?? []).map((v) => JSON.stringify(v)).join(" or ");
+      return "options" in issue
+        ? (issue.options as unknown[]).map((v) => JSON.stringify(v)).join(" or ")
+        : issue.message;
     case "too_small":
       return bound(issue.origin, issue.inclusive ? "≥" : ">", "at least", Number(issue.minimum));
     case "too_big":
@@ -90,6 +92,28 @@ function bound(origin: string, sign: string, words: string, limit: number): stri
   if (origin === "array") return `${words} ${limit} element${limit === 1 ? "" : "s"}`;
   if (origin === "string") return "a non-empty string";
   return `${origin === "int" ? "an integer" : "a number"} ${sign} ${limit}`;
+}
+
+/** The numbers that a schema takes, in words. */
+export function inWords(schema: z.ZodNumber): string {
+  const { minimum, exclusiveMinimum, maximum, exclusiveMaximum } = z.toJSONSchema(schema);
+  const bounds = [
+    exclusiveMinimum !== undefined ? `> ${exclusiveMinimum}` : minimum !== undefined && `≥ ${minimum}`,
+    exclusiveMaximum !== undefined ? `< ${exclusiveMaximum}` : maximum !== undefined && `≤ ${maximum}`,
+  ];
+  // A limit of whole numbers as such says nothing.
+  const told = bounds.filter((bound) => bound && !bound.includes(String(Number.MAX_SAFE_INTEGER)));
+  const kind = isWhole(schema) ? "an integer" : told.length > 0 ? "a number" : "a finite number";
+  return [kind, told.join(" and ")].join(" ").trim();
+}
+
+export const isWhole = (schema: z.ZodNumber) => schema.format !== null;
+
+/** A schema and those that it wraps: without its default, null, and what is done to it before. */
+export function layers(schema: z.ZodType): z.ZodType[] {
+  const { innerType, out } = schema.def as { innerType?: z.ZodType; out?: z.ZodType };
+  const inner = innerType ?? out;
+  return inner ? [schema, ...layers(inner)] : [schema];
 }
 
 export interface ConfigurationPlace {

@@ -15,13 +15,18 @@ export const runFiles = {
   checkpoints: "checkpoints",
   /** All that a run besides needs to go on within a unit of its work. */
   state: "state",
+  /** What several units of its work begin with. */
+  moments: "moments",
   tensorboard: "tensorboard",
 } as const;
 
 /** Everything that a run, its report included, writes; `fresh` removes these and nothing else. */
 const written = [
   ...Object.values(runFiles),
-  ...[runFiles.checkpoint, runFiles.state].flatMap((name) => [`${name}.next`, `${name}.previous`]),
+  ...[runFiles.checkpoint, runFiles.state, runFiles.moments].flatMap((name) => [
+    `${name}.next`,
+    `${name}.previous`,
+  ]),
   "report.html",
   "report.png",
   "metrics.csv",

@@ -1,6 +1,7 @@
 import path from "node:path";
-import { AbortError, expected, throwIfAborted } from "../errors.js";
-import { checkBoolean, checkCallback, checkOptions, checkSignal, checkString, or } from "../options/index.js";
+import * as z from "zod";
+import { AbortError, throwIfAborted } from "../errors.js";
+import { callback, instance, name, signalSchema } from "../options/index.js";
 import { versions } from "../torch/index.js";
 import {
   badRun,
@@ -18,45 +19,26 @@ import { RunLog, readRecords } from "./log.js";
 import type { Sink } from "./sinks/sink.js";
 
 /** What every experiment that is a run takes beside its configuration. */
-export interface RunOptions<Event> {
-  /** The run's directory: a new one, or that of the same configuration, whose run goes on. */
-  directory: string;
-  /** Removes a run that is in the directory and starts again. */
-  fresh?: boolean;
-  /** Stops the run; the same call goes on from there. */
-  signal?: AbortSignal;
-  /** Called for each event, in order. What it throws ends the run. */
-  onProgress?: (event: Event) => void;
-  /** Where else events go, see `Sink`. */
-  sinks?: readonly Sink[];
+export function runSchema<Event>() {
+  return z.strictObject({
+    /** The run's directory: a new one, or that of the same configuration, whose run goes on. */
+    directory: name,
+    /** Removes a run that is in the directory and starts again. */
+    fresh: z.boolean().default(false),
+    /** Stops the run; the same call goes on from there. */
+    signal: signalSchema.optional(),
+    /** Called for each event, in order. What it throws ends the run. */
+    onProgress: callback<(event: Event) => void>().default(() => () => {}),
+    /** Where else events go, see `Sink`. */
+    sinks: z
+      .array(instance<Sink>("a sink, which has a function receive,", (sink) => "receive" in sink))
+      .readonly()
+      .default([]),
+  });
 }
 
-export interface CheckedRunOptions<Event> {
-  directory: string;
-  fresh: boolean;
-  signal: AbortSignal | undefined;
-  onProgress: (event: Event) => void;
-  sinks: readonly Sink[];
-}
-
-/** @throws TypeError, RangeError naming the option. */
-export function checkRunOptions<Event>(options: unknown): CheckedRunOptions<Event> {
-  const { directory, fresh, signal, onProgress, sinks } = checkOptions(options, "options");
-  return {
-    directory: checkString(directory, "options.directory"),
-    fresh: checkBoolean(or(fresh, false), "options.fresh"),
-    signal: checkSignal(signal, "options.signal"),
-    onProgress: (checkCallback(onProgress, "options.onProgress") ?? (() => {})) as (event: Event) => void,
-    sinks: checkSinks(sinks),
-  };
-}
-
-function checkSinks(sinks: unknown): readonly Sink[] {
-  if (sinks === undefined) return [];
-  const isSink = (sink: unknown) => typeof (sink as Partial<Sink> | null)?.receive === "function";
-  if (Array.isArray(sinks) && sinks.every(isSink)) return sinks;
-  throw expected("an array of sinks, which have a function receive,", "options.sinks", sinks);
-}
+export type RunOptions<Event> = z.input<ReturnType<typeof runSchema<Event>>>;
+export type CheckedRunOptions<Event> = z.output<ReturnType<typeof runSchema<Event>>>;
 
 /** A run that is under way: its directory, which nobody else works in, and where its records and events go. */
 export class Run<Event extends { type: string }, Schemas extends RecordSchemas> implements AsyncDisposable {

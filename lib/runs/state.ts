@@ -102,3 +102,24 @@ function damaged(file: string, received: string): CriticalSharpnessError {
     `Expected the state of a run for "${file}" but received ${received}. Start the run afresh`,
   );
 }
+
+/** Saves so often that it takes at most a tenth of the time, whatever there is to save. */
+export class SavingPace {
+  readonly #save: () => Promise<void>;
+  #saved = performance.now();
+  /** Of one save, in milliseconds. */
+  #duration = 0;
+
+  constructor(save: () => Promise<void>) {
+    this.#save = save;
+  }
+
+  /** Saves, if the last one is long enough ago. */
+  async perhaps(): Promise<void> {
+    const started = performance.now();
+    if (started - this.#saved < 10 * this.#duration) return;
+    await this.#save();
+    this.#saved = performance.now();
+    this.#duration = this.#saved - started;
+  }
+}

@@ -7,6 +7,7 @@ export {
   type SearchOptions,
   type SearchResult,
   type SearchStatus,
+  searchKeys,
   significance,
   type UnresolvedReason,
 } from "./search-options.js";

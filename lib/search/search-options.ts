@@ -1,5 +1,6 @@
+import * as z from "zod";
 import { CriticalSharpnessError, expected } from "../errors.js";
-import { checkChoice, checkNumber, checkOptions, checkSignal } from "../options/index.js";
+import { callback, flags, readOptions, signalSchema } from "../options/index.js";
 import { unknownShape } from "./estimate.js";
 
 /** How a search ended. */
@@ -30,61 +31,98 @@ export interface Evaluation {
 /** L(θ − η·Δ) as a function of η. */
 export type LossAt = (learningRate: number) => number | Promise<number>;
 
-export interface SearchOptions {
-  /** L(θ), finite. Default: `lossAt(0)`, one more forward pass. */
-  baseLoss?: number;
-  /** s = ∇L·Δ. Where it is not given, or 0, the search finds out by itself, in more evaluations. */
-  slope?: number;
-  /** Standard error of the slope. One that is not above it says nothing, and the search looks. Default 0. */
-  slopeNoise?: number;
-  /**
-   * σ: standard deviation of the rounding of one loss, in the loss's units. A rise counts where it is above 4 times √2·σ, the
-   * noise of a difference of two losses. Default: that of a float64, ε|L(θ)|/2. With 0 every rise counts.
-   */
-  lossNoise?: number;
-  /** Where the search starts, > 0: the expected ηc. Default 1e-3. */
-  initialLearningRate?: number;
+/** How a line is searched. What configurations and commands have of it has a description and a flag. */
+export const searchKeys = {
   /** ε of the certificate 1 − lower/upper ≤ ε. Default 1/16; at least 1e-9, below 1. */
-  tolerance?: number;
+  tolerance: z
+    .number()
+    .min(1e-9)
+    .lt(1)
+    .default(1 / 16)
+    .describe("ε of ηc: 1 − lower/upper ≤ ε.")
+    .register(flags, { flag: "--tolerance <x>" }),
   /** `bisection` is the paper's procedure; `interpolated` needs about half its evaluations. Default `interpolated`. */
-  method?: SearchMethod;
-  /** Looked at before and after each evaluation. */
-  signal?: AbortSignal;
-  /** Called after each evaluation at η > 0. What it throws ends the search. */
-  onEvaluation?: (evaluation: Evaluation) => void;
-  /** How far the search goes from where it starts: a factor of 2 to this power, either way. Default 40. */
-  maximumDoublings?: number;
-  /**
-   * Whether to look for an earlier crossing: steps up are then no longer than 2×, and the loss is looked at below the crossing
-   * found, at lower/4, lower/16 and, where nothing near it was seen, just below it. With `near` it looks below only where the
-   * answer jumped: more than 4× away from every learning rate given there. Default true.
-   */
-  firstCrossing?: boolean | { near: number | readonly number[] };
+  method: z
+    .enum(["interpolated", "bisection"])
+    .default("interpolated")
+    .describe("Of the search.")
+    .register(flags, { flag: "--method <name>" }),
+  /** Where the search starts, > 0: the expected ηc. Default 1e-3. Far enough from the limits of float64 for every doubling. */
+  initialLearningRate: z
+    .number()
+    .min(1e-200)
+    .max(1e200)
+    .default(1e-3)
+    .describe("Where the search starts: the expected ηc.")
+    .register(flags, { flag: "--initial-learning-rate <x>" }),
   /**
    * N: looks for an earlier crossing at N learning rates besides, over the three decades below the one found: three quarters of
    * them at equal distances, the rest below these at equal ratios.
    */
-  scan?: number;
-  /** For `interpolated`: standard deviation of ln(ηc/initialLearningRate), what is known of the start. Default 7. */
-  initialError?: number;
-  /** For `interpolated`: what the loss along the line is expected to look like. Default: near a quadratic. */
-  shape?: LineShape;
-}
+  scan: z
+    .int()
+    .min(2)
+    .max(10_000)
+    .optional()
+    .describe("Learning rates besides at which an earlier crossing is looked for. Default: none.")
+    .register(flags, { flag: "--scan <n>" }),
+  /**
+   * σ: standard deviation of the rounding of one loss, in the loss's units. A rise counts where it is above 4 times √2·σ, the
+   * noise of a difference of two losses. Default: that of a float64, ε|L(θ)|/2. With 0 every rise counts.
+   */
+  lossNoise: z.number().min(0).optional(),
+};
 
 /**
  * The shape of a line near its crossing: ln(η/ηc) = a·y + b·y², where y = ln(1 + ψ(η)/s). On a quadratic a = 1, b = 0;
  * where the loss rises as η^(p+1), a = 1/p.
  */
-export interface LineShape {
+const lineShape = z.strictObject({
   /** a, > 0 */
-  inverseExponent: number;
+  inverseExponent: z.number().min(0.05).max(20),
   /** b */
-  bend: number;
+  bend: z.number().min(-10).max(10),
   /** Standard deviation of a from one line to the next; b's is taken as a third of it. */
-  deviation: number;
-}
+  deviation: z.number().min(1e-3).max(10),
+});
 
-export type SearchMethod = "interpolated" | "bisection";
+export type LineShape = z.output<typeof lineShape>;
+
+const learningRates = z.array(z.number().gt(0));
+
+const searchSchema = z.strictObject({
+  ...searchKeys,
+  /** L(θ), finite. Default: `lossAt(0)`, one more forward pass. */
+  baseLoss: z.number().optional(),
+  /** s = ∇L·Δ. Where it is not given, or 0, the search finds out by itself, in more evaluations. */
+  slope: z.number().optional(),
+  /** Standard error of the slope. One that is not above it says nothing, and the search looks. Default 0. */
+  slopeNoise: z.number().min(0).default(0),
+  /** Looked at before and after each evaluation. */
+  signal: signalSchema.optional(),
+  /** Called after each evaluation at η > 0. What it throws ends the search. */
+  onEvaluation: callback<(evaluation: Evaluation) => void>().optional(),
+  /** How far the search goes from where it starts: a factor of 2 to this power, either way. Default 40. */
+  maximumDoublings: z.int().min(1).max(300).default(40),
+  /**
+   * Whether to look for an earlier crossing: steps up are then no longer than 2×, and the loss is looked at below the crossing
+   * found, at lower/4, lower/16 and, where nothing near it was seen, just below it. With `near` it looks below only where the
+   * answer jumped: more than 4× away from every learning rate given there. Default true.
+   */
+  firstCrossing: z
+    .union(
+      [z.boolean(), z.strictObject({ near: z.custom<number | readonly number[]>() })],
+      "a boolean or { near }",
+    )
+    .default(true),
+  /** For `interpolated`: standard deviation of ln(ηc/initialLearningRate), what is known of the start. Default 7. */
+  initialError: z.number().min(1e-3).max(100).default(7),
+  /** For `interpolated`: what the loss along the line is expected to look like. Default: near a quadratic. */
+  shape: lineShape.default(unknownShape),
+});
+
+export type SearchOptions = z.input<typeof searchSchema>;
+export type SearchMethod = NonNullable<SearchOptions["method"]>;
 
 export interface SearchResult {
   /**
@@ -121,85 +159,38 @@ export interface SearchResult {
   readonly forwardPasses: number;
 }
 
-/** Options with every default filled in. */
-export interface CheckedOptions {
-  baseLoss: number | undefined;
+/** Options with every default in its place. */
+export interface CheckedOptions
+  extends Omit<z.output<typeof searchSchema>, "slope" | "scan" | "firstCrossing"> {
   /** As it was given. */
   givenSlope: number | undefined;
   /** s where it says something: neither 0 nor within its noise. */
   slope: number | undefined;
-  lossNoise: number | undefined;
+  /** 0: none. */
   scan: number;
-  initialLearningRate: number;
-  tolerance: number;
-  method: SearchMethod;
-  signal: AbortSignal | undefined;
-  onEvaluation: ((evaluation: Evaluation) => void) | undefined;
-  maximumDoublings: number;
   firstCrossing: boolean | { near: readonly number[] };
-  initialError: number;
-  shape: LineShape;
 }
-
-const known = new Set<string>([
-  "baseLoss",
-  "slope",
-  "slopeNoise",
-  "lossNoise",
-  "scan",
-  "initialLearningRate",
-  "tolerance",
-  "method",
-  "signal",
-  "onEvaluation",
-  "maximumDoublings",
-  "firstCrossing",
-  "initialError",
-  "shape",
-] satisfies (keyof SearchOptions)[]);
 
 /** Standard deviations that tell a number from noise: in the few evaluations of a search, noise alone comes as far in one of 10⁴. */
 export const significance = 4;
 
-/** Smallest and largest number a learning rate may start from: far enough from the limits of float64 for every doubling. */
-const smallest = 1e-200;
-const largest = 1e200;
-
 /** @throws TypeError, RangeError naming the option; CriticalSharpnessError `ERR_NON_FINITE_LOSS`. */
 export function checkSearchOptions(value: unknown): CheckedOptions {
-  const given = checkOptions(value, "options");
-  for (const name of Object.keys(given))
-    if (!known.has(name))
-      throw expected(`one of ${[...known].join(", ")}`, "the name of an option", name, "range");
-  const number = (name: keyof SearchOptions, fallback: number, bounds: Parameters<typeof checkNumber>[2]) =>
-    given[name] === undefined ? fallback : checkNumber(given[name], `options.${name}`, bounds);
-  const optional = (name: keyof SearchOptions) =>
-    given[name] === undefined ? undefined : checkNumber(given[name], `options.${name}`);
-  if (given.onEvaluation !== undefined && typeof given.onEvaluation !== "function")
-    throw expected("a function", "options.onEvaluation", given.onEvaluation);
-  if (typeof given.baseLoss === "number") checkBaseLoss(given.baseLoss);
-  const givenSlope = optional("slope");
-  const slopeNoise = number("slopeNoise", 0, { minimum: 0 });
-  const telling = givenSlope !== undefined && Math.abs(givenSlope) > significance * slopeNoise;
+  const { baseLoss } = (value ?? {}) as { baseLoss?: unknown };
+  if (typeof baseLoss === "number") checkBaseLoss(baseLoss);
+  const { slope, firstCrossing, scan = 0, ...given } = readOptions(searchSchema, value);
+  const isTelling = slope !== undefined && Math.abs(slope) > significance * given.slopeNoise;
   return {
-    baseLoss: optional("baseLoss"),
-    givenSlope,
-    slope: telling ? givenSlope : undefined,
-    lossNoise: given.lossNoise === undefined ? undefined : number("lossNoise", 0, { minimum: 0 }),
-    scan: number("scan", 0, { minimum: 2, maximum: 10_000, integer: true }),
-    initialLearningRate: number("initialLearningRate", 1e-3, { minimum: smallest, maximum: largest }),
-    tolerance: number("tolerance", 1 / 16, { minimum: 1e-9, below: 1 }),
-    method:
-      given.method === undefined
-        ? "interpolated"
-        : checkChoice(given.method, "options.method", ["interpolated", "bisection"]),
-    signal: checkSignal(given.signal, "options.signal"),
-    onEvaluation: given.onEvaluation as CheckedOptions["onEvaluation"],
-    maximumDoublings: number("maximumDoublings", 40, { minimum: 1, maximum: 300, integer: true }),
-    firstCrossing: checkFirstCrossing(given.firstCrossing),
-    initialError: number("initialError", 7, { minimum: 1e-3, maximum: 100 }),
-    shape: checkShape(given.shape),
+    ...given,
+    scan,
+    givenSlope: slope,
+    slope: isTelling ? slope : undefined,
+    firstCrossing: typeof firstCrossing === "boolean" ? firstCrossing : nearOf(firstCrossing),
   };
+}
+
+function nearOf({ near }: { near: number | readonly number[] }) {
+  return { near: readOptions(learningRates, [near].flat(), "options.firstCrossing.near") };
 }
 
 export function checkLossAt(value: unknown): LossAt {
@@ -215,27 +206,4 @@ export function checkBaseLoss(loss: number): number {
       `Expected a finite number for the loss at learning rate 0 but received ${loss}`,
     );
   return loss;
-}
-
-function checkFirstCrossing(value: unknown): CheckedOptions["firstCrossing"] {
-  if (value === undefined) return true;
-  if (typeof value === "boolean") return value;
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw expected("a boolean or { near }", "options.firstCrossing", value);
-  const { near } = value as { near?: unknown };
-  const all: unknown[] = Array.isArray(near) ? near : [near];
-  return { near: all.map((n) => checkNumber(n, "options.firstCrossing.near", { above: 0 })) };
-}
-
-function checkShape(value: unknown): LineShape {
-  if (value === undefined) return unknownShape;
-  const { inverseExponent, bend, deviation } = checkOptions(value, "options.shape");
-  return {
-    inverseExponent: checkNumber(inverseExponent, "options.shape.inverseExponent", {
-      minimum: 0.05,
-      maximum: 20,
-    }),
-    bend: checkNumber(bend, "options.shape.bend", { minimum: -10, maximum: 10 }),
-    deviation: checkNumber(deviation, "options.shape.deviation", { minimum: 1e-3, maximum: 10 }),
-  };
 }

@@ -1,56 +1,35 @@
-import {
-  type Batch,
-  checkBatch,
-  checkDirection,
-  checkModel,
-  type Direction,
-  type Gradient,
-  type Model,
-} from "../models/index.js";
-
-import { checkCallback, checkNames, checkSignal } from "../options/index.js";
-
+import * as z from "zod";
+import { batchSchema, directionSchema, gradientSchema, modelSchema } from "../models/index.js";
+import { callback, readOptions, signalSchema } from "../options/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import { type MeasuredSharpness, measureLine } from "./measure-line.js";
-import {
-  checkMeasureOptions,
-  type MeasureOptions,
-  measureOptionNames,
-  searchOptions,
-} from "./measure-options.js";
+import { type MeasureOptions, measureOf, measureOptions, searchOptions } from "./measure-options.js";
 import { NoiseMemory } from "./noise.js";
 
 /** One line to measure: a model, the batch that judges, the direction. */
-export interface LineToMeasure {
-  model: Model;
+export const lineOptions = {
+  model: modelSchema,
   /** The batch whose loss is followed along the line. */
-  batch: Batch;
+  batch: batchSchema,
   /** Δ: the line is θ − η·Δ. */
-  direction: Direction;
+  direction: directionSchema,
   /** s = ∇L·Δ of the batch. Give it or the gradient; without either the search takes more forward passes. */
-  slope?: number;
+  slope: z.number().optional(),
   /** L(θ) of the batch, where it is known beside a slope: one forward pass less. */
-  baseLoss?: number;
+  baseLoss: z.number().optional(),
   /** ‖∇L‖ of the batch, beside a slope: it tells whether the slope is above its rounding noise. */
-  gradientNorm?: number;
+  gradientNorm: z.number().min(0).optional(),
   /** The batch's gradient. The result of `model.gradient(batch)` brings L(θ) along and so saves a forward pass. */
-  gradient?: Gradient | Direction;
-  signal?: AbortSignal;
+  gradient: gradientSchema.optional(),
+  signal: signalSchema.optional(),
   /** Called after each evaluation at η > 0. */
-  onEvaluation?: (evaluation: Evaluation) => void;
-}
+  onEvaluation: callback<(evaluation: Evaluation) => void>().optional(),
+};
 
-export const lineNames = [
-  "model",
-  "batch",
-  "direction",
-  "slope",
-  "baseLoss",
-  "gradientNorm",
-  "gradient",
-  "signal",
-  "onEvaluation",
-] as const;
+export const lineSchema = z.strictObject(lineOptions);
+export type LineToMeasure = z.input<typeof lineSchema>;
+
+const criticalSchema = z.strictObject({ ...lineOptions, ...measureOptions });
 
 /**
  * Critical sharpness λc = 2/ηc of a model along Δ, where ηc is the smallest η > 0 with L(θ − η·Δ) > L(θ) (Kalra et al.
@@ -64,12 +43,11 @@ export const lineNames = [
  * @throws AbortError; TypeError, RangeError naming the option.
  */
 export async function criticalSharpness(options: LineToMeasure & MeasureOptions): Promise<MeasuredSharpness> {
-  const given = checkNames(options, "options", [...lineNames, ...measureOptionNames]);
-  const line = checkLine(given);
-  const measure = checkMeasureOptions(given);
-  const { signal, onEvaluation } = line;
+  const given = readOptions(criticalSchema, options);
+  const measure = measureOf(given);
+  const { signal, onEvaluation } = given;
   return measureLine(
-    line,
+    { ...given, subject },
     measure,
     (lossAt, known) =>
       findCriticalLearningRate(lossAt, { ...searchOptions(measure), ...known, signal, onEvaluation }),
@@ -77,27 +55,5 @@ export async function criticalSharpness(options: LineToMeasure & MeasureOptions)
   );
 }
 
-/** The parts of a line, checked as far as can be done without the model. */
-export interface CheckedLine extends Pick<LineToMeasure, "model" | "batch" | "direction" | "onEvaluation"> {
-  signal: AbortSignal | undefined;
-  slope: unknown;
-  baseLoss: unknown;
-  gradientNorm: unknown;
-  gradient: unknown;
-  subject: string;
-}
-
-export function checkLine(given: Record<string, unknown>): CheckedLine {
-  return {
-    model: checkModel(given.model),
-    batch: checkBatch(given.batch, "batch"),
-    direction: checkDirection(given.direction, "direction"),
-    slope: given.slope,
-    baseLoss: given.baseLoss,
-    gradientNorm: given.gradientNorm,
-    gradient: given.gradient,
-    subject: "the measured line",
-    signal: checkSignal(given.signal, "options.signal"),
-    onEvaluation: checkCallback(given.onEvaluation, "options.onEvaluation") as LineToMeasure["onEvaluation"],
-  };
-}
+/** What a line is called in messages. */
+export const subject = "the measured line";

@@ -2,6 +2,7 @@ export { criticalSharpness, type LineToMeasure } from "./critical.js";
 export { openLine } from "./line.js";
 export {
   type LandscapeOptions,
+  landscapeKeys,
   lossAlong,
   lossSlice,
   type Slice,
@@ -9,10 +10,12 @@ export {
 } from "./loss-surface.js";
 export type { MeasuredSharpness } from "./measure-line.js";
 export {
-  checkMeasureOptions,
+  type Measure,
   type MeasureOptions,
-  measureOptionNames,
-  searchKeys,
+  measureKeys,
+  measureOf,
+  measureOptions,
+  measureSchema,
 } from "./measure-options.js";
 export { type MeterState, SharpnessMeter } from "./meter.js";
 export { lossPrecision, type MeasuredNoise, type NoiseCircumstances, NoiseMemory } from "./noise.js";

@@ -8,10 +8,9 @@ import {
   type Model,
 } from "../models/index.js";
 
-import { checkNumber } from "../options/index.js";
 import type { LossAt } from "../search/index.js";
 import type { ComputeDtype } from "../torch/index.js";
-import type { MeasureOptions } from "./measure-options.js";
+import type { Measure } from "./measure-options.js";
 import { slopeNoise } from "./noise.js";
 
 /** What is known of a line before its first forward pass. */
@@ -26,15 +25,15 @@ export interface LineStart {
 
 /** What was given of a line beside its batch and direction. */
 export interface GivenOfLine {
-  slope?: unknown;
-  baseLoss?: unknown;
-  gradient?: unknown;
-  gradientNorm?: unknown;
+  slope?: number;
+  baseLoss?: number;
+  gradient?: Gradient | Direction;
+  gradientNorm?: number;
   subject: string;
 }
 
 /** How its losses are computed. */
-export interface LinePasses extends Pick<MeasureOptions, "microBatch" | "perturbation"> {
+export interface LinePasses extends Partial<Pick<Measure, "microBatch" | "perturbation">> {
   signal: AbortSignal | undefined;
   dtype?: "float32";
 }
@@ -115,15 +114,8 @@ function checkGiven(
   for (const [name, value] of Object.entries({ baseLoss, gradientNorm }))
     if (value !== undefined && slope === undefined)
       throw expected("a slope beside it", `${subject}: ${name}`, value, "range");
-  const number = (value: unknown, name: string, bounds = {}) =>
-    value === undefined ? undefined : checkNumber(value, `${subject}: ${name}`, bounds);
   const given = gradient === undefined ? undefined : checkGradient(model, batch, gradient, subject);
-  return {
-    slope: number(slope, "slope"),
-    baseLoss: given ? given.loss : number(baseLoss, "baseLoss"),
-    gradient: given?.vector,
-    gradientNorm: number(gradientNorm, "gradientNorm", { minimum: 0 }),
-  };
+  return { slope, baseLoss: given ? given.loss : baseLoss, gradient: given?.vector, gradientNorm };
 }
 
 async function startOf(
@@ -144,12 +136,12 @@ async function startOf(
 function checkGradient(
   model: Model,
   batch: Batch,
-  gradient: unknown,
+  gradient: Gradient | Direction,
   subject: string,
 ): { vector: Direction; loss: number | undefined } {
-  if (typeof gradient !== "object" || gradient === null || !("gradient" in gradient))
+  if (!("gradient" in gradient))
     return { vector: checkDirection(gradient, `${subject}: gradient`), loss: undefined };
-  const full = gradient as Gradient;
+  const full = gradient;
   const vector = checkDirection(full.gradient, `${subject}: gradient.gradient`);
   checkBatch(full.batch, `${subject}: gradient.batch`);
   if (full.batch !== batch)

@@ -1,23 +1,39 @@
+import * as z from "zod";
 import { throwIfAborted } from "../errors.js";
 import { type Batch, Direction, type Model } from "../models/index.js";
+import { callback, count, readOptions, signalSchema } from "../options/index.js";
 import type { SearchResult } from "../search/index.js";
 import { finiteOrNull } from "../statistics.js";
 
-export interface LandscapeOptions {
-  /** Number of points. */
-  points: number;
-  /** The line goes from 0 to this many times its unit: ηc, or what stands in for it. */
-  extent: number;
-  /** η of the first and the last point, in place of `extent`; a negative one lies uphill. */
-  range?: readonly [from: number, to: number];
-  /** η of the step's update: the unit where ηc is 0. */
-  learningRate: number;
-  microBatch?: number;
-  perturbation?: "view" | "in-place";
-  signal?: AbortSignal;
+/** How a line is looked at: what a command shares with the configuration of a run. */
+export const landscapeKeys = {
+  /** Number of points. Default 40. */
+  points: z.int().min(2).max(10_000).default(40).describe("Forward passes along the line."),
+  /** The line goes from 0 to this many times its unit: ηc, or what stands in for it. Default 2. */
+  extent: z.number().gt(0).default(2).describe("How far the line goes, in units of ηc."),
+};
+
+const range = z.tuple([z.number(), z.number()]).readonly();
+
+const passOptions = {
+  /** Rows or sequences at a time. Default: all at once. */
+  microBatch: count.optional(),
+  signal: signalSchema.optional(),
   /** Called after each point. */
-  onPoint?: () => void;
-}
+  onPoint: callback<() => void>().optional(),
+};
+
+const lineSchema = z.strictObject({
+  ...landscapeKeys,
+  ...passOptions,
+  /** η of the first and the last point, in place of `extent`; a negative one lies uphill. */
+  range: range.optional(),
+  /** η of the step's update: the unit where ηc is 0. Default 1e-3. */
+  learningRate: z.number().gt(0).default(1e-3),
+  perturbation: z.enum(["view", "in-place"]).optional(),
+});
+
+export type LandscapeOptions = z.input<typeof lineSchema>;
 
 /**
  * The loss of a batch along θ − η·Δ at evenly spaced η, one forward pass each. Without a range they go from 0, which is
@@ -31,38 +47,42 @@ export async function lossAlong(
   options: LandscapeOptions,
 ): Promise<{ learningRate: number; loss: number | null }[]> {
   const { criticalLearningRate: critical, lower } = found;
-  const unit = (Number.isFinite(critical) ? critical : lower) || options.learningRate;
-  const { points: count, range } = options;
+  const {
+    points: count,
+    range,
+    extent,
+    perturbation: mode,
+    onPoint,
+    ...given
+  } = readOptions(lineSchema, options);
+  const { microBatch, signal } = given;
+  const unit = (Number.isFinite(critical) ? critical : lower) || given.learningRate;
   const learningRates = Array.from({ length: count }, (_, i) =>
     range
       ? range[0] + ((range[1] - range[0]) * i) / Math.max(1, count - 1)
-      : (unit * options.extent * (i + 1)) / count,
+      : (unit * extent * (i + 1)) / count,
   );
   const points: { learningRate: number; loss: number | null }[] = [];
   for (const learningRate of learningRates) {
-    const loss = await model.loss(batch, {
-      microBatch: options.microBatch,
-      signal: options.signal,
-      perturbation: { direction, learningRate, mode: options.perturbation },
-    });
+    const perturbation = { direction, learningRate, mode };
+    const loss = await model.loss(batch, { microBatch, signal, perturbation });
     points.push({ learningRate, loss: finiteOrNull(loss) });
-    options.onPoint?.();
+    onPoint?.();
   }
   return points;
 }
 
-export interface SliceOptions {
+const sliceSchema = z.strictObject({
+  ...passOptions,
   /** Points along each axis. */
-  points: number;
+  points: landscapeKeys.points,
   /** Range of η along the first direction. */
-  first: readonly [from: number, to: number];
+  first: range,
   /** Range of ξ along the second. */
-  second: readonly [from: number, to: number];
-  microBatch?: number;
-  signal?: AbortSignal;
-  /** Called after each point. */
-  onPoint?: () => void;
-}
+  second: range,
+});
+
+export type SliceOptions = z.input<typeof sliceSchema>;
 
 /** L(θ − ηΔ − ξu) on a grid. */
 export interface Slice {
@@ -79,8 +99,9 @@ export async function lossSlice(
   model: Model,
   batch: Batch,
   directions: readonly [Direction, Direction],
-  { points, first, second, microBatch, signal, onPoint }: SliceOptions,
+  options: SliceOptions,
 ): Promise<Slice> {
+  const { points, first, second, microBatch, signal, onPoint } = readOptions(sliceSchema, options);
   const slice: Slice = { first: spaced(first, points), second: spaced(second, points), losses: [] };
   for (const xi of slice.second) {
     const row: (number | null)[] = [];

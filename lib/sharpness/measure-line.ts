@@ -2,7 +2,7 @@ import type { Batch, Direction, Model } from "../models/index.js";
 import { type LossAt, type SearchOptions, type SearchResult, significance } from "../search/index.js";
 import type { ComputeDtype } from "../torch/index.js";
 import { type GivenOfLine, type LinePasses, type OpenLine, openLine } from "./line.js";
-import type { MeasureOptions } from "./measure-options.js";
+import type { Measure } from "./measure-options.js";
 import { expectedLossNoise, type NoiseCircumstances, type NoiseMemory, scatterOfLosses } from "./noise.js";
 
 /** What was found along a model's line. `forwardPasses` counts all, those that the noise was learnt from included. */
@@ -16,7 +16,7 @@ export interface ModelLine extends GivenOfLine {
   model: Model;
   batch: Batch;
   direction: Direction;
-  signal: AbortSignal | undefined;
+  signal?: AbortSignal;
 }
 
 /** Searches a line of which this much is known. `norm`: ‖Δ‖. */
@@ -33,7 +33,7 @@ const other = 1.5;
  */
 export async function measureLine(
   line: ModelLine,
-  { perturbation, microBatch, lossNoise, resolve, tolerance = 1 / 16 }: MeasureOptions,
+  { perturbation, microBatch, lossNoise, resolve, tolerance }: Measure,
   search: SearchLine,
   memory: NoiseMemory,
 ): Promise<MeasuredSharpness> {

@@ -1,5 +1,5 @@
 import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
-import { checkNames } from "../options/index.js";
+import { readOptions } from "../options/index.js";
 import {
   CriticalPredictor,
   findCriticalLearningRate,
@@ -8,14 +8,9 @@ import {
   type SearchOptions,
   type SearchResult,
 } from "../search/index.js";
-import { type CheckedLine, checkLine, type LineToMeasure, lineNames } from "./critical.js";
+import { type LineToMeasure, lineSchema, subject } from "./critical.js";
 import { type MeasuredSharpness, measureLine } from "./measure-line.js";
-import {
-  checkMeasureOptions,
-  type MeasureOptions,
-  measureOptionNames,
-  searchOptions,
-} from "./measure-options.js";
+import { type Measure, type MeasureOptions, measureSchema, searchOptions } from "./measure-options.js";
 import { type MeasuredNoise, NoiseMemory } from "./noise.js";
 
 /** What a `SharpnessMeter` has learnt. Plain JSON data. */
@@ -54,7 +49,7 @@ export function checkMeterState(value: unknown): MeterState {
  * crossing below the one found.
  */
 export class SharpnessMeter {
-  readonly #options: MeasureOptions;
+  readonly #options: Measure;
   readonly #predictor = new CriticalPredictor();
   readonly #noise: NoiseMemory;
   #last: number | null = null;
@@ -66,7 +61,7 @@ export class SharpnessMeter {
    */
   constructor(options: MeasureOptions = {}, noise = new NoiseMemory()) {
     this.#noise = noise;
-    this.#options = checkMeasureOptions(checkNames(options, "options", measureOptionNames));
+    this.#options = readOptions(measureSchema, options);
   }
 
   /**
@@ -76,7 +71,7 @@ export class SharpnessMeter {
    * @throws as `criticalSharpness`.
    */
   async measure(line: LineToMeasure): Promise<MeasuredSharpness> {
-    const checked = checkLine(checkNames(line, "line", lineNames));
+    const checked = readOptions(lineSchema, line, "line");
     const result = this.#queue.then(() => this.#measure(checked));
     this.#queue = result.catch(() => undefined);
     return result;
@@ -104,11 +99,11 @@ export class SharpnessMeter {
     this.#noise.restore(checked.noise);
   }
 
-  async #measure(line: CheckedLine): Promise<MeasuredSharpness> {
+  async #measure(line: LineToMeasure): Promise<MeasuredSharpness> {
     throwIfAborted(line.signal);
     const { signal, onEvaluation } = line;
     const result = await measureLine(
-      line,
+      { ...line, subject },
       this.#options,
       (lossAt, known, norm) =>
         this.#search(lossAt, { ...searchOptions(this.#options), ...known, signal, onEvaluation }, norm),

@@ -1,56 +1,52 @@
+import * as z from "zod";
 import { expected, throwIfAborted } from "../errors.js";
 import {
   type Batch,
-  checkBatch,
-  checkDirection,
-  checkModel,
+  batchSchema,
   type Direction,
+  directionSchema,
   type Gradient,
-  type Model,
+  gradientSchema,
+  modelSchema,
 } from "../models/index.js";
-
-import { checkBoolean, checkCallback, checkNames, checkOptions, checkSignal, or } from "../options/index.js";
-
+import { callback, readOptions, signalSchema } from "../options/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import { type MeasuredSharpness, measureLine } from "./measure-line.js";
-import {
-  checkMeasureOptions,
-  type MeasureOptions,
-  measureOptionNames,
-  searchOptions,
-} from "./measure-options.js";
+import { measureOf, measureOptions, searchOptions } from "./measure-options.js";
 import { NoiseMemory } from "./noise.js";
 
-export interface RelativeOptions<Name extends string> extends MeasureOptions {
-  model: Model;
+/** One of each, by its name. */
+const byName = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value);
+
+const relativeSchema = z.strictObject({
+  ...measureOptions,
+  model: modelSchema,
   /** Δ, from the *update* loss. */
-  direction: Direction;
+  direction: directionSchema,
   /** The batches that judge the line, by name; each is compared with its own L(θ). */
-  evaluate: Record<Name, Batch>;
+  evaluate: byName(batchSchema),
   /** ∇L_eval·Δ by name, where known: the *eval* batch's own gradient, not the update's. */
-  slopes?: Partial<Record<NoInfer<Name>, number>>;
+  slopes: byName(z.number().optional()).default({}),
   /** Gradients of the eval batches by name, where at hand. */
-  gradients?: Partial<Record<NoInfer<Name>, Gradient | Direction>>;
+  gradients: byName(gradientSchema.optional()).default({}),
   /**
    * Whether the slope of a batch that has neither is computed, by one backward pass (default). Without it the search finds
    * out by forward passes alone whether Δ descends: a few more where it does, up to 40 where it does not.
    */
-  findSlopes?: boolean;
-  signal?: AbortSignal;
+  findSlopes: z.boolean().default(true),
+  signal: signalSchema.optional(),
+  /** Called after each evaluation at η > 0, with the name of its batch. */
+  onEvaluation: callback<(evaluation: Evaluation, name: string) => void>().optional(),
+});
+
+/** `RelativeOptions` whose names are known. */
+export interface RelativeOptions<Name extends string>
+  extends Omit<z.input<typeof relativeSchema>, "evaluate" | "slopes" | "gradients" | "onEvaluation"> {
+  evaluate: Record<Name, Batch>;
+  slopes?: Partial<Record<NoInfer<Name>, number>>;
+  gradients?: Partial<Record<NoInfer<Name>, Gradient | Direction>>;
   onEvaluation?: (evaluation: Evaluation, name: Name) => void;
 }
-
-const relativeNames = [
-  "model",
-  "direction",
-  "evaluate",
-  "slopes",
-  "gradients",
-  "findSlopes",
-  "signal",
-  "onEvaluation",
-  ...measureOptionNames,
-];
 
 /**
  * Relative critical sharpness 2/ηc(update→eval): how far a step along one loss's Δ may go before another loss rises
@@ -64,22 +60,12 @@ export async function relativeCriticalSharpness<Name extends string>(
   options: RelativeOptions<Name>,
   noise = new NoiseMemory(),
 ): Promise<Record<Name, MeasuredSharpness>> {
-  const given = checkNames(options, "options", relativeNames);
-  const model = checkModel(given.model);
-  const direction = checkDirection(given.direction, "direction");
-  if (given.evaluate === undefined) throw expected("an object of batches", "options.evaluate", undefined);
-  const batches = Object.entries(checkOptions(given.evaluate, "options.evaluate")).map(
-    ([name, batch]) => [name as Name, checkBatch(batch, `options.evaluate.${name}`)] as const,
-  );
-  const slopes = checkByName(given.slopes, "options.slopes", batches);
-  const gradients = checkByName(given.gradients, "options.gradients", batches);
-  const findSlopes = checkBoolean(or(given.findSlopes, true), "options.findSlopes");
-  const signal = checkSignal(given.signal, "options.signal");
-  const report = checkCallback(
-    given.onEvaluation,
-    "options.onEvaluation",
-  ) as RelativeOptions<Name>["onEvaluation"];
-  const search = checkMeasureOptions(given);
+  const given = readOptions(relativeSchema, options);
+  const { model, direction, slopes, gradients, findSlopes, signal, onEvaluation: report } = given;
+  const batches = Object.entries(given.evaluate) as [Name, Batch][];
+  checkNamesOf(slopes, "options.slopes", given.evaluate, "options.evaluate");
+  checkNamesOf(gradients, "options.gradients", given.evaluate, "options.evaluate");
+  const search = measureOf(given);
   const { microBatch } = search;
   const results = {} as Record<Name, MeasuredSharpness>;
   for (const [name, batch] of batches) {
@@ -101,33 +87,34 @@ export async function relativeCriticalSharpness<Name extends string>(
   return results;
 }
 
-function checkByName(
-  value: unknown,
-  subject: string,
-  batches: readonly (readonly [string, Batch])[],
-): Record<string, unknown> {
-  const given = checkOptions(value, subject);
+/** @throws RangeError for a name that is none of those that there are. */
+function checkNamesOf(given: object, subject: string, all: object, place: string): void {
   for (const name of Object.keys(given))
-    if (!batches.some(([known]) => known === name))
-      throw expected("only names of options.evaluate", subject, name, "range");
-  return given;
+    if (!Object.hasOwn(all, name)) throw expected(`only names of ${place}`, subject, name, "range");
 }
 
-export interface MatrixOptions<Name extends string> extends MeasureOptions {
-  model: Model;
+const matrixSchema = z.strictObject({
+  ...measureOptions,
+  model: modelSchema,
   /** A batch of each task, by name. */
-  tasks: Record<Name, Batch>;
+  tasks: byName(batchSchema),
   /** Δ of tasks whose own gradient it is not: an optimizer's, say. */
-  directions?: Partial<Record<NoInfer<Name>, Direction>>;
-  signal?: AbortSignal;
+  directions: byName(directionSchema.optional()).default({}),
+  signal: signalSchema.optional(),
   /** Called after each pair of tasks. */
+  onResult: callback<(result: MeasuredSharpness, update: string, evaluate: string) => void>().optional(),
+});
+
+/** `MatrixOptions` whose names are known. */
+export interface MatrixOptions<Name extends string>
+  extends Omit<z.input<typeof matrixSchema>, "tasks" | "directions" | "onResult"> {
+  tasks: Record<Name, Batch>;
+  directions?: Partial<Record<NoInfer<Name>, Direction>>;
   onResult?: (result: MeasuredSharpness, update: Name, evaluate: Name) => void;
 }
 
 /** What is measured along the Δ of one task (the outer name) on the batch of another (the inner one). */
 export type SharpnessMatrix<Name extends string> = Record<Name, Record<Name, MeasuredSharpness>>;
-
-const matrixNames = ["model", "tasks", "directions", "signal", "onResult", ...measureOptionNames];
 
 /**
  * Relative critical sharpness of every task along every other's Δ, and along its own: n tasks take n backward passes, and
@@ -138,17 +125,12 @@ const matrixNames = ["model", "tasks", "directions", "signal", "onResult", ...me
 export async function sharpnessMatrix<Name extends string>(
   options: MatrixOptions<Name>,
 ): Promise<SharpnessMatrix<Name>> {
-  const given = checkNames(options, "options", matrixNames);
-  const model = checkModel(given.model);
-  if (given.tasks === undefined) throw expected("an object of batches", "options.tasks", undefined);
-  const tasks = Object.entries(checkOptions(given.tasks, "options.tasks")).map(
-    ([name, batch]) => [name as Name, checkBatch(batch, `options.tasks.${name}`)] as const,
-  );
-  const directions = checkDirections(given.directions, Object.fromEntries(tasks));
-  const signal = checkSignal(given.signal, "options.signal");
-  const report = checkCallback(given.onResult, "options.onResult") as MatrixOptions<Name>["onResult"];
-  const search = checkMeasureOptions(given);
-  const evaluate = Object.fromEntries(tasks) as Record<Name, Batch>;
+  const given = readOptions(matrixSchema, options);
+  const { model, directions, signal, onResult: report } = given;
+  const evaluate = given.tasks as Record<Name, Batch>;
+  const tasks = Object.entries(evaluate) as [Name, Batch][];
+  checkNamesOf(directions, "options.directions", evaluate, "options.tasks");
+  const search = measureOf(given);
   const gradients: Partial<Record<Name, Gradient>> = {};
   try {
     for (const [name, batch] of tasks)
@@ -169,14 +151,4 @@ export async function sharpnessMatrix<Name extends string>(
   } finally {
     for (const gradient of Object.values<Gradient | undefined>(gradients)) gradient?.gradient.dispose();
   }
-}
-
-function checkDirections(value: unknown, tasks: Record<string, Batch>): Record<string, Direction> {
-  const given = checkOptions(value, "options.directions");
-  for (const [name, direction] of Object.entries(given)) {
-    if (!Object.hasOwn(tasks, name))
-      throw expected("only names of options.tasks", "options.directions", name, "range");
-    checkDirection(direction, `options.directions.${name}`);
-  }
-  return given as Record<string, Direction>;
 }

@@ -61,7 +61,10 @@ describe("bad usage ends with 2, one message and nothing on standard output", ()
       ["measure", folder, "--batch", "b", "--method", "newton"],
       "Allowed choices are interpolated, bisection",
     ],
-    [["measure", folder, "--batch", "b", "--tolerance", "-1"], 'Expected a number > 0 but received "-1"'],
+    [
+      ["measure", folder, "--batch", "b", "--tolerance", "-1"],
+      'Expected a number ≥ 1e-9 and < 1 but received "-1"',
+    ],
     [
       ["measure", folder, "--batch", "b", "--device", "tpu"],
       'Expected cpu, cuda or cuda:<number> but received "tpu"',

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type StepRecord, type TrainEvent, train } from "../../lib/experiments/index.js";
+import { type StepRecord, type TrainEvent, train, writeReport } from "../../lib/experiments/index.js";
 import { loadModel } from "../../lib/models/index.js";
 import { native } from "../../lib/torch/load.js";
 import { gptRun, mlpRun, readMetrics, temporaryFolder, withoutSeconds } from "./helpers.js";
@@ -167,6 +167,18 @@ describe("train", () => {
     await expect(train(diverging, { directory: place("diverging") })).rejects.toMatchObject({
       code: "ERR_DIVERGED",
     });
+    const records = readFileSync(path.join(place("diverging"), "metrics.jsonl"), "utf8")
+      .trim()
+      .split("\n");
+    const steps = records.map((line) => JSON.parse(line));
+    const last = steps.pop();
+    expect(last).toEqual({
+      type: "diverged",
+      step: steps.length + 1,
+      received: expect.stringMatching(/^loss /),
+    });
+    const { html } = await writeReport(place("diverging"));
+    expect(readFileSync(html as string, "utf8")).toContain(`The training diverged`);
   });
 });
 

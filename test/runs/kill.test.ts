@@ -37,7 +37,7 @@ beforeAll(async () => {
   mkdirSync(place("mix"));
   const { configuration } = await makeMix(place("mix"));
   writeFileSync(place("mix.json"), JSON.stringify({ ...configuration, repeats: 4, accumulate: 3 }));
-  kinds.mix = ["mix", place("mix.json")];
+  kinds.mix = ["mix", place("mix.json"), "--train"];
   for (const [kind, args] of Object.entries(kinds)) {
     const started = performance.now();
     const { code, stderr } = await command([...args, "--out", place(`straight ${kind}`)]);

@@ -7,6 +7,7 @@ import {
   type SeriesConfigurationInput,
   type SeriesEvent,
   type SeriesResult,
+  seriesOptions,
   seriesSchema,
   writeReport,
 } from "../../experiments/index.js";
@@ -14,7 +15,7 @@ import { readText } from "../../files/index.js";
 import { usualOptimizer } from "../../optimizers/index.js";
 import { addFlags } from "../../options/index.js";
 import { attended } from "../measured-line.js";
-import { integer, type RunFlags, runOptions, sinksOf } from "../options.js";
+import { type RunFlags, runOptions, sinksOf } from "../options.js";
 import { exitCodes, print, type SetStatus, short, strings, UsageError } from "../output.js";
 
 import type { Progress } from "../progress.js";
@@ -32,11 +33,7 @@ export function checkpointsCommand(setStatus: SetStatus): Command {
     .option("--list <file>", "a file with a checkpoint in each line, in their order")
     .option("--out <dir>", "directory of the series; one that is there goes on", "series");
   const configured = addFlags(command, seriesSchema);
-  command.option(
-    "--save-every <n>",
-    "write after every n-th batch from what a stopped series goes on: once or twice the model's size",
-    integer(1),
-  );
+  addFlags(command, seriesOptions);
   return runOptions(command)
     .addHelpText(
       "after",

@@ -1,93 +1,67 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
+import * as z from "zod";
 import {
-  type Ends,
+  type HessianOptions,
   type HessianResult,
   hessianEigenvalues,
+  hessianSchema,
   hessianTrace,
   type SpectralDensity,
   spectralDensity,
   type TraceResult,
 } from "../../curvature/index.js";
-import { type Device, loadBatch, loadModel } from "../../models/index.js";
-
-import type { ComputeDtype, CurvatureOperator } from "../../torch/index.js";
+import { loadBatch, loadModel, type ModelOptions, modelOptions } from "../../models/index.js";
+import { addFlags } from "../../options/index.js";
 import { attended } from "../measured-line.js";
-import {
-  type CommonOptions,
-  deviceOption,
-  integer,
-  jsonOption,
-  microBatchOption,
-  positive,
-} from "../options.js";
+import { type CommonOptions, jsonOption } from "../options.js";
 import { print, short, table } from "../output.js";
 
-interface HessianFlags extends CommonOptions {
+interface HessianFlags extends CommonOptions, ModelOptions {
   batch: string;
-  count: number;
-  which?: Ends;
-  operator?: CurvatureOperator;
-  method?: "lanczos" | "power";
-  tolerance?: number;
-  maximumIterations?: number;
-  seed?: number;
-  microBatch?: number;
   trace?: boolean;
   density?: boolean;
   out: string;
-  dtype?: ComputeDtype;
-  device?: Device;
 }
 
+const { parameterDtype: _, ...placement } = modelOptions;
+
 export function hessianCommand(): Command {
-  return new Command("hessian")
+  const command = new Command("hessian")
     .description("Compute eigenvalues of the Hessian of a model's loss on one batch.")
     .argument("<model-dir>", "a Hugging Face directory: config.json and model.safetensors")
-    .requiredOption("--batch <file>", "the batch, a safetensors file")
-    .option("--count <k>", "how many eigenvalues", integer(1), 1)
-    .addOption(
-      new Option("--which <ends>", "which eigenvalues (default: largest)").choices([
-        "largest",
-        "smallest",
-        "magnitude",
-        "both-ends",
-      ]),
-    )
-    .addOption(
-      new Option("--operator <name>", "the matrix (default: hessian)").choices(["hessian", "gauss-newton"]),
-    )
-    .addOption(
-      new Option("--method <name>", "how to find them (default: lanczos)").choices(["lanczos", "power"]),
-    )
-    .option("--tolerance <x>", "‖Hu − λu‖ ≤ tolerance·‖H‖ (default: 0.001)", positive)
-    .option("--maximum-iterations <n>", "most Hessian-vector products", integer(1))
-    .option("--seed <n>", "of the first vector", integer(0))
+    .requiredOption("--batch <file>", "the batch, a safetensors file");
+  const options = addFlags(command, hessianSchema);
+  addFlags(command, z.strictObject(placement));
+  return command
     .option("--trace", "the trace too, by Hutch++ from 30 products")
     .option(
       "--density",
       "the density of all eigenvalues too, by stochastic Lanczos quadrature, with a figure",
     )
     .option("--out <dir>", "folder for density.json and the figure", "hessian")
-    .addOption(microBatchOption())
-    .addOption(new Option("--dtype <type>", "arithmetic of a pass").choices(["float32", "float64"]))
-    .addOption(deviceOption())
     .addOption(jsonOption())
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness hessian runs/first/checkpoint --batch batch.safetensors --count 3",
     )
-    .action(runHessian);
+    .action((directory: string, flags: HessianFlags) =>
+      runHessian(directory, flags, options(flags) as Partial<HessianOptions>),
+    );
 }
 
-async function runHessian(directory: string, flags: HessianFlags): Promise<void> {
-  const { batch: file, dtype, device, json, trace, density, out, ...options } = flags;
-  const { count, which, operator, method, tolerance, maximumIterations, seed, microBatch } = options;
+async function runHessian(
+  directory: string,
+  { batch: file, dtype, device, json, trace, density, out }: HessianFlags,
+  options: Partial<HessianOptions>,
+): Promise<void> {
+  const { operator, seed, microBatch } = options;
   const result = await attended("product", undefined, async ({ signal, display }) => {
     using model = await loadModel(directory, { device, dtype });
     using batch = await loadBatch(file);
     const matrix = { model, batch, operator, seed, microBatch, signal };
     const { eigenvectors: _, ...found } = await hessianEigenvalues({
-      ...{ ...matrix, count, which, method, tolerance, maximumIterations },
+      ...options,
+      ...matrix,
       onIteration: ({ iteration, eigenvalues: [largest] }) =>
         display.update(iteration, `λ ${short(largest)}`),
     });

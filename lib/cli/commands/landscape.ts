@@ -1,51 +1,78 @@
 import { Command } from "commander";
+import * as z from "zod";
 import { hessianEigenvalues } from "../../curvature/index.js";
 import { Direction } from "../../models/index.js";
-import { criticalSharpness, lossAlong, lossSlice, type Slice } from "../../sharpness/index.js";
+import { addFlags, count, flags, readOptions } from "../../options/index.js";
+import { criticalSharpness, landscapeKeys, lossAlong, lossSlice, type Slice } from "../../sharpness/index.js";
 import { attended, checkLineFlags, type LineFlags, type MeasuredLine, withLine } from "../measured-line.js";
-import { type CommonOptions, integer, jsonOption, lineOptions, positive } from "../options.js";
+import { type CommonOptions, jsonOption, lineOptions } from "../options.js";
 import { print, short, table, UsageError } from "../output.js";
+
+const landscapeSchema = z.strictObject({
+  points: landscapeKeys.points
+    .unwrap()
+    .default(41)
+    .describe("Points along each axis.")
+    .register(flags, { flag: "--points <n>" }),
+  extent: landscapeKeys.extent
+    .unwrap()
+    .default(2)
+    .describe("How far, in units of ηc.")
+    .register(flags, { flag: "--extent <x>" }),
+  from: z
+    .number()
+    .optional()
+    .describe("The line's first η, with --to in place of --extent.")
+    .register(flags, { flag: "--from <eta>" }),
+  to: z.number().optional().describe("The line's last η.").register(flags, { flag: "--to <eta>" }),
+  microBatch: count
+    .optional()
+    .describe("Rows or sequences at a time: bounds the memory. Default: all at once.")
+    .register(flags, { flag: "--micro-batch <n>" }),
+});
+
+type LandscapeOptions = z.output<typeof landscapeSchema>;
 
 interface LandscapeFlags extends CommonOptions, LineFlags {
   out: string;
-  points: number;
-  extent: number;
-  from?: number;
-  to?: number;
   second?: string;
 }
 
 export function landscapeCommand(): Command {
-  return lineOptions(new Command("landscape"))
+  const command = lineOptions(new Command("landscape"))
     .description("Compute the loss along a direction, or on a plane, and draw it.")
     .option(
       "--second <what>",
       'a plane: with "eigenvector", the Hessian\'s top one, or a direction in a safetensors file',
-    )
-    .option("--points <n>", "points along each axis", integer(2), 41)
-    .option("--extent <x>", "how far, in units of ηc", positive, 2)
-    .option("--from <eta>", "the line's first η, with --to in place of --extent", Number)
-    .option("--to <eta>", "the line's last η", Number)
+    );
+  const options = addFlags(command, landscapeSchema);
+  return command
     .option("--out <dir>", "folder for landscape.json and the figures", "landscape")
     .addOption(jsonOption())
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness landscape runs/first/checkpoint --batch batch.safetensors --second eigenvector",
     )
-    .action(runLandscape);
+    .action((directory: string, flags: LandscapeFlags) =>
+      runLandscape(directory, flags, readOptions(landscapeSchema, options(flags))),
+    );
 }
 
-function rangeOf({ from, to }: LandscapeFlags): readonly [number, number] | undefined {
+function rangeOf({ from, to }: LandscapeOptions): readonly [number, number] | undefined {
   if (from === undefined && to === undefined) return undefined;
-  if (Number.isFinite(from) && Number.isFinite(to) && (from as number) < (to as number))
-    return [from as number, to as number];
+  if (from !== undefined && to !== undefined && from < to) return [from, to];
   throw new UsageError(`Expected --from and --to as numbers in this order but received ${from} and ${to}`);
 }
 
-async function runLandscape(directory: string, flags: LandscapeFlags): Promise<void> {
+async function runLandscape(
+  directory: string,
+  flags: LandscapeFlags,
+  options: LandscapeOptions,
+): Promise<void> {
   checkLineFlags(flags);
-  const { points, extent, microBatch, second } = flags;
-  const range = rangeOf(flags);
+  const { points, extent, microBatch } = options;
+  const { second } = flags;
+  const range = rangeOf(options);
   const total = points + (second === undefined ? 0 : points ** 2);
   const landscape = await attended("point", total, ({ signal, display }) =>
     withLine(directory, flags, signal, async (line) => {

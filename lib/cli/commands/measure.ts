@@ -1,52 +1,41 @@
-import { Command, Option } from "commander";
-import type { SearchMethod } from "../../search/index.js";
-import { criticalSharpness, type MeasuredSharpness } from "../../sharpness/index.js";
+import { Command } from "commander";
+import { addFlags } from "../../options/index.js";
+import {
+  criticalSharpness,
+  type MeasuredSharpness,
+  type MeasureOptions,
+  measureSchema,
+} from "../../sharpness/index.js";
 import { attended, checkLineFlags, type LineFlags, withLine } from "../measured-line.js";
-import { type CommonOptions, integer, jsonOption, lineOptions, positive } from "../options.js";
+import { type CommonOptions, jsonOption, lineOptions } from "../options.js";
 import { print, short, table } from "../output.js";
 
-interface MeasureFlags extends CommonOptions, LineFlags {
-  tolerance?: number;
-  method?: SearchMethod;
-  initialLearningRate?: number;
-  scan?: number;
-  resolve?: "float32";
-}
+interface MeasureFlags extends CommonOptions, LineFlags {}
 
 export function measureCommand(): Command {
-  return lineOptions(new Command("measure"))
-    .description("Measure the critical sharpness of a model for one batch along one direction.")
-    .option("--tolerance <x>", "ε of the certificate 1 − lower/upper ≤ ε (default: 0.0625)", positive)
-    .addOption(new Option("--method <name>", "how to search").choices(["interpolated", "bisection"]))
-    .option("--initial-learning-rate <x>", "where the search starts", positive)
-    .option("--scan <n>", "look for an earlier crossing at n learning rates besides", integer(2))
-    .addOption(
-      new Option("--resolve <dtype>", "measure again so where rounding leaves no answer").choices([
-        "float32",
-      ]),
-    )
+  const command = lineOptions(new Command("measure")).description(
+    "Measure the critical sharpness of a model for one batch along one direction.",
+  );
+  const options = addFlags(command, measureSchema);
+  return command
     .addOption(jsonOption())
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness measure runs/first/checkpoint --batch batch.safetensors --json",
     )
-    .action(runMeasure);
+    .action((directory: string, flags: MeasureFlags) =>
+      runMeasure(directory, flags, options(flags) as MeasureOptions),
+    );
 }
 
-async function runMeasure(directory: string, flags: MeasureFlags): Promise<void> {
+async function runMeasure(directory: string, flags: MeasureFlags, options: MeasureOptions): Promise<void> {
   checkLineFlags(flags);
-  const { microBatch, tolerance, method, initialLearningRate, scan, resolve } = flags;
   const result = await attended("evaluation", undefined, ({ signal, display }) =>
     withLine(directory, flags, signal, async (line) => {
       let evaluations = 0;
       return criticalSharpness({
         ...line,
-        tolerance,
-        method,
-        initialLearningRate,
-        scan,
-        resolve,
-        microBatch,
+        ...options,
         signal,
         onEvaluation: ({ learningRate, loss }) =>
           display.update(++evaluations, `η ${short(learningRate)}  loss ${short(loss)}`),

@@ -1,28 +1,17 @@
+import * as z from "zod";
+import { hessianKeys } from "../../curvature/index.js";
 import { expected } from "../../errors.js";
 import {
   type Batch,
-  checkDirection,
-  checkModel,
-  type Direction,
+  directionSchema,
   type Model,
+  modelSchema,
   type ParameterSelection,
   select,
 } from "../../models/index.js";
-
 import type { OptimizerChoice } from "../../optimizers/index.js";
-
-import {
-  checkBoolean,
-  checkCallback,
-  checkNames,
-  checkNumber,
-  checkOptions,
-  checkSignal,
-  checkString,
-  or,
-} from "../../options/index.js";
-
-import { checkMeasureOptions, type MeasureOptions, measureOptionNames } from "../../sharpness/index.js";
+import { callback, count, instance, name, readOptions, signalSchema } from "../../options/index.js";
+import { measureOf, measureOptions } from "../../sharpness/index.js";
 import type { FrozenEvent } from "./frozen-sharpness.js";
 
 /**
@@ -31,123 +20,95 @@ import type { FrozenEvent } from "./frozen-sharpness.js";
  */
 export type BatchSource = readonly Batch[] | ((index: number) => Batch | Promise<Batch>);
 
-export interface FrozenOptions extends MeasureOptions {
-  model: Model;
+export const batchSourceSchema = z.custom<BatchSource>(
+  (value) => typeof value === "function" || Array.isArray(value),
+  "an array of batches or a function",
+);
+/** What makes Δ; the optimizer itself checks its settings. */
+export const optimizerChoice = instance<OptimizerChoice>("an object", (value) => !Array.isArray(value));
+
+const frozenSchema = z.strictObject({
+  ...measureOptions,
+  model: modelSchema,
   /** The first `accumulate` are for the moments, the `measure` after them are measured. */
-  batches: BatchSource;
+  batches: batchSourceSchema,
   /** What makes Δ. It is made new, its state begins at zero. */
-  optimizer?: OptimizerChoice;
+  optimizer: optimizerChoice.optional(),
   /** In place of an optimizer: Δ itself, the same for every batch. */
-  direction?: Direction;
+  direction: directionSchema.optional(),
   /** N: batches whose gradients go into the optimizer's state and nowhere else. Needed with an optimizer. */
-  accumulate?: number;
+  accumulate: z.int().min(0).optional(),
   /** A file of `optimizer.save`: its state is taken in place of the N gradients. The measured batches are the same. */
-  optimizerState?: string;
+  optimizerState: name.optional(),
   /** M: batches that are measured. */
-  measure: number;
+  measure: count,
   /**
    * Whether γθ of the optimizer's weight decay is in Δ. Default true: Δ is what the optimizer's step subtracts, as in
    * Kalra et al. 2026, and λc is compared with 2/η for any γ.
    */
-  weightDecay?: boolean;
+  weightDecay: z.boolean().default(true),
   /** Parts of the model, by name: λc along Δ restricted to each is measured too. */
-  parts?: Record<string, ParameterSelection>;
+  parts: z.record(z.string(), z.custom<ParameterSelection>()).default({}),
   /** Measure λdir too. Default false. */
-  directional?: boolean;
+  directional: z.boolean().default(false),
   /** Measure λmax(P⁻¹H) of each batch too, with P of the optimizer (λmax(H) where P = 1, and with a given direction). */
-  hessian?: { tolerance?: number; maximumIterations?: number };
+  hessian: z.strictObject(hessianKeys).optional(),
   /** Gradients with activation recomputation, as `model.gradient` has it. */
-  recompute?: boolean;
-  signal?: AbortSignal;
+  recompute: z.boolean().default(false),
+  signal: signalSchema.optional(),
   /** Called after each batch, in order. What it throws ends the measurement. */
-  onProgress?: (event: FrozenEvent) => void;
-}
+  onProgress: callback<(event: FrozenEvent) => void>().default(() => () => {}),
+});
 
-const names = [
-  "model",
-  "batches",
-  "optimizer",
-  "direction",
-  "accumulate",
-  "optimizerState",
-  "measure",
-  "weightDecay",
-  "parts",
-  "directional",
-  "hessian",
-  "recompute",
-  "signal",
-  "onProgress",
-  ...measureOptionNames,
-];
-
+export type FrozenOptions = z.input<typeof frozenSchema>;
 export type CheckedFrozenOptions = ReturnType<typeof checkFrozenOptions>;
 
+/** The options with what is known before the first gradient, not after N of them. */
 export function checkFrozenOptions(options: unknown) {
-  const given = checkNames(options, "options", names);
-  const { optimizer, direction, accumulate, batches, optimizerState, weightDecay = true } = given;
-  const model = checkModel(given.model);
+  const given = readOptions(frozenSchema, options);
+  const { model, optimizer, direction, optimizerState, measure } = given;
   if ((optimizer === undefined) === (direction === undefined))
     throw expected("an optimizer or a direction, one of them,", "options", optimizer && "both");
-  const needed = optimizer !== undefined && optimizerState === undefined;
-  const skipped = checkNumber(or(accumulate, needed ? undefined : 0), "options.accumulate", {
-    minimum: needed ? 1 : 0,
-    integer: true,
-  });
-  const measured = checkNumber(given.measure, "options.measure", { minimum: 1, integer: true });
   if (direction !== undefined && optimizerState !== undefined)
     throw expected("an optimizer beside its state", "options.optimizer", undefined);
-  const hessian = given.hessian === undefined ? undefined : checkHessian(given.hessian, model);
+  const isNeeded = optimizer !== undefined && optimizerState === undefined;
+  const accumulate = isNeeded
+    ? readOptions(count, given.accumulate ?? null, "options.accumulate")
+    : (given.accumulate ?? 0);
+  if (given.hessian) checkDifferentiable(model);
   return {
-    model,
-    batchAt: checkBatches(batches, "options.batches", skipped + measured),
-    optimizer: optimizer as OptimizerChoice | undefined,
-    direction: direction === undefined ? undefined : checkDirection(direction, "options.direction"),
-    accumulate: skipped,
-    optimizerState:
-      optimizerState === undefined ? undefined : checkString(optimizerState, "options.optimizerState"),
-    measure: measured,
-    weightDecay: checkBoolean(weightDecay, "options.weightDecay"),
+    ...given,
+    accumulate,
+    batchAt: batchesOf(given.batches, "options.batches", accumulate + measure),
     parts: checkParts(given.parts, model),
-    directional: checkBoolean(or(given.directional, false), "options.directional"),
-    hessian,
-    recompute: checkBoolean(or(given.recompute, false), "options.recompute"),
-    search: checkMeasureOptions(given),
-    signal: checkSignal(given.signal, "options.signal"),
-    onProgress: (checkCallback(given.onProgress, "options.onProgress") ?? (() => {})) as (
-      event: FrozenEvent,
-    ) => void,
+    search: measureOf(given),
   };
 }
 
 /** A function that gives the batch of each place. */
-export function checkBatches(
-  batches: unknown,
+export function batchesOf(
+  batches: BatchSource,
   subject: string,
   needed: number,
 ): (index: number) => Batch | Promise<Batch> {
-  if (typeof batches === "function") return batches as (index: number) => Batch | Promise<Batch>;
-  if (!Array.isArray(batches)) throw expected("an array of batches or a function", subject, batches);
+  if (typeof batches === "function") return batches;
   if (batches.length < needed) throw expected(`at least ${needed} batches`, subject, batches.length, "range");
-  return (index) => batches[index];
+  return (index) => batches[index] as Batch;
 }
 
-// What follows is checked before the first gradient, not after N of them.
-
-function checkParts(parts: unknown, model: Model): [name: string, selection: ParameterSelection][] {
-  return Object.entries(checkOptions(parts, "options.parts")).map(([name, selection]) => {
+function checkParts(
+  parts: Record<string, ParameterSelection>,
+  model: Model,
+): [name: string, selection: ParameterSelection][] {
+  return Object.entries(parts).map(([name, selection]) => {
     const subject = `options.parts.${name}`;
     if (!select(model.parameters, selection, subject).includes(true))
       throw expected("a choice of at least one parameter", subject, "none", "range");
-    return [name, selection as ParameterSelection];
+    return [name, selection];
   });
 }
 
-function checkHessian(hessian: unknown, model: Model) {
-  const { tolerance = 0.02, maximumIterations = 60 } = checkNames(hessian, "options.hessian", [
-    "tolerance",
-    "maximumIterations",
-  ]);
+function checkDifferentiable(model: Model): void {
   for (const key of ["dtype", "parameterDtype"] as const)
     if (model[key] === "bfloat16")
       throw expected(
@@ -156,11 +117,4 @@ function checkHessian(hessian: unknown, model: Model) {
         model[key],
         "range",
       );
-  return {
-    tolerance: checkNumber(tolerance, "options.hessian.tolerance", { above: 0, below: 1 }),
-    maximumIterations: checkNumber(maximumIterations, "options.hessian.maximumIterations", {
-      minimum: 1,
-      integer: true,
-    }),
-  };
 }

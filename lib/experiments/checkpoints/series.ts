@@ -1,18 +1,12 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
+import * as z from "zod";
 import { type ExampleSet, openData, type TokenStream } from "../../data/index.js";
 
-import { AbortError, expected } from "../../errors.js";
+import { AbortError } from "../../errors.js";
 import { Direction, loadModel, type Model, parameterParts } from "../../models/index.js";
-import { checkNumber, checkOptions, checkString, or } from "../../options/index.js";
-import {
-  type CheckedRunOptions,
-  checkRunOptions,
-  Run,
-  type RunOptions,
-  runFiles,
-  StateFolder,
-} from "../../runs/index.js";
+import { count, flags, name, readOptions } from "../../options/index.js";
+import { Run, runFiles, runSchema, StateFolder } from "../../runs/index.js";
 import { closeData, TrainingData } from "../training-data.js";
 import { type ListedCheckpoint, listCheckpoints } from "./checkpoint-list.js";
 import { checkFrozenOptions } from "./frozen-options.js";
@@ -43,15 +37,27 @@ export type SeriesEvent =
   | { type: "progress"; checkpoint: ListedCheckpoint; done: number; total: number; loss: number }
   | SeriesRecord;
 
-export interface SeriesOptions extends RunOptions<SeriesEvent> {
+const listed = z.custom<string | ListedCheckpoint>(
+  (value) => name.or(z.looseObject({ directory: name })).safeParse(value).success,
+  "a folder, or what findCheckpoints found of it",
+);
+
+export const seriesOptions = runSchema<SeriesEvent>().extend({
   /** Folders in their order, or what `findCheckpoints` found. More may come when a series goes on. */
-  checkpoints: readonly (string | ListedCheckpoint)[];
+  checkpoints: z.array(listed).min(1).readonly(),
   /**
    * After how many batches the state is written from which a series goes on: once or twice the model's size. Default 1: a kill
    * loses one batch.
    */
-  saveEvery?: number;
-}
+  saveEvery: count
+    .default(1)
+    .describe(
+      "After how many batches that is written from which a stopped series goes on: once or twice the model's size.",
+    )
+    .register(flags, { flag: "--save-every <n>" }),
+});
+
+export type SeriesOptions = z.input<typeof seriesOptions>;
 
 export interface SeriesResult {
   directory: string;
@@ -74,8 +80,8 @@ export async function measureCheckpoints(
   configuration: SeriesConfigurationInput,
   options: SeriesOptions,
 ): Promise<SeriesResult> {
-  const checked = checkSeriesOptions(options);
-  const { checkpoints } = checked;
+  const checked = readOptions(seriesOptions, options);
+  const checkpoints = listedOf(checked.checkpoints);
   const parsed = { ...(await parseSeries(configuration, checkpoints)), checkpoints };
   await using run = await Run.open<SeriesEvent, StoredSeries, typeof seriesRecords>(
     checkpointsKind,
@@ -251,30 +257,9 @@ function partsOf(model: Model, { parts }: SeriesConfiguration): Record<string, s
   return Object.assign({}, ...parts.map((by) => parameterParts(model.parameters, by)));
 }
 
-function checkSeriesOptions(
-  options: unknown,
-): CheckedRunOptions<SeriesEvent> & { checkpoints: ListedCheckpoint[]; saveEvery: number } {
-  const { checkpoints, saveEvery } = checkOptions(options, "options");
-  if (!Array.isArray(checkpoints) || checkpoints.length === 0)
-    throw expected("an array of at least one checkpoint", "options.checkpoints", checkpoints);
-  return {
-    ...checkRunOptions<SeriesEvent>(options),
-    checkpoints: checkListed(checkpoints),
-    saveEvery: checkNumber(or(saveEvery, 1), "options.saveEvery", { minimum: 1, integer: true }),
-  };
-}
-
 /** Paths are listed; what was listed already keeps its name, steps and tokens. */
-function checkListed(checkpoints: readonly unknown[]): ListedCheckpoint[] {
-  const directories = checkpoints.map((c, i) => {
-    const given = typeof c === "object" && c !== null ? (c as ListedCheckpoint).directory : c;
-    return checkString(given, `options.checkpoints[${i}]`);
-  });
-  const listed = listCheckpoints(directories);
-  const known = new Map(
-    checkpoints.flatMap((c) =>
-      typeof c === "string" ? [] : [[(c as ListedCheckpoint).directory, c as ListedCheckpoint]],
-    ),
-  );
-  return listed.map((c) => known.get(c.directory) ?? c);
+function listedOf(checkpoints: SeriesOptions["checkpoints"]): ListedCheckpoint[] {
+  const found = new Map(checkpoints.flatMap((c) => (typeof c === "string" ? [] : [[c.directory, c]])));
+  const directories = checkpoints.map((c) => (typeof c === "string" ? c : c.directory));
+  return listCheckpoints(directories).map((c) => found.get(c.directory) ?? c);
 }

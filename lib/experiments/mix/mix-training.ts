@@ -1,10 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { byteTokenizer, loadTokenizer, multipleChoiceQuestions } from "../../data/index.js";
 import { throwIfAborted } from "../../errors.js";
 import { loadModel, type Model } from "../../models/index.js";
 import { makeOptimizer } from "../../optimizers/index.js";
+import { runFiles, SavingPace, StateFolder } from "../../runs/index.js";
 import { finiteOrNull } from "../../statistics.js";
 
 import { defaultSequence } from "../training-data.js";
@@ -21,6 +20,8 @@ interface MixTraining {
   points: readonly MixPoint[];
   /** Those that were trained before. */
   cells: readonly MixCellRecord[];
+  /** Of the run: where a cell is kept from which a stopped one goes on. */
+  directory: string;
   signal: AbortSignal | undefined;
   tell: (event: MixEvent) => Promise<void>;
   record: (record: MixCellRecord) => Promise<void>;
@@ -43,44 +44,63 @@ export async function trainMixture(training: MixTraining): Promise<MixCellRecord
     known.find((cell) => cell.ratio === ratio && cell.learningRate === learningRate);
   const result: MixCellRecord[] = [];
   const before = { tasks: {}, choices: {} } as Judgement;
-  const folder = await mkdtemp(path.join(tmpdir(), "critical-sharpness-"));
-  try {
-    for (const ratio of ratios) {
-      const state = path.join(folder, "optimizer.safetensors");
-      let warm = false;
-      for (const learningRate of learningRates) {
-        throwIfAborted(signal);
-        const there = find(ratio, learningRate);
-        if (there) {
-          result.push(there);
-          continue;
-        }
-        const started = performance.now();
-        if (Object.keys(before.tasks).length === 0)
-          Object.assign(before, await judge(training, first, questions));
-        if (!warm) await saveMoments(training, first, ratio, state);
-        warm = true;
-        using model = await loadModel(configuration.model, { dtype, device });
-        await trainCell(training, model, { ratio, learningRate, state });
-        const after = await judge(training, model, questions);
-        const cell: MixCellRecord = {
-          type: "cell",
-          ratio,
-          learningRate,
-          setup,
-          tasks: changes(before.tasks, after.tasks, finiteOrNull),
-          choices: changes(before.choices, after.choices, (x) => x),
-          seconds: (performance.now() - started) / 1000,
-        };
-        await training.record(cell);
-        result.push(cell);
+  const states = statesOf(training.directory);
+  for (const ratio of ratios)
+    for (const learningRate of learningRates) {
+      throwIfAborted(signal);
+      const there = find(ratio, learningRate);
+      if (there) {
+        result.push(there);
+        continue;
       }
+      const started = performance.now();
+      if (Object.keys(before.tasks).length === 0)
+        Object.assign(before, await judge(training, first, questions));
+      await accumulateMoments(training, first, ratio, states.moments);
+      using model = await trainCell(training, { ratio, learningRate }, states);
+      const after = await judge(training, model, questions);
+      const cell: MixCellRecord = {
+        type: "cell",
+        ratio,
+        learningRate,
+        setup,
+        tasks: changes(before.tasks, after.tasks, finiteOrNull),
+        choices: changes(before.choices, after.choices, (x) => x),
+        seconds: (performance.now() - started) / 1000,
+      };
+      await training.record(cell);
+      result.push(cell);
     }
-    return result;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  for (const state of Object.values(states)) await state.remove();
+  return result;
 }
+
+/** The moments of a ratio, as far as they are accumulated. */
+interface MomentsState {
+  version: 1;
+  ratio: number;
+  done: number;
+}
+
+/** A cell under way, with its weights and moments. */
+interface CellState extends MomentsState {
+  learningRate: number;
+}
+
+/** What a stopped training goes on from. */
+interface States {
+  moments: StateFolder<MomentsState>;
+  cell: StateFolder<CellState>;
+}
+
+function statesOf(directory: string): States {
+  return {
+    moments: new StateFolder(directory, runFiles.moments, ({ version }) => version === 1),
+    cell: new StateFolder(directory, runFiles.state, ({ version }) => version === 1),
+  };
+}
+
+const optimizerFile = "optimizer.safetensors";
 
 type Questions = Record<string, TokenizedQuestion[]>;
 interface Judgement {
@@ -123,42 +143,77 @@ async function openQuestions(configuration: MixConfiguration, model: Model): Pro
   return questions;
 }
 
-async function saveMoments(
+/** Fills the moments of a ratio with gradients of the frozen weights, from where they were left. */
+async function accumulateMoments(
   { data, configuration, signal }: MixTraining,
   model: Model,
   ratio: number,
-  file: string,
+  moments: States["moments"],
 ): Promise<void> {
+  const total = configuration.accumulate;
+  const found = await moments.find();
+  let done = found?.ratio === ratio ? found.done : 0;
+  if (done === total) return;
   using optimizer = makeOptimizer(model, configuration.optimizer);
+  if (done > 0) await optimizer.load(path.join(moments.folder, optimizerFile));
   const batchAt = data.mixture(ratio);
   const { microBatch } = configuration.batch;
-  for (let index = 1; index <= configuration.accumulate; index++) {
+  const save = () =>
+    moments.save(async (folder) => {
+      await optimizer.save(path.join(folder, optimizerFile));
+      return { version: 1, ratio, done };
+    });
+  const saving = new SavingPace(save);
+  while (done < total) {
     throwIfAborted(signal);
-    await optimizer.accumulateFrom(await batchAt(index), { microBatch, signal });
+    await optimizer.accumulateFrom(await batchAt(done + 1), { microBatch, signal });
+    done++;
+    if (done < total) await saving.perhaps();
   }
-  await optimizer.save(file);
+  await save();
 }
 
+/** The model of a cell, trained from the checkpoint or from where it was left. It belongs to the caller. */
 async function trainCell(
   { data, configuration, signal, tell }: MixTraining,
-  model: Model,
-  { ratio, learningRate, state }: { ratio: number; learningRate: number; state: string },
-): Promise<void> {
-  using optimizer = makeOptimizer(model, configuration.optimizer);
-  await optimizer.load(state);
-  const batchAt = data.mixture(ratio);
-  const { steps } = configuration.train;
-  const { microBatch } = configuration.batch;
-  for (let step = 1; step <= steps; step++) {
-    throwIfAborted(signal);
-    // The batches after those that made the moments.
-    const batch = await batchAt(configuration.accumulate + step);
-    const { gradient, loss } = await model.gradient(batch, { microBatch, signal });
-    using own = gradient;
-    await tell({ type: "training", ratio, learningRate, done: step, total: steps });
-    if (!Number.isFinite(loss)) return;
-    await optimizer.accumulate(own);
-    await optimizer.step({ learningRate });
+  { ratio, learningRate }: { ratio: number; learningRate: number },
+  { moments, cell }: States,
+): Promise<Model> {
+  const { dtype, device } = configuration;
+  const found = await cell.find();
+  const state = found?.ratio === ratio && found.learningRate === learningRate ? found : undefined;
+  const model = await loadModel(state ? cell.folder : configuration.model, { dtype, device });
+  try {
+    using optimizer = makeOptimizer(model, configuration.optimizer);
+    await optimizer.load(path.join(state ? cell.folder : moments.folder, optimizerFile));
+    const batchAt = data.mixture(ratio);
+    const { steps } = configuration.train;
+    const { microBatch } = configuration.batch;
+    let done = state?.done ?? 0;
+    const save = () =>
+      cell.save(async (folder) => {
+        await model.save(folder);
+        await optimizer.save(path.join(folder, optimizerFile));
+        return { version: 1, ratio, learningRate, done };
+      });
+    const saving = new SavingPace(save);
+    while (done < steps) {
+      throwIfAborted(signal);
+      // The batches after those that made the moments.
+      const batch = await batchAt(configuration.accumulate + done + 1);
+      const { gradient, loss } = await model.gradient(batch, { microBatch, signal });
+      using own = gradient;
+      await tell({ type: "training", ratio, learningRate, done: done + 1, total: steps });
+      if (!Number.isFinite(loss)) break;
+      await optimizer.accumulate(own);
+      await optimizer.step({ learningRate });
+      done++;
+      if (done < steps) await saving.perhaps();
+    }
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
   }
 }
 

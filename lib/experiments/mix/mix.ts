@@ -1,13 +1,7 @@
+import * as z from "zod";
 import { type Batch, loadModel, type Model } from "../../models/index.js";
-import { checkBoolean, checkOptions, or } from "../../options/index.js";
-import {
-  type CheckedRunOptions,
-  checkRunOptions,
-  Run,
-  type RunOptions,
-  runFiles,
-  StateFolder,
-} from "../../runs/index.js";
+import { readOptions } from "../../options/index.js";
+import { Run, runFiles, runSchema, StateFolder } from "../../runs/index.js";
 import { sharpnessMatrix } from "../../sharpness/index.js";
 import { mixKind } from "./index.js";
 import { type MixConfiguration, type MixConfigurationInput, parseMix } from "./mix-configuration.js";
@@ -36,10 +30,12 @@ export type MixEvent =
   | MixRecord;
 
 /** More repeats than before, and another training, may follow in the directory of a mix. */
-export interface MixOptions extends RunOptions<MixEvent> {
+const mixOptions = runSchema<MixEvent>().extend({
   /** Train at each ratio and learning rate too. Default false. */
-  train?: boolean;
-}
+  train: z.boolean().default(false),
+});
+
+export type MixOptions = z.input<typeof mixOptions>;
 
 export interface MixResult extends MixSummary {
   directory: string;
@@ -61,7 +57,7 @@ export async function measureMix(
   configuration: MixConfigurationInput | MixConfiguration,
   options: MixOptions,
 ): Promise<MixResult> {
-  const checked = checkMixOptions(options);
+  const checked = readOptions(mixOptions, options);
   const parsed = await parseMix(configuration);
   const { repeats, train: training } = parsed;
   await using run = await Run.open<MixEvent, MixConfiguration, typeof mixRecords>(mixKind, parsed, checked);
@@ -88,6 +84,7 @@ export async function measureMix(
         configuration: parsed,
         points: summary.points,
         cells,
+        directory,
         signal,
         tell: (event) => run.tell(event),
         record: (record) => run.record(record),
@@ -205,12 +202,4 @@ function warningsOf({ sources, repeats, accumulate }: MixConfiguration, data: Mi
   for (const name of Object.keys(sources)) short(`the source "${name}"`, needed, data.sourceBatches(name));
   for (const name of data.tasks) short(`the held-out part of "${name}"`, repeats, data.taskBatches(name));
   return warnings;
-}
-
-function checkMixOptions(options: unknown): CheckedRunOptions<MixEvent> & { train: boolean } {
-  const { train } = checkOptions(options, "options");
-  return {
-    ...checkRunOptions<MixEvent>(options),
-    train: checkBoolean(or(train, false), "options.train"),
-  };
 }

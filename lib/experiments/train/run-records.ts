@@ -3,6 +3,7 @@ import type { MeasurementRecord } from "../../sharpness/index.js";
 import type { TrainConfiguration } from "./train-configuration.js";
 import type {
   CurvatureRecord,
+  DivergedRecord,
   LandscapeRecord,
   StepRecord,
   trainRecords,
@@ -23,6 +24,8 @@ export interface RunRecords {
   /** The last one, if any: it is the one that is shown. */
   landscape: LandscapeRecord | null;
   curvatures: CurvatureRecord[];
+  /** Of a training that diverged. */
+  diverged: DivergedRecord | null;
 }
 
 /** @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` if it made no step. */
@@ -30,13 +33,14 @@ export async function gather(run: StoredRun<TrainConfiguration, typeof trainReco
   const { configuration, facts, directory } = run;
   const records: RunRecords = {
     ...{ configuration, facts, steps: new RunSteps() },
-    ...{ validations: [], landscape: null, curvatures: [] },
+    ...{ validations: [], landscape: null, curvatures: [], diverged: null },
   };
   for await (const record of run.records()) {
     if (record.type === "step") records.steps.push(record);
     else if (record.type === "validation") records.validations.push(record);
     else if (record.type === "landscape") records.landscape = record;
-    else records.curvatures.push(record);
+    else if (record.type === "curvature") records.curvatures.push(record);
+    else records.diverged = record;
   }
   if (records.steps.length > 0) return records;
   const message = `one without a step. Train it first: critical-sharpness train <config> --out ${directory}`;

@@ -21,7 +21,7 @@ import {
   section,
   seedSchema,
 } from "../../options/index.js";
-import { searchKeys } from "../../sharpness/index.js";
+import { landscapeKeys, measureKeys } from "../../sharpness/index.js";
 import type { Initialization } from "../../torch/index.js";
 import { batchSchema, deviceSchema, dtypeSchema, readConfigurationFile } from "../configuration.js";
 
@@ -92,15 +92,14 @@ export const trainSchema = section({
         help: "measure at every n-th step; 0 = never",
         never: { measure: null, landscape: null },
       }),
-    ...searchKeys,
+    ...measureKeys,
   })
     .nullable()
     .prefault({})
     .describe("How λc is measured; `null`: not."),
   landscape: section({
     step: count.optional().describe("Default: the middle of the stable phase, or of the run."),
-    points: z.int().min(2).max(10_000).default(40).describe("Forward passes along the line."),
-    extent: z.number().gt(0).default(2).describe("How far the line goes, in units of ηc."),
+    ...landscapeKeys,
   })
     .nullable()
     .prefault({})

@@ -47,12 +47,15 @@ export const trainRecords = {
   }),
   /** After the update of a step. */
   validation: z.object({ step: z.number(), loss: real }),
+  /** The last record of a training that diverged: the step that was not made, and its loss and gradient in words. */
+  diverged: z.object({ step: z.number(), received: z.string() }),
 } as const;
 
 export type MetricsRecord = RecordOf<typeof trainRecords>;
 export type StepRecord = Extract<MetricsRecord, { type: "step" }>;
 export type LandscapeRecord = Extract<MetricsRecord, { type: "landscape" }>;
 export type CurvatureRecord = Extract<MetricsRecord, { type: "curvature" }>;
+export type DivergedRecord = Extract<MetricsRecord, { type: "diverged" }>;
 export type ValidationRecord = Extract<MetricsRecord, { type: "validation" }>;
 
 /** The numbers of a record for TensorBoard. */

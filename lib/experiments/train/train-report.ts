@@ -22,8 +22,10 @@ const lossText = (step: RunStep | undefined) =>
   Number.isFinite(step?.loss) ? prose(step?.loss, 4) : "not finite";
 
 /** Where a run ended that is not over, or no longer goes on; nothing of one that made all its steps. */
-export function unfinished({ configuration, steps }: RunRecords): string {
+export function unfinished({ configuration, steps, diverged }: RunRecords): string {
   const last = steps.at(-1);
+  if (diverged)
+    return `The training diverged: ${counted(configuration.steps, "step")} were asked for, and step ${integerText(diverged.step)} had a ${diverged.received}.`;
   if (!last || last.step >= configuration.steps) return "";
   return `${integerText(last.step)} of ${counted(configuration.steps, "step")} were made, the last ${Number.isFinite(last.loss) ? `at a loss of ${lossText(last)}` : "at a loss that is not finite"}.`;
 }

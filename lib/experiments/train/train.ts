@@ -1,12 +1,13 @@
 import path from "node:path";
 import { createModel, loadModel, type Model, type ModelConfigInput } from "../../models/index.js";
 import { makeOptimizer } from "../../optimizers/index.js";
+import { readOptions } from "../../options/index.js";
 import {
   type CheckedRunOptions,
-  checkRunOptions,
   Run,
   type RunOptions,
   runFiles,
+  runSchema,
   StateFolder,
 } from "../../runs/index.js";
 import { type MeterState, SharpnessMeter } from "../../sharpness/index.js";
@@ -20,7 +21,7 @@ import {
   type TrainConfigurationInput,
 } from "./train-configuration.js";
 import type { MetricsRecord, StepRecord, trainRecords, ValidationRecord } from "./train-records.js";
-import { type Training, trainingStep } from "./training-step.js";
+import { Divergence, type Training, trainingStep } from "./training-step.js";
 
 export type TrainEvent =
   /** `step` steps are made already. */
@@ -29,7 +30,8 @@ export type TrainEvent =
   | { type: "checkpoint"; step: number };
 
 /** The signal stops a run after the step that is under way, with a checkpoint. */
-export interface TrainOptions extends RunOptions<TrainEvent> {}
+export type TrainOptions = RunOptions<TrainEvent>;
+const trainOptions = runSchema<TrainEvent>();
 
 export interface TrainResult {
   directory: string;
@@ -58,7 +60,7 @@ export async function train(
   configuration: TrainConfigurationInput,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const checked = checkRunOptions<TrainEvent>(options);
+  const checked = readOptions(trainOptions, options);
   const parsed = parseConfiguration(configuration);
   await using session = await TrainSession.open(parsed, checked);
   const resumedFrom = session.step;
@@ -93,7 +95,15 @@ async function makeSteps(session: TrainSession): Promise<void> {
     const step = session.step + 1;
     const learningRate = schedule(step);
     const batch = await session.data.training(step);
-    const { landscape, curvature, ...record } = await trainingStep(training, { step, batch, learningRate });
+    const { landscape, curvature, ...record } = await trainingStep(training, {
+      step,
+      batch,
+      learningRate,
+    }).catch(async (error) => {
+      if (error instanceof Divergence)
+        await session.record({ type: "diverged", step, received: error.received });
+      throw error;
+    });
     session.step = step;
     session.tokens += batch.count;
     if (landscape) await session.record(landscape);

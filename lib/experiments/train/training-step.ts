@@ -36,7 +36,7 @@ export interface StepOutcome {
 /**
  * One step: the gradient goes into the optimizer's state, what is measured is measured along Δ, and the weights move.
  *
- * @throws CriticalSharpnessError `ERR_DIVERGED` if loss or gradient is not finite.
+ * @throws Divergence (`ERR_DIVERGED`) if loss or gradient is not finite.
  */
 export async function trainingStep(
   training: Training,
@@ -48,11 +48,11 @@ export async function trainingStep(
   const started = performance.now();
   using taken = await takeBatch(training, batch, { microBatch, recompute, clipping }).catch((error) => {
     if (error.code !== "ERR_NON_FINITE_LOSS") throw error;
-    throw diverged(step, error.message.replace(/.* but received /, "loss "), error);
+    throw new Divergence(step, error.message.replace(/.* but received /, "loss "), error);
   });
   const { loss, gradientNorm } = taken;
   if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
-    throw diverged(step, `loss ${loss} and gradient norm ${gradientNorm}`);
+    throw new Divergence(step, `loss ${loss} and gradient norm ${gradientNorm}`);
   const measuring = performance.now();
   const measured = isMeasured(training, step)
     ? await measure(training, { step, taken, learningRate })
@@ -63,12 +63,20 @@ export async function trainingStep(
   return { loss, gradientNorm, seconds, ...measured };
 }
 
-function diverged(step: number, received: string, cause?: unknown): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_DIVERGED",
-    `Expected a finite loss and gradient for step ${step} but received ${received}: the training diverged, lower the learning rate`,
-    { cause },
-  );
+/** A step whose loss or gradient is not finite. */
+export class Divergence extends CriticalSharpnessError {
+  /** @param received what they were */
+  constructor(
+    step: number,
+    readonly received: string,
+    cause?: unknown,
+  ) {
+    super(
+      "ERR_DIVERGED",
+      `Expected a finite loss and gradient for step ${step} but received ${received}: the training diverged, lower the learning rate`,
+      { cause },
+    );
+  }
 }
 
 function isMeasured({ configuration: { measure, landscape }, curvature }: Training, step: number): boolean {
@@ -94,7 +102,8 @@ async function measure(
   const { landscape } = configuration;
   if (landscape?.step !== step) return { measurement, landscape: null, curvature };
   const points = await lossAlong(model, batch, direction, result, {
-    ...landscape,
+    points: landscape.points,
+    extent: landscape.extent,
     learningRate,
     microBatch: configuration.batch.microBatch,
     perturbation: configuration.measure?.perturbation,
