@@ -226,4 +226,4 @@ export {
   type ParameterDtype,
   setThreads,
 } from "./torch/index.js";
-export { packageVersion } from "./torch/versions.js";
+export { packageVersion } from "./torch/load.js";

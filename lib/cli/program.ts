@@ -11,7 +11,7 @@ import { mixCommand } from "./commands/mix.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
 import { watchCommand } from "./commands/watch.js";
-import { exitCodeOf, exitCodes, failureMessage, type SetStatus } from "./output.js";
+import { exitCodeOf, exitCodes, failureMessage, type SetStatus } from "./progress.js";
 
 /** The command with all that it can do. */
 export async function makeProgram(setStatus: SetStatus = () => {}): Promise<Command> {

@@ -1,9 +1,11 @@
-export { type DirectionalOptions, type DirectionalResult, directionalSharpness } from "./directional.js";
 export {
+  type DirectionalOptions,
+  type DirectionalResult,
+  directionalSharpness,
   type EigenvectorWeights,
   type EigenvectorWeightsOptions,
   eigenvectorWeights,
-} from "./eigenvector-weights.js";
+} from "./directional.js";
 export {
   type EigenvalueRecord,
   type Ends,

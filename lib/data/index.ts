@@ -1,5 +1,4 @@
 export { arrowTexts } from "./arrow-texts.js";
-export { type CorpusOptions, tokenizeCorpus } from "./corpus.js";
 export { dataSchema, isExampleData, ownTokenizer, resolveData } from "./description.js";
 export {
   type ExampleBatch,
@@ -20,7 +19,7 @@ export {
   varyShare,
 } from "./mixture-batches.js";
 export { type MultipleChoiceQuestion, multipleChoiceQuestions } from "./multiple-choice.js";
-export { openData } from "./open-data.js";
+export { type CorpusOptions, openData, tokenizeCorpus } from "./open-data.js";
 export { parquetTexts } from "./parquet-texts.js";
 export { type Random, random } from "./random.js";
 export { type Document, type RecordText, templateText } from "./template.js";

@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as z from "zod";
 import { readText } from "../files/index.js";
-import { deviceNames, isDevice } from "../models/index.js";
+import { modelOptions } from "../models/index.js";
 import { optimizerSchema, usualOptimizer } from "../optimizers/index.js";
 import {
   badConfiguration,
@@ -12,20 +12,6 @@ import {
   seedSchema,
 } from "../options/index.js";
 import { measureKeys } from "../sharpness/index.js";
-
-export const dtypeSchema = z
-  .enum(["float32", "float64", "bfloat16"])
-  .default("float32")
-  .describe("Arithmetic of a pass.")
-  .register(flags, { flag: "--dtype <type>" });
-
-/** Where to compute. Left out: on the CPU. */
-export const deviceSchema = z
-  .string()
-  .refine(isDevice, { error: deviceNames })
-  .optional()
-  .describe("Where to compute: cpu, cuda, cuda:1. Default: the processor.")
-  .register(flags, { flag: "--device <name>" });
 
 export const batchSchema = section({
   size: count.describe("Sequences, or examples, in a batch.").register(flags, { flag: "--batch-size <n>" }),
@@ -65,8 +51,8 @@ export const frozenKeys = {
       help: "leave the weight decay's γθ out of Δ",
     }),
   search: section(measureKeys).prefault({}).describe("How λc is measured."),
-  dtype: dtypeSchema,
-  device: deviceSchema,
+  dtype: modelOptions.dtype,
+  device: modelOptions.device,
   seed: seedSchema.default(0).describe("Of the order of sequences.").register(flags, { flag: "--seed <n>" }),
 };
 

@@ -19,10 +19,9 @@ export {
   type ModelConfig,
   type ModelConfigInput,
 } from "./configuration.js";
-export { type CreateOptions, createModel, type ModelOptions, modelOptions } from "./create.js";
+export { type CreateOptions, createModel, loadModel, type ModelOptions, modelOptions } from "./create.js";
 export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOptions } from "./curvature.js";
 export { Direction } from "./direction.js";
-export { loadModel } from "./load.js";
 export {
   type Gradient,
   type GradientOptions,

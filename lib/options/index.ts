@@ -1,5 +1,5 @@
-export { callback, instance, readOptions, signalSchema } from "./calls.js";
 export {
+  callback,
   checkBoolean,
   checkCallback,
   checkChoice,
@@ -10,7 +10,10 @@ export {
   checkSignal,
   checkString,
   checkStrings,
+  instance,
   or,
+  readOptions,
+  signalSchema,
 } from "./checks.js";
 export { addFlags, type Flag, flags } from "./flags.js";
 export { jsonSchemaOf, referenceOf } from "./reference.js";

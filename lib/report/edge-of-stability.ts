@@ -1,4 +1,4 @@
-import { median, type Point, quantile, valueAt } from "./statistics.js";
+import { median, type Point, quantile, valueAt } from "../statistics.js";
 
 /** An eigenvalue, and how far off it may be: λ ± ‖Au − λu‖. */
 export interface EigenvaluePoint extends Point {

@@ -1,3 +1,4 @@
+export { mean, median, type Point, quantile, valueAt } from "../statistics.js";
 export { drawChart, type LegendItem, type Mark } from "./chart.js";
 export {
   type CurvatureData,
@@ -22,12 +23,19 @@ export {
 export { type ErrorPoint, seriesLossFigure, seriesSharpnessFigure } from "./figures/series-sharpness.js";
 export { type SharpnessData, sharpnessFigure } from "./figures/sharpness.js";
 export { counted, integerText, numberText, prose } from "./numbers.js";
-export { document, type PageTable, page, type ReportContent, reportBody } from "./page.js";
+export {
+  type CsvCell,
+  csvText,
+  document,
+  type PageTable,
+  page,
+  type ReportContent,
+  reportBody,
+  type Table,
+} from "./page.js";
 export { scale } from "./scales.js";
 export { type AxisLabels, line, namesAxis, placeAxis, seriesAxis, stepAxis } from "./series.js";
-export { mean, median, type Point, quantile, valueAt } from "./statistics.js";
 export { colors, type Figure, pageStyle, themes } from "./style.js";
-export { type CsvCell, csvText, type Table } from "./tables.js";
 export { escapeMarkup } from "./typesetting.js";
 export {
   figurePng,

@@ -1,8 +1,8 @@
 import * as Plot from "@observablehq/plot";
+import type { Point } from "../statistics.js";
 import type { Axis, Mark } from "./chart.js";
 import { numberText } from "./numbers.js";
 import { scale } from "./scales.js";
-import type { Point } from "./statistics.js";
 import { type Size, sizes } from "./style.js";
 import { textWidth } from "./typesetting.js";
 

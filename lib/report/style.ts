@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import path from "node:path";
-import type { Table } from "./tables.js";
+import type { Table } from "./page.js";
 
 /**
  * Of a light page and of pictures, and of a dark page: the hues of Okabe and Ito, as light and as strong as it takes for colour-blind

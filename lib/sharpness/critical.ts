@@ -1,10 +1,27 @@
 import * as z from "zod";
+import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import { batchSchema, directionSchema, gradientSchema, modelSchema } from "../models/index.js";
 import { callback, readOptions, signalSchema } from "../options/index.js";
-import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
-import { type MeasuredSharpness, measureLine } from "./measure-line.js";
-import { type MeasureOptions, measureOf, measureOptions, searchOptions } from "./measure-options.js";
-import { NoiseMemory } from "./noise.js";
+import {
+  CriticalPredictor,
+  type Evaluation,
+  findCriticalLearningRate,
+  type LossAt,
+  type PredictorState,
+  type SearchOptions,
+  type SearchResult,
+} from "../search/index.js";
+import {
+  type Measure,
+  type MeasuredSharpness,
+  type MeasureOptions,
+  measureLine,
+  measureOf,
+  measureOptions,
+  measureSchema,
+  searchOptions,
+} from "./measure-line.js";
+import { type MeasuredNoise, NoiseMemory } from "./noise.js";
 
 /** One line to measure: a model, the batch that judges, the direction. */
 export const lineOptions = {
@@ -57,3 +74,128 @@ export async function criticalSharpness(options: LineToMeasure & MeasureOptions)
 
 /** What a line is called in messages. */
 export const subject = "the measured line";
+
+/** What a `SharpnessMeter` has learnt. Plain JSON data. */
+export interface MeterState {
+  version: 2;
+  /** The last ηc found. */
+  lastCriticalLearningRate: number | null;
+  predictor: PredictorState;
+  /** The noise of losses, as far as it was measured. */
+  noise: MeasuredNoise[];
+}
+
+/** @throws CriticalSharpnessError `ERR_METER_STATE` if it is not the state of a meter. */
+export function checkMeterState(value: unknown): MeterState {
+  const {
+    version,
+    lastCriticalLearningRate: last,
+    predictor,
+    // Version 1 knew nothing of it.
+    noise = version === 1 ? [] : undefined,
+  } = (value ?? {}) as Record<string, unknown>;
+  const lastFits = last === null || (typeof last === "number" && Number.isFinite(last) && last > 0);
+  const isKnown = version === 1 || version === 2;
+  if (!isKnown || !lastFits || !CriticalPredictor.accepts(predictor) || !NoiseMemory.accepts(noise))
+    throw new CriticalSharpnessError(
+      "ERR_METER_STATE",
+      `Expected what a SharpnessMeter of this version gives for its state but received ${isKnown ? "a damaged one" : `version ${String(version)}`}`,
+    );
+  return { version: 2, lastCriticalLearningRate: last, predictor, noise };
+}
+
+/**
+ * Critical sharpness measured again and again along a training run. Each measurement starts from what the ones before it
+ * predict, which takes 2 to 4 forward passes as a rule; with the method `bisection` it starts at the last ηc, as in Kalra
+ * et al. 2026. The first measurement, and any whose ηc is more than 4× away from the last one, also looks for an earlier
+ * crossing below the one found.
+ */
+export class SharpnessMeter {
+  readonly #options: Measure;
+  readonly #predictor = new CriticalPredictor();
+  readonly #noise: NoiseMemory;
+  #last: number | null = null;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /**
+   * @param noise where what was learnt of the model's rounding is kept; meters of one model may share it
+   * @throws TypeError, RangeError naming the option.
+   */
+  constructor(options: MeasureOptions = {}, noise = new NoiseMemory()) {
+    this.#noise = noise;
+    this.#options = readOptions(measureSchema, options);
+  }
+
+  /**
+   * Measures one line. Measurements are made in the order in which they are asked for. One that fails teaches the meter
+   * nothing.
+   *
+   * @throws as `criticalSharpness`.
+   */
+  async measure(line: LineToMeasure): Promise<MeasuredSharpness> {
+    const checked = readOptions(lineSchema, line, "line");
+    const result = this.#queue.then(() => this.#measure(checked));
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  /** All that the meter has learnt, as plain JSON data. */
+  state(): MeterState {
+    return {
+      version: 2,
+      lastCriticalLearningRate: this.#last,
+      predictor: this.#predictor.state(),
+      noise: this.#noise.state(),
+    };
+  }
+
+  /**
+   * Goes on from a state: the measurements that follow are those that the meter of that state would have made, bit for bit.
+   *
+   * @throws CriticalSharpnessError `ERR_METER_STATE` if it is not a state of a meter.
+   */
+  restore(state: MeterState): void {
+    const checked = checkMeterState(state);
+    this.#last = checked.lastCriticalLearningRate;
+    this.#predictor.restore(checked.predictor);
+    this.#noise.restore(checked.noise);
+  }
+
+  async #measure(line: LineToMeasure): Promise<MeasuredSharpness> {
+    throwIfAborted(line.signal);
+    const { signal, onEvaluation } = line;
+    const result = await measureLine(
+      { ...line, subject },
+      this.#options,
+      (lossAt, known, norm) =>
+        this.#search(lossAt, { ...searchOptions(this.#options), ...known, signal, onEvaluation }, norm),
+      this.#noise,
+    );
+    if (result.status === "converged") this.#last = result.criticalLearningRate;
+    return result;
+  }
+
+  /** A search that starts where past measurements say. */
+  async #search(lossAt: LossAt, options: SearchOptions, norm: number): Promise<SearchResult> {
+    const { slope, baseLoss, method, initialLearningRate } = options;
+    const common = { ...options, firstCrossing: this.#last === null ? true : { near: this.#last } };
+    const predictable = method !== "bisection" && slope !== undefined && slope > 0 && baseLoss !== undefined;
+    if (!predictable)
+      return findCriticalLearningRate(lossAt, {
+        ...common,
+        initialLearningRate: this.#last ?? initialLearningRate,
+      });
+    const facts = { slope, baseLoss, norm, lossNoise: options.lossNoise };
+    const prediction = options.initialError === undefined ? this.#predictor.predict(facts) : undefined;
+    const result = await findCriticalLearningRate(lossAt, {
+      ...common,
+      ...(prediction && {
+        initialLearningRate: prediction.learningRate,
+        initialError: prediction.error,
+        shape: prediction.shape,
+      }),
+    });
+    this.#predictor.learn(facts, result);
+    return result;
+  }
+}

@@ -1,4 +1,4 @@
-export { criticalSharpness, type LineToMeasure } from "./critical.js";
+export { criticalSharpness, type LineToMeasure, type MeterState, SharpnessMeter } from "./critical.js";
 export { openLine } from "./line.js";
 export {
   type LandscapeOptions,
@@ -16,8 +16,7 @@ export {
   measureOf,
   measureOptions,
   measureSchema,
-} from "./measure-options.js";
-export { type MeterState, SharpnessMeter } from "./meter.js";
+} from "./measure-line.js";
 export { lossPrecision, type MeasuredNoise, type NoiseCircumstances, NoiseMemory } from "./noise.js";
 export {
   type Estimate,

@@ -11,8 +11,13 @@ import {
 } from "../models/index.js";
 import { callback, readOptions, signalSchema } from "../options/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
-import { type MeasuredSharpness, measureLine } from "./measure-line.js";
-import { measureOf, measureOptions, searchOptions } from "./measure-options.js";
+import {
+  type MeasuredSharpness,
+  measureLine,
+  measureOf,
+  measureOptions,
+  searchOptions,
+} from "./measure-line.js";
 import { NoiseMemory } from "./noise.js";
 
 /** One of each, by its name. */

@@ -1,8 +1,7 @@
 export { type Diagnosis, diagnose } from "./diagnose.js";
 export { Owner, type SignalOptions, signalOf, stoppable, withSignal } from "./handles.js";
-export { native } from "./load.js";
+export { native, packageVersion, setThreads, versions } from "./load.js";
 export type { Activation, NativeDecoderDescription, NativeModelDescription } from "./model-description.js";
-
 export type {
   ComputeDtype,
   CurvatureOperator,
@@ -21,4 +20,3 @@ export type {
   ParameterDtype,
   StorageDtype,
 } from "./surface.js";
-export { packageVersion, setThreads, versions } from "./versions.js";

@@ -1,7 +1,6 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it, vi } from "vitest";
-import { duration, short, table } from "../../lib/cli/output.js";
-import { showProgress } from "../../lib/cli/progress.js";
+import { duration, short, showProgress, table } from "../../lib/cli/progress.js";
 
 function output(isTTY: boolean) {
   const stream = Object.assign(new PassThrough(), { isTTY, columns: 120, cursorTo() {}, clearLine() {} });

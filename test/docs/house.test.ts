@@ -94,7 +94,7 @@ describe("files", () => {
       if (name !== "index.ts") counts.set(name, (counts.get(name) ?? 0) + 1);
     }
     expect([...counts].filter(([, count]) => count > 2)).toEqual([]);
-    expect(files.length).toBeLessThanOrEqual(205);
+    expect(files.length).toBeLessThanOrEqual(188);
   });
 });
 

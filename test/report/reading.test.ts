@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { trainKind } from "../../lib/experiments/train/index.js";
-import { gather } from "../../lib/experiments/train/run-records.js";
+import { gather } from "../../lib/experiments/train/train-records.js";
 import { readRun as readStoredRun } from "../../lib/runs/index.js";
 import { landscape, measurement, step, temporaryFolder, writeRun } from "./helpers.js";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ranges, thin } from "../../lib/report/series.js";
-import { kernelMean, mean, median, type Point, running, windowFor } from "../../lib/report/statistics.js";
+import { kernelMean, mean, median, type Point, running, windowFor } from "../../lib/statistics.js";
 
 const series = (ys: readonly number[]): Point[] => ys.map((y, i) => ({ x: i + 1, y }));
 const ys = (points: readonly Point[]) => points.map(({ y }) => y);

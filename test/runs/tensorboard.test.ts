@@ -6,7 +6,7 @@ import readline from "node:readline";
 import { afterAll, describe, expect, it } from "vitest";
 import { train } from "../../lib/experiments/index.js";
 import { tensorBoard } from "../../lib/runs/index.js";
-import { EventFile } from "../../lib/runs/sinks/event-file.js";
+import { EventFile } from "../../lib/runs/sinks/tensorboard.js";
 import { mlpRun, readMetrics } from "../experiments/helpers.js";
 import { oraclePython } from "../oracle.js";
 

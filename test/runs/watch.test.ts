@@ -60,7 +60,7 @@ describe("the live page", () => {
   });
 
   it.skipIf(!hasBrowser)(
-    "shows runs side by side as they grow, and survives a restart",
+    "shows runs side by side as they grow, one to 10,000 steps, and survives a restart",
     async () => {
       const done = writeRun(place("done"), steps(1, 40));
       const growing = place("growing");
@@ -70,16 +70,18 @@ describe("the live page", () => {
         await page.until("document.querySelectorAll('.run svg').length > 2");
         const text = "document.querySelectorAll('.run')[1].innerText";
         await page.until(`${text}.includes('Nothing to show yet')`);
-        writeRun(growing, steps(1, 20));
-        await page.until(`${text}.includes('20 of 500')`);
+        writeRun(growing, steps(1, 20), { steps: 10_000 });
+        await page.until(`${text}.includes('20 of 10,000')`);
         append(growing, steps(21, 200));
-        await page.until(`${text}.includes('200 of 500')`);
+        await page.until(`${text}.includes('200 of 10,000')`);
         const { port } = new URL(watch.url);
         await watch[Symbol.asyncDispose]();
         await page.until("document.getElementById('state').textContent.includes('stopped')");
         append(growing, steps(201, 300));
         watch = await watchRuns([done, growing], { port: Number(port) });
-        await page.until(`${text}.includes('300 of 500')`);
+        await page.until(`${text}.includes('300 of 10,000')`);
+        for (let done = 300; done < 10_000; done += 1940) append(growing, steps(done + 1, done + 1940));
+        await page.until(`${text}.includes('10,000 of 10,000')`);
         expect(await page.evaluate("document.getElementById('state').textContent")).toBe("");
         const across = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
         expect(await page.evaluate(across)).toBe(0);

@@ -14,11 +14,9 @@ import {
 import { readText } from "../../files/index.js";
 import { usualOptimizer } from "../../optimizers/index.js";
 import { addFlags } from "../../options/index.js";
-import { attended } from "../measured-line.js";
-import { type RunFlags, runOptions, sinksOf } from "../options.js";
-import { exitCodes, print, type SetStatus, short, strings, UsageError } from "../output.js";
-
+import { attended, type RunFlags, runOptions, sinksOf } from "../options.js";
 import type { Progress } from "../progress.js";
+import { exitCodes, print, type SetStatus, short, strings, UsageError } from "../progress.js";
 
 interface CheckpointsFlags extends RunFlags {
   out: string;

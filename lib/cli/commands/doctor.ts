@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { type Diagnosis, diagnose, type NativeCuda } from "../../torch/index.js";
 import { type CommonOptions, jsonOption } from "../options.js";
-import { exitCodes, print, short, table } from "../output.js";
+import { exitCodes, print, short, table } from "../progress.js";
 
 export function doctorCommand(setStatus: (code: number) => void): Command {
   return new Command("doctor")

@@ -1,7 +1,6 @@
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { type CommonOptions, jsonOption } from "../options.js";
-import { print } from "../output.js";
-import { showProgress } from "../progress.js";
+import { print, showProgress } from "../progress.js";
 
 interface Flags extends CommonOptions {
   url?: string;

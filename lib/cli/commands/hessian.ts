@@ -12,9 +12,8 @@ import {
 } from "../../curvature/index.js";
 import { loadBatch, loadModel, type ModelOptions, modelOptions } from "../../models/index.js";
 import { addFlags } from "../../options/index.js";
-import { attended } from "../measured-line.js";
-import { type CommonOptions, jsonOption } from "../options.js";
-import { print, short, table } from "../output.js";
+import { attended, type CommonOptions, jsonOption } from "../options.js";
+import { print, short, table } from "../progress.js";
 
 interface HessianFlags extends CommonOptions, ModelOptions {
   batch: string;

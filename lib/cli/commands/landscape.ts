@@ -4,9 +4,17 @@ import { hessianEigenvalues } from "../../curvature/index.js";
 import { Direction } from "../../models/index.js";
 import { addFlags, count, flags, readOptions } from "../../options/index.js";
 import { criticalSharpness, landscapeKeys, lossAlong, lossSlice, type Slice } from "../../sharpness/index.js";
-import { attended, checkLineFlags, type LineFlags, type MeasuredLine, withLine } from "../measured-line.js";
-import { type CommonOptions, jsonOption, lineOptions } from "../options.js";
-import { print, short, table, UsageError } from "../output.js";
+import {
+  attended,
+  type CommonOptions,
+  checkLineFlags,
+  jsonOption,
+  type LineFlags,
+  lineOptions,
+  type MeasuredLine,
+  withLine,
+} from "../options.js";
+import { print, short, table, UsageError } from "../progress.js";
 
 const landscapeSchema = z.strictObject({
   points: landscapeKeys.points

@@ -6,9 +6,16 @@ import {
   type MeasureOptions,
   measureSchema,
 } from "../../sharpness/index.js";
-import { attended, checkLineFlags, type LineFlags, withLine } from "../measured-line.js";
-import { type CommonOptions, jsonOption, lineOptions } from "../options.js";
-import { print, short, table } from "../output.js";
+import {
+  attended,
+  type CommonOptions,
+  checkLineFlags,
+  jsonOption,
+  type LineFlags,
+  lineOptions,
+  withLine,
+} from "../options.js";
+import { print, short, table } from "../progress.js";
 
 interface MeasureFlags extends CommonOptions, LineFlags {}
 

@@ -10,10 +10,9 @@ import {
   writeReport,
 } from "../../experiments/index.js";
 import { addFlags } from "../../options/index.js";
-import { attended } from "../measured-line.js";
-import { type RunFlags, runOptions, sinksOf } from "../options.js";
-import { print, short, strings } from "../output.js";
+import { attended, type RunFlags, runOptions, sinksOf } from "../options.js";
 import type { Progress } from "../progress.js";
+import { print, short, strings } from "../progress.js";
 
 interface MixFlags extends RunFlags {
   out?: string;

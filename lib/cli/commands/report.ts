@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { compareRuns, writeReport } from "../../experiments/index.js";
 import { type CommonOptions, jsonOption } from "../options.js";
-import { print, strings } from "../output.js";
+import { print, strings } from "../progress.js";
 
 export function reportCommand(): Command {
   return new Command("report")

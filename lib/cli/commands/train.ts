@@ -14,8 +14,7 @@ import {
 } from "../../experiments/index.js";
 import { addFlags } from "../../options/index.js";
 import { type RunFlags, runOptions, sinksOf } from "../options.js";
-import { print, short, strings, table } from "../output.js";
-import { interruption, type Progress, showProgress } from "../progress.js";
+import { interruption, type Progress, print, short, showProgress, strings, table } from "../progress.js";
 
 interface TrainFlags extends RunFlags {
   out?: string;

@@ -19,9 +19,9 @@ import {
 import { runFiles, type StoredRun } from "../../runs/index.js";
 import type { Estimate } from "../../sharpness/index.js";
 import { describeData, describeOptimizer, describeSequences, provenanceRows } from "../describe.js";
-import { gather, type SeriesRecords } from "./measured-series.js";
 import type { StoredSeries } from "./series-configuration.js";
 import type { seriesRecords } from "./series-records.js";
+import { gather, type SeriesRecords } from "./series-records.js";
 
 /** The figures of a series of checkpoints: those for which it has data. */
 export function seriesFigures({ configuration, measured }: SeriesRecords): Figure[] {

@@ -19,8 +19,8 @@ import {
   unresolvedLegend,
   unresolvedMarks,
 } from "../../report/index.js";
-import type { MixRecords } from "./measured-mix.js";
 import type { MixPoint } from "./mix-estimate.js";
+import type { MixRecords } from "./mix-records.js";
 import { mixSharpnessFigure } from "./sharpness-figure.js";
 
 /** The figures of a mix: those for which it has data. */

@@ -8,10 +8,10 @@ import {
 } from "../../report/index.js";
 import { runFiles, type StoredRun } from "../../runs/index.js";
 import { describeData, describeOptimizer, describeSequences, provenanceRows } from "../describe.js";
-import { gather, type MixRecords } from "./measured-mix.js";
 import type { MixConfiguration } from "./mix-configuration.js";
 import { mixFigures } from "./mix-figures.js";
 import type { mixRecords } from "./mix-records.js";
+import { gather, type MixRecords } from "./mix-records.js";
 import { ratiosText } from "./recommendation.js";
 
 /** What the report of a mix shows. */

@@ -25,8 +25,8 @@ import {
 } from "../../report/index.js";
 import { readRun } from "../../runs/index.js";
 import { trainKind } from "./index.js";
-import { gather, type RunRecords } from "./run-records.js";
 import { curvatureData } from "./train-figures.js";
+import { gather, type RunRecords } from "./train-records.js";
 import { trainingRows } from "./train-report.js";
 
 /** Where each run sits relative to its thresholds. */

@@ -2,7 +2,7 @@ import path from "node:path";
 import * as z from "zod";
 import { hessianKeys } from "../../curvature/index.js";
 import { dataSchema, resolveData } from "../../data/index.js";
-import { configureModel, type ModelConfigInput } from "../../models/index.js";
+import { configureModel, type ModelConfigInput, modelOptions } from "../../models/index.js";
 import {
   constantSchedule,
   cosineSchedule,
@@ -23,7 +23,7 @@ import {
 } from "../../options/index.js";
 import { landscapeKeys, measureKeys } from "../../sharpness/index.js";
 import type { Initialization } from "../../torch/index.js";
-import { batchSchema, deviceSchema, dtypeSchema, readConfigurationFile } from "../configuration.js";
+import { batchSchema, readConfigurationFile } from "../configuration.js";
 
 /** A number of steps, or below 1 a part of all of them. */
 const duration = z.number().min(0);
@@ -50,8 +50,8 @@ export const trainSchema = section({
     .describe(
       '{"directory": …}, or a model\'s config.json with a `seed` and an `initialization` of its own if need be.',
     ),
-  dtype: dtypeSchema,
-  device: deviceSchema,
+  dtype: modelOptions.dtype,
+  device: modelOptions.device,
   parameterDtype: z
     .enum(["float32", "float64", "bfloat16"])
     .nullable()

@@ -14,8 +14,7 @@ import {
   type SharpnessData,
   sharpnessFigure,
 } from "../../report/index.js";
-import type { RunRecords, RunStep } from "./run-records.js";
-import type { CurvatureRecord } from "./train-records.js";
+import type { CurvatureRecord, RunRecords, RunStep } from "./train-records.js";
 
 const number = (value: number | null | undefined): number => value ?? NaN;
 

@@ -11,10 +11,10 @@ import {
   describeSchedule,
   provenanceRows,
 } from "../describe.js";
-import { gather, type RunRecords, type RunStep } from "./run-records.js";
 import type { TrainConfiguration } from "./train-configuration.js";
 import { csv, runFigures } from "./train-figures.js";
 import type { trainRecords } from "./train-records.js";
+import { gather, type RunRecords, type RunStep } from "./train-records.js";
 
 export type Row = readonly [label: string, value: string];
 

@@ -12,7 +12,6 @@ import {
 } from "../../runs/index.js";
 import { type MeterState, SharpnessMeter } from "../../sharpness/index.js";
 import { TrainingData } from "../training-data.js";
-import { CurvatureWatch } from "./curvature-watch.js";
 import { trainKind } from "./index.js";
 import {
   makeSchedule,
@@ -21,7 +20,7 @@ import {
   type TrainConfigurationInput,
 } from "./train-configuration.js";
 import type { MetricsRecord, StepRecord, trainRecords, ValidationRecord } from "./train-records.js";
-import { Divergence, type Training, trainingStep } from "./training-step.js";
+import { CurvatureWatch, Divergence, type Training, trainingStep } from "./training-step.js";
 
 export type TrainEvent =
   /** `step` steps are made already. */

@@ -1,8 +1,7 @@
 import { gemma2 } from "./gemma2.js";
 import { gptNeox } from "./gpt-neox.js";
 import { gpt2 } from "./gpt2.js";
-import { llama } from "./llama.js";
-import { mistral } from "./mistral.js";
+import { llama, mistral } from "./llama.js";
 import { olmo, olmo2, olmo3 } from "./olmo.js";
 import { phi } from "./phi.js";
 import { qwen2, qwen3 } from "./qwen.js";

@@ -155,3 +155,25 @@ export const llama = family(
     contextLength: values.max_position_embeddings,
   }),
 );
+
+const mistralSettings = {
+  ...llamaSettings,
+  intermediate_size: size(14336),
+  num_key_value_heads: optional(size(1), 8),
+  max_position_embeddings: size(4096 * 32),
+  rms_norm_eps: positive(1e-6),
+  sliding_window: optional(size(1), 4096),
+};
+
+/** Mistral (Jiang et al. 2023): Llama whose layers all look at a window. */
+export const mistral = family(
+  { architecture: "MistralForCausalLM", ...llamaCheckpoint },
+  { settings: mistralSettings },
+  (values) => ({
+    description: {
+      ...llamaDescription(values, values.rms_norm_eps),
+      ...alike(values.num_hidden_layers, llamaRotation(values), values.sliding_window),
+    },
+    contextLength: values.max_position_embeddings,
+  }),
+);

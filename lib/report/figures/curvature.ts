@@ -1,4 +1,5 @@
 import * as Plot from "@observablehq/plot";
+import { manyPoints, median, type Point, running, valueAt, windowFor } from "../../statistics.js";
 import { type Chart, drawChart, type LegendItem, type Mark } from "../chart.js";
 import {
   type CurvatureData,
@@ -9,7 +10,6 @@ import {
 import { integerText, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line, mostPoints, ranges, stepAxis, thin } from "../series.js";
-import { manyPoints, median, type Point, running, valueAt, windowFor } from "../statistics.js";
 import { colors, type Figure, type Size } from "../style.js";
 
 import { edgeMarks, edgeRoom, errorBars, unresolvedLegend, unresolvedMarks } from "./marks.js";

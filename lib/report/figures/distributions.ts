@@ -1,8 +1,8 @@
 import * as Plot from "@observablehq/plot";
+import { mean, median } from "../../statistics.js";
 import { drawChart } from "../chart.js";
 import { counted, prose } from "../numbers.js";
 import { scale } from "../scales.js";
-import { mean, median } from "../statistics.js";
 import { colors, type Figure, sizes } from "../style.js";
 
 export interface DensityData {

@@ -1,9 +1,9 @@
 import * as Plot from "@observablehq/plot";
+import type { Point } from "../../statistics.js";
 import { drawChart, type LegendItem, type Mark } from "../chart.js";
 import { prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line } from "../series.js";
-import type { Point } from "../statistics.js";
 import { colors, type Figure, sizes } from "../style.js";
 
 import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./marks.js";

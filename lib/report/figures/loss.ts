@@ -1,9 +1,9 @@
 import * as Plot from "@observablehq/plot";
+import { kernelMean, manyPoints, type Point, running, windowFor } from "../../statistics.js";
 import { drawChart, type LegendItem, type Mark } from "../chart.js";
 import { prose } from "../numbers.js";
 import { scale, spansDecades } from "../scales.js";
 import { line, stepAxis } from "../series.js";
-import { kernelMean, manyPoints, type Point, running, windowFor } from "../statistics.js";
 import { colors, type Figure } from "../style.js";
 import { edgeRoom, notFinite, notFiniteLegend, notFiniteMarks } from "./marks.js";
 

@@ -1,9 +1,9 @@
 import * as Plot from "@observablehq/plot";
 import { type Axis, drawChart, type LegendItem, type Mark } from "../chart.js";
 import { prose } from "../numbers.js";
+import type { Table } from "../page.js";
 import type { SeriesAxis } from "../series.js";
 import { colors, type Figure, type Size, sizes } from "../style.js";
-import type { Table } from "../tables.js";
 import { shortened, textWidth } from "../typesetting.js";
 
 export interface HeatMapData {

@@ -1,7 +1,7 @@
 import * as Plot from "@observablehq/plot";
+import type { Point } from "../../statistics.js";
 import type { LegendItem, Mark } from "../chart.js";
 import { integerText } from "../numbers.js";
-import type { Point } from "../statistics.js";
 import { colors } from "../style.js";
 
 /** What the scale keeps free at an edge that has marks. */

@@ -1,9 +1,9 @@
 import * as Plot from "@observablehq/plot";
+import type { Point } from "../../statistics.js";
 import { drawChart, type LegendItem, type Mark } from "../chart.js";
 import { counted, prose } from "../numbers.js";
 import { type Scale, scale, spansDecades } from "../scales.js";
 import { connected, line, type SeriesAxis } from "../series.js";
-import type { Point } from "../statistics.js";
 import { colors, type Figure } from "../style.js";
 import { edgeMarks, edgeRoom, errorBars, hasArrow, unresolvedMarks } from "./marks.js";
 

@@ -1,9 +1,9 @@
 import * as Plot from "@observablehq/plot";
+import { manyPoints, median, type Point, running, valueAt, windowFor } from "../../statistics.js";
 import { drawChart, type LegendItem, type Mark } from "../chart.js";
 import { counted, integerText, prose } from "../numbers.js";
 import { scale } from "../scales.js";
 import { line, mostPoints, ranges, stepAxis } from "../series.js";
-import { manyPoints, median, type Point, running, valueAt, windowFor } from "../statistics.js";
 import { colors, type Figure } from "../style.js";
 import { edgeMarks, edgeRoom, unresolvedLegend, unresolvedMarks } from "./marks.js";
 
