@@ -56,6 +56,21 @@ export const frozenKeys = {
   seed: seedSchema.default(0).describe("Of the order of sequences.").register(flags, { flag: "--seed <n>" }),
 };
 
+/** How weights are held and their gradients made. */
+export const weightKeys = {
+  parameterDtype: z
+    .enum(["float32", "float64", "bfloat16"])
+    .nullable()
+    .default(null)
+    .describe("Of the weights as they are held; `null`: as `loadModel` has it.")
+    .register(flags, { flag: "--parameter-dtype <type>" }),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe("Gradients with activation recomputation: less memory, a third more time.")
+    .register(flags, { flag: "--recompute" }),
+};
+
 /** What stands in a configuration file, not checked yet. @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA`, `ERR_CONFIGURATION`. */
 export async function readConfigurationFile(
   file: string,

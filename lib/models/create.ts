@@ -36,8 +36,7 @@ export const modelOptions = {
    * Where its weights lie and it computes, and everything that is made of it: gradients, directions, optimizers. Batches stay
    * where they are and are copied there at their first use. Default "cpu". CUDA devices need an addon built with CUDA.
    */
-  device: z
-    .custom<Device>(isDevice, deviceNames)
+  device: (z.string().refine(isDevice, deviceNames) as z.ZodType<Device, Device>)
     .optional()
     .describe("Where to compute: cpu, cuda, cuda:1. Default: the processor.")
     .register(flags, { flag: "--device <name>" }),

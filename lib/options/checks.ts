@@ -152,12 +152,13 @@ function badOption(set: z.ZodType, value: unknown, issue: z.core.$ZodIssue, subj
   return expected(what, issue.path.length > 0 ? place : subject, received, kindOf(schema, received));
 }
 
-/** Of a number or a name it is the value that is wrong, of anything else the type. */
+/** Of what has the right type it is the value that is wrong. */
 function kindOf(schema: z.ZodType | undefined, received: unknown): "type" | "range" {
-  const wanted =
-    schema instanceof z.ZodNumber ? "number" : schema instanceof z.ZodEnum ? "string" : undefined;
-  const isList = schema instanceof z.ZodArray && Array.isArray(received);
-  return typeof received === wanted || isList ? "range" : "type";
+  const isOfType =
+    (schema instanceof z.ZodNumber && typeof received === "number") ||
+    ((schema instanceof z.ZodEnum || schema instanceof z.ZodString) && typeof received === "string") ||
+    (schema instanceof z.ZodArray && Array.isArray(received));
+  return isOfType ? "range" : "type";
 }
 
 /** The schema of a place, without its default and whether it may be left out; undefined within one of several forms. */

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { hessianKeys } from "../../curvature/index.js";
 import { dataSchema, resolveData } from "../../data/index.js";
 import { badConfiguration, type ConfigurationPlace, explain, flags, section } from "../../options/index.js";
-import { batchSchema, frozenKeys } from "../configuration.js";
+import { batchSchema, frozenKeys, weightKeys } from "../configuration.js";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
 
 const count = z.int().min(1);
@@ -56,17 +56,7 @@ export const seriesSchema = section({
     .describe("Preconditioned sharpness λmax(P⁻¹H) too.")
     .register(flags, { flag: "--hessian", value: {} }),
   ...frozenKeys,
-  parameterDtype: z
-    .enum(["float32", "float64", "bfloat16"])
-    .nullable()
-    .default(null)
-    .describe("Of the weights as they are held; `null`: as `loadModel` has it.")
-    .register(flags, { flag: "--parameter-dtype <type>" }),
-  recompute: z
-    .boolean()
-    .default(false)
-    .describe("Gradients with activation recomputation: less memory, a third more time.")
-    .register(flags, { flag: "--recompute" }),
+  ...weightKeys,
 });
 
 /** As config.json has it: with the checkpoints, of which more may come. */

@@ -23,7 +23,7 @@ import {
 } from "../../options/index.js";
 import { landscapeKeys, measureKeys } from "../../sharpness/index.js";
 import type { Initialization } from "../../torch/index.js";
-import { batchSchema, readConfigurationFile } from "../configuration.js";
+import { batchSchema, readConfigurationFile, weightKeys } from "../configuration.js";
 
 /** A number of steps, or below 1 a part of all of them. */
 const duration = z.number().min(0);
@@ -52,17 +52,7 @@ export const trainSchema = section({
     ),
   dtype: modelOptions.dtype,
   device: modelOptions.device,
-  parameterDtype: z
-    .enum(["float32", "float64", "bfloat16"])
-    .nullable()
-    .default(null)
-    .describe("Of the weights as they are held; `null`: as `loadModel` has it.")
-    .register(flags, { flag: "--parameter-dtype <type>" }),
-  recompute: z
-    .boolean()
-    .default(false)
-    .describe("Gradients with activation recomputation: less memory, a third more time.")
-    .register(flags, { flag: "--recompute" }),
+  ...weightKeys,
   gradientClipping: z
     .number()
     .gt(0)
