@@ -1,16 +1,15 @@
 import * as z from "zod";
 import { CriticalSharpnessError, expected } from "../errors.js";
 import { directionSchema, gradientSchema } from "../models/index.js";
-import { readOptions } from "../options/index.js";
+import { type OptionsOf, readOptions } from "../options/index.js";
 import type { LossAt } from "../search/index.js";
 import { lossPrecision, openLine } from "../sharpness/index.js";
 import type { ComputeDtype } from "../torch/index.js";
-import { CurvatureProduct, curvatureOptions } from "./product.js";
+import { type CurvatureOptions, CurvatureProduct, curvatureOptions } from "./product.js";
 
 const { preconditioner: _, seed: __, ...matrixOptions } = curvatureOptions;
 
-const directionalSchema = z.strictObject({
-  ...matrixOptions,
+const directionalShape = {
   /** Δ: the line is θ − η·Δ. */
   direction: directionSchema,
   /** s = ∇L·Δ of the batch, or its gradient. Without either it is computed. */
@@ -23,9 +22,13 @@ const directionalSchema = z.strictObject({
   method: z.enum(["hvp", "central-difference"]).optional(),
   /** ηc of the line, where known: the anharmonicity is made of it, and it bounds the steps of the differences. */
   criticalLearningRate: z.number().gt(0).optional(),
-});
+};
 
-export type DirectionalOptions = z.input<typeof directionalSchema>;
+const directionalSchema = z.strictObject({ ...matrixOptions, ...directionalShape });
+
+export interface DirectionalOptions
+  extends Omit<CurvatureOptions, "preconditioner" | "seed">,
+    OptionsOf<typeof directionalShape> {}
 
 export interface DirectionalResult {
   /** λdir = ΔᵀHΔ/(∇L·Δ); negative where the loss bends down along a descending Δ, or up along an ascending one. */
@@ -160,7 +163,7 @@ export async function secondDifference(
   return { ...best, forwardPasses };
 }
 
-const weightsSchema = z.strictObject({
+const weightsShape = {
   /** What `hessianEigenvalues` found, with its eigenvectors. */
   eigen: z
     .object({ eigenvalues: z.array(z.number()), eigenvectors: z.array(directionSchema).min(1) })
@@ -172,9 +175,11 @@ const weightsSchema = z.strictObject({
   gradient: gradientSchema,
   /** The preconditioner that the eigenvalues were computed with. */
   preconditioner: directionSchema.optional(),
-});
+};
 
-export type EigenvectorWeightsOptions = z.input<typeof weightsSchema>;
+const weightsSchema = z.strictObject(weightsShape);
+
+export type EigenvectorWeightsOptions = OptionsOf<typeof weightsShape>;
 
 export interface EigenvectorWeights {
   /** cᵢ²/‖g̃‖²: the share of the gradient that lies along each eigenvector. All that there are add up to 1. */

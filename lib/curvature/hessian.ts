@@ -1,13 +1,12 @@
 import * as z from "zod";
 import { expected } from "../errors.js";
 import { Direction, directionSchema } from "../models/index.js";
-import { callback, count, flags, readOptions } from "../options/index.js";
+import { callback, count, flags, type OptionsOf, readOptions } from "../options/index.js";
 import { finiteOrNull } from "../statistics.js";
 import { KrylovSpace, lanczos, powerIteration } from "./lanczos.js";
-import { type CheckedCurvature, curvatureOptions } from "./product.js";
+import { type CheckedCurvature, type CurvatureOptions, curvatureOptions } from "./product.js";
 
-export const hessianSchema = z.strictObject({
-  ...curvatureOptions,
+const hessianShape = {
   /** How many eigenvalues (with `both-ends`: at each end). Default 1. */
   count: count
     .default(1)
@@ -61,9 +60,11 @@ export const hessianSchema = z.strictObject({
   eigenvectors: z.boolean().default(false),
   /** Called after each product. */
   onIteration: callback<(progress: HessianProgress) => void>().optional(),
-});
+};
 
-export type HessianOptions = z.input<typeof hessianSchema>;
+export const hessianSchema = z.strictObject({ ...curvatureOptions, ...hessianShape });
+
+export interface HessianOptions extends CurvatureOptions, OptionsOf<typeof hessianShape> {}
 export type Ends = NonNullable<HessianOptions["which"]>;
 
 export interface HessianProgress {

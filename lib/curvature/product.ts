@@ -2,7 +2,7 @@ import { EigenvalueDecomposition } from "ml-matrix";
 import * as z from "zod";
 import { CriticalSharpnessError } from "../errors.js";
 import { batchSchema, Curvature, type Direction, directionSchema, modelSchema } from "../models/index.js";
-import { count, flags, seedSchema, signalSchema } from "../options/index.js";
+import { count, flags, type OptionsOf, seedSchema, signalSchema } from "../options/index.js";
 
 /** Which matrix is looked at. */
 export const curvatureOptions = {
@@ -28,7 +28,7 @@ export const curvatureOptions = {
 };
 
 const curvatureSchema = z.strictObject(curvatureOptions);
-export type CurvatureOptions = z.input<typeof curvatureSchema>;
+export type CurvatureOptions = OptionsOf<typeof curvatureOptions>;
 export type CheckedCurvature = z.output<typeof curvatureSchema>;
 
 /** How an eigenvalue is searched. */

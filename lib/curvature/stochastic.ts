@@ -1,13 +1,12 @@
 import * as z from "zod";
 import { expected } from "../errors.js";
 import { Direction } from "../models/index.js";
-import { count, readOptions } from "../options/index.js";
+import { count, type OptionsOf, readOptions } from "../options/index.js";
 import { statistics } from "../statistics.js";
 import { KrylovSpace } from "./lanczos.js";
-import { CurvatureProduct, curvatureOptions } from "./product.js";
+import { type CurvatureOptions, CurvatureProduct, curvatureOptions } from "./product.js";
 
-const traceSchema = z.strictObject({
-  ...curvatureOptions,
+const traceShape = {
   /**
    * `hutchinson` (default): the mean of zᵀAz over random signs z. `hutch++` (Meyer et al. 2021) first takes out what a third
    * of its products find of the range of A: fewer products where a few eigenvalues dominate, but it keeps a third as many
@@ -16,9 +15,11 @@ const traceSchema = z.strictObject({
   method: z.enum(["hutchinson", "hutch++"]).default("hutchinson"),
   /** Products with the curvature, at least 2 (hutch++: at least 6). Default 30. */
   products: count.default(30),
-});
+};
 
-export type TraceOptions = z.input<typeof traceSchema>;
+const traceSchema = z.strictObject({ ...curvatureOptions, ...traceShape });
+
+export interface TraceOptions extends CurvatureOptions, OptionsOf<typeof traceShape> {}
 
 export interface TraceResult {
   trace: number;
@@ -80,8 +81,7 @@ async function orthonormalized(x: Direction, basis: readonly Direction[]): Promi
   return norm > negligible ? twice.scale(1 / norm) : undefined;
 }
 
-const densitySchema = z.strictObject({
-  ...curvatureOptions,
+const densityShape = {
   /** Lanczos steps from each random vector: as many nodes, and as many vectors in memory. Default 40. */
   steps: count.default(40),
   /** Random vectors. Default 3. */
@@ -90,9 +90,11 @@ const densitySchema = z.strictObject({
   points: z.int().min(2).max(1e6).default(256),
   /** Standard deviation σ of the Gaussian that stands for each node, over the nodes' range. Default 0.01. */
   bandwidth: z.number().gt(0).max(1).default(0.01),
-});
+};
 
-export type DensityOptions = z.input<typeof densitySchema>;
+const densitySchema = z.strictObject({ ...curvatureOptions, ...densityShape });
+
+export interface DensityOptions extends CurvatureOptions, OptionsOf<typeof densityShape> {}
 
 export interface SpectralDensity {
   /** The quadrature: eigenvalues with weights that add up to 1, ascending. */

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { expected } from "../errors.js";
 import { badData } from "../files/index.js";
-import { checkNumber, count, fraction, readOptions, seedSchema } from "../options/index.js";
+import { checkNumber, count, fraction, type OptionsOf, readOptions, seedSchema } from "../options/index.js";
 import { permutation, type Random, random } from "./random.js";
 
 /** Inputs with their targets. */
@@ -53,15 +53,17 @@ export interface ExampleBatch {
   shape: [n: number];
 }
 
-const exampleBatchOptions = z.strictObject({
+const exampleBatchShape = {
   /** Examples in a batch; as many as there are for training = the full batch, the same at every step. */
   size: count,
   seed: seedSchema,
   /** Part of the set, its end, that only validation sees. Default 0. */
   validationFraction: fraction.default(0),
-});
+};
 
-export type ExampleBatchOptions = z.input<typeof exampleBatchOptions>;
+const exampleBatchOptions = z.strictObject(exampleBatchShape);
+
+export type ExampleBatchOptions = OptionsOf<typeof exampleBatchShape>;
 
 /**
  * Batches from a set of examples. Every epoch goes through the training part once, in an order of its own that is a
@@ -133,7 +135,7 @@ export class ExampleBatches {
 
 const size = count.max(2 ** 24);
 
-const syntheticOptions = z.strictObject({
+const syntheticShape = {
   task: z.enum(["regression", "classification"]),
   /** Examples. */
   count: size,
@@ -146,9 +148,11 @@ const syntheticOptions = z.strictObject({
   /** Standard deviation of what is added to the teacher's outputs, whose own is near 1. Default 0.1. */
   noise: z.number().min(0).default(0.1),
   seed: seedSchema,
-});
+};
 
-export type SyntheticOptions = z.input<typeof syntheticOptions>;
+const syntheticOptions = z.strictObject(syntheticShape);
+
+export type SyntheticOptions = OptionsOf<typeof syntheticShape>;
 
 /**
  * Standard normal inputs x, and what a random network with one tanh layer makes of them: y = B·tanh(A·x) + noise, with

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { expected } from "../errors.js";
 import { badData } from "../files/index.js";
-import { badConfiguration, count, readOptions } from "../options/index.js";
+import { badConfiguration, count, type OptionsOf, readOptions } from "../options/index.js";
 import { arrowTexts } from "./arrow-texts.js";
 import { type DataSection, type ExampleSection, isExampleData, withFormat } from "./description.js";
 import { type ExampleSet, rows, syntheticExamples } from "./examples.js";
@@ -88,7 +88,7 @@ function texts(data: Exclude<Tokens, { type: "tokens" | "state-of-the-union" }>,
   return readers[data.type](files, template === undefined ? field : templateText(template));
 }
 
-const corpusOptions = z.strictObject({
+const corpusShape = {
   /**
    * What follows each text, in place of the tokens that begin and end a document; it may hold special tokens of the
    * tokenizer. Default: a document's tokens, see `loadTokenizer`.
@@ -98,9 +98,11 @@ const corpusOptions = z.strictObject({
   endOfText: z.boolean().default(true),
   /** So many tokens at most: texts beyond them are not read. Default: all. */
   limit: count.default(Number.MAX_SAFE_INTEGER),
-});
+};
 
-export type CorpusOptions = z.input<typeof corpusOptions>;
+const corpusOptions = z.strictObject(corpusShape);
+
+export type CorpusOptions = OptionsOf<typeof corpusShape>;
 
 /**
  * Texts as one row of tokens, each text a document. Texts that were tokenized before keep their ids, and nothing is put

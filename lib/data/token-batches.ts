@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { expected } from "../errors.js";
 import { badData } from "../files/index.js";
-import { checkNumber, count, fraction, readOptions, seedSchema } from "../options/index.js";
+import { checkNumber, count, fraction, type OptionsOf, readOptions, seedSchema } from "../options/index.js";
 import { permutation, random } from "./random.js";
 import { checkStream, type TokenStream } from "./tokens.js";
 
@@ -13,7 +13,7 @@ export interface TokenBatch {
   shape: [batch: number, sequence: number];
 }
 
-const tokenBatchOptions = z.strictObject({
+const tokenBatchShape = {
   /** Sequences in a batch. */
   size: count,
   /** Tokens in a sequence. */
@@ -32,9 +32,11 @@ const tokenBatchOptions = z.strictObject({
    * documents apart): they lie side by side, and each is taken once before any is taken again.
    */
   sampling: z.enum(["anywhere", "epochs"]).optional(),
-});
+};
 
-export type TokenBatchOptions = z.input<typeof tokenBatchOptions>;
+const tokenBatchOptions = z.strictObject(tokenBatchShape);
+
+export type TokenBatchOptions = OptionsOf<typeof tokenBatchShape>;
 
 /** What stands in for the label that a token has not. */
 const ignored = -100;

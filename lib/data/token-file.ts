@@ -14,15 +14,17 @@ import {
   unreadable,
   widths,
 } from "../files/index.js";
-import { readOptions } from "../options/index.js";
+import { type OptionsOf, readOptions } from "../options/index.js";
 import type { StoredTokens, TokenArray, TokenStream } from "./tokens.js";
 
-const tokenFileOptions = z.strictObject({
+const tokenFileShape = {
   /** Type of the numbers in a file without a header. Default: uint16 for `.bin`; an `.npy` without one has no default. */
   dtype: z.enum(["uint16", "uint32"]).optional(),
-});
+};
 
-export type TokenFileOptions = z.input<typeof tokenFileOptions>;
+const tokenFileOptions = z.strictObject(tokenFileShape);
+
+export type TokenFileOptions = OptionsOf<typeof tokenFileShape>;
 
 /**
  * Opens a token file: little-endian uint16 or uint32 without a header (`.bin`; OLMo's `.npy` are such files too, memory

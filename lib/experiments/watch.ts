@@ -7,11 +7,11 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { CriticalSharpnessError } from "../errors.js";
-import { flags, names, readOptions } from "../options/index.js";
+import { flags, names, type OptionsOf, readOptions } from "../options/index.js";
 import { runFiles } from "../runs/index.js";
 import { reportContent } from "./reports.js";
 
-export const watchOptions = z.strictObject({
+const watchShape = {
   /** Of 127.0.0.1. Default: any that is free. */
   port: z
     .int()
@@ -20,9 +20,11 @@ export const watchOptions = z.strictObject({
     .default(0)
     .describe("Of 127.0.0.1. Default: any that is free.")
     .register(flags, { flag: "--port <n>", help: "of 127.0.0.1 (default: 6017)" }),
-});
+};
 
-export type WatchOptions = z.input<typeof watchOptions>;
+export const watchOptions = z.strictObject(watchShape);
+
+export type WatchOptions = OptionsOf<typeof watchShape>;
 
 /** A page that shows runs as they grow. */
 export interface Watch extends AsyncDisposable {

@@ -1,7 +1,14 @@
 import * as z from "zod";
 import { throwIfAborted } from "../errors.js";
 import { floatingDtype, floatingDtypes } from "../files/index.js";
-import { checkString, flags, readOptions, seedSchema, signalSchema } from "../options/index.js";
+import {
+  checkString,
+  flags,
+  type OptionsOf,
+  readOptions,
+  seedSchema,
+  signalSchema,
+} from "../options/index.js";
 import {
   type FileTensor,
   type Initialization,
@@ -60,13 +67,15 @@ export const modelOptions = {
 };
 
 /** @internal Options of `loadModel`. */
-export const loadSchema = z.strictObject({
+const loadShape = {
   ...modelOptions,
   /** Stops the call: it rejects with an AbortError and leaves nothing half done. */
   signal: signalSchema.optional(),
-});
+};
 
-export type ModelOptions = z.input<typeof loadSchema>;
+export const loadSchema = z.strictObject(loadShape);
+
+export type ModelOptions = OptionsOf<typeof loadShape>;
 
 /** @internal */
 export const initializations = [
@@ -77,7 +86,8 @@ export const initializations = [
   "zeros",
 ] as const satisfies Initialization[];
 
-const createSchema = loadSchema.extend({
+const createShape = {
+  ...loadShape,
   /** The same seed gives the same bits. Default 0. */
   seed: seedSchema.default(0),
   /**
@@ -85,9 +95,11 @@ const createSchema = loadSchema.extend({
    * MLP: "pytorch" (torch.nn.Linear's, the default) or "he". Any: "zeros".
    */
   initialization: z.enum(initializations).optional(),
-});
+};
 
-export type CreateOptions = z.input<typeof createSchema>;
+const createSchema = z.strictObject(createShape);
+
+export type CreateOptions = OptionsOf<typeof createShape>;
 
 /**
  * Makes a model with fresh weights.

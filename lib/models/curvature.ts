@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { checkInstance, count, readOptions } from "../options/index.js";
+import { checkInstance, count, type OptionsOf, readOptions } from "../options/index.js";
 import {
   type NativeCurvature,
   type NativeKrylov,
@@ -27,7 +27,7 @@ const productOptions = {
 };
 
 const productSchema = z.strictObject(productOptions);
-export type ProductOptions = z.input<typeof productSchema>;
+export type ProductOptions = OptionsOf<typeof productOptions>;
 
 /** The product of a curvature with a direction. */
 export interface CurvatureProductResult {

@@ -12,6 +12,7 @@ import {
   checkInstance,
   checkNumber,
   checkString,
+  type OptionsOf,
   readOptions,
   seedSchema,
   signalSchema,
@@ -28,13 +29,15 @@ import {
 
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
 
-const randomOptions = z.strictObject({
+const randomShape = {
   /** The same seed gives the same numbers. */
   seed: seedSchema,
   /** Default `normal`; `rademacher`: −1 or 1. */
   distribution: z.enum(["normal", "rademacher"]).default("normal"),
   signal: signalSchema.optional(),
-});
+};
+
+const randomOptions = z.strictObject(randomShape);
 
 /**
  * One number for each weight of a model: an update direction Δ (the step is θ − η·Δ, so it descends where ∇L·Δ > 0), a
@@ -109,7 +112,7 @@ export class Direction extends Owner<NativeVector> {
    *
    * @throws TypeError, RangeError naming the option; AbortError.
    */
-  static async random(model: ParameterSet, options: z.input<typeof randomOptions>): Promise<Direction> {
+  static async random(model: ParameterSet, options: OptionsOf<typeof randomShape>): Promise<Direction> {
     checkInstance(model, "model", ParameterSet, "a Model");
     const { seed, distribution, signal } = readOptions(randomOptions, options);
     return Direction.of(

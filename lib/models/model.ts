@@ -4,7 +4,15 @@ import path from "node:path";
 import * as z from "zod";
 import { throwIfAborted } from "../errors.js";
 import { writeSafetensors, writing } from "../files/index.js";
-import { checkInstance, checkString, count, instance, readOptions, signalSchema } from "../options/index.js";
+import {
+  checkInstance,
+  checkString,
+  count,
+  instance,
+  type OptionsOf,
+  readOptions,
+  signalSchema,
+} from "../options/index.js";
 import {
   type ComputeDtype,
   type NativeModel,
@@ -28,7 +36,7 @@ const passOptions = {
   dtype: z.enum(["float32"]).optional(),
 };
 
-const lossSchema = z.strictObject({
+const lossShape = {
   ...passOptions,
   /** The loss at θ − η·Δ in place of θ. */
   perturbation: z
@@ -40,21 +48,25 @@ const lossSchema = z.strictObject({
       mode: z.enum(["view", "in-place"]).default("view"),
     })
     .optional(),
-});
+};
 
-const gradientOptions = z.strictObject({
+const lossSchema = z.strictObject(lossShape);
+
+const gradientShape = {
   ...passOptions,
   /**
    * Keep each layer's input alone and compute its activations again on the way back (activation checkpointing, Chen et al.
    * 2016), for a third more time. The gradient is the same, bit for bit. Of language models. Default false.
    */
   recompute: z.boolean().default(false),
-});
+};
 
-export type LossOptions = z.input<typeof lossSchema>;
+const gradientOptions = z.strictObject(gradientShape);
+
+export type LossOptions = OptionsOf<typeof lossShape>;
 export type PassOptions = Omit<LossOptions, "perturbation">;
 export type Perturbation = NonNullable<LossOptions["perturbation"]>;
-export type GradientOptions = z.input<typeof gradientOptions>;
+export type GradientOptions = OptionsOf<typeof gradientShape>;
 
 /** A batch's loss and its gradient, and what they belong to. */
 export interface Gradient {

@@ -109,6 +109,12 @@ export function checkCallback(value: unknown, subject: string): ((...args: never
   return value as ((...args: never[]) => void) | undefined;
 }
 
+/** What a call takes by the shape of its option set: an object of its keys, those with defaults left out or not. */
+export type OptionsOf<Shape extends z.core.$ZodLooseShape> = z.core.$InferObjectInput<
+  Shape,
+  Record<never, never>
+>;
+
 /** An object of a class, told by what it can do. */
 export function instance<T>(what: string, fits: (value: object) => boolean) {
   return z.custom<T>((value) => typeof value === "object" && value !== null && fits(value), what);

@@ -11,6 +11,7 @@ export {
   checkString,
   checkStrings,
   instance,
+  type OptionsOf,
   or,
   readOptions,
   signalSchema,

@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as z from "zod";
 import { AbortError, throwIfAborted } from "../errors.js";
-import { callback, instance, name, signalSchema } from "../options/index.js";
+import { callback, instance, name, type OptionsOf, signalSchema } from "../options/index.js";
 import { versions } from "../torch/index.js";
 import {
   badRun,
@@ -19,8 +19,8 @@ import { RunLog, readRecords } from "./log.js";
 import type { Sink } from "./sinks/sink.js";
 
 /** What every experiment that is a run takes beside its configuration. */
-export function runSchema<Event>() {
-  return z.strictObject({
+export function runOptions<Event>() {
+  return {
     /** The run's directory: a new one, or that of the same configuration, whose run goes on. */
     directory: name,
     /** Removes a run that is in the directory and starts again. */
@@ -34,11 +34,13 @@ export function runSchema<Event>() {
       .array(instance<Sink>("a sink, which has a function receive,", (sink) => "receive" in sink))
       .readonly()
       .default([]),
-  });
+  };
 }
 
-export type RunOptions<Event> = z.input<ReturnType<typeof runSchema<Event>>>;
-export type CheckedRunOptions<Event> = z.output<ReturnType<typeof runSchema<Event>>>;
+type RunShape<Event> = ReturnType<typeof runOptions<Event>>;
+
+export type RunOptions<Event> = OptionsOf<RunShape<Event>>;
+export type CheckedRunOptions<Event> = z.core.$InferObjectOutput<RunShape<Event>, Record<never, never>>;
 
 /** A run that is under way: its directory, which nobody else works in, and where its records and events go. */
 export class Run<Event extends { type: string }, Schemas extends RecordSchemas> implements AsyncDisposable {

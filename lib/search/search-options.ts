@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CriticalSharpnessError, expected } from "../errors.js";
-import { callback, flags, readOptions, signalSchema } from "../options/index.js";
+import { callback, flags, type OptionsOf, readOptions, signalSchema } from "../options/index.js";
 import { unknownShape } from "./estimate.js";
 
 /** How a search ended. */
@@ -90,7 +90,7 @@ export type LineShape = z.output<typeof lineShape>;
 
 const learningRates = z.array(z.number().gt(0));
 
-const searchSchema = z.strictObject({
+const searchShape = {
   ...searchKeys,
   /** L(θ), finite. Default: `lossAt(0)`, one more forward pass. */
   baseLoss: z.number().optional(),
@@ -119,9 +119,11 @@ const searchSchema = z.strictObject({
   initialError: z.number().min(1e-3).max(100).default(7),
   /** For `interpolated`: what the loss along the line is expected to look like. Default: near a quadratic. */
   shape: lineShape.default(unknownShape),
-});
+};
 
-export type SearchOptions = z.input<typeof searchSchema>;
+const searchSchema = z.strictObject(searchShape);
+
+export type SearchOptions = OptionsOf<typeof searchShape>;
 export type SearchMethod = NonNullable<SearchOptions["method"]>;
 
 export interface SearchResult {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import { batchSchema, directionSchema, gradientSchema, modelSchema } from "../models/index.js";
-import { callback, readOptions, signalSchema } from "../options/index.js";
+import { callback, type OptionsOf, readOptions, signalSchema } from "../options/index.js";
 import {
   CriticalPredictor,
   type Evaluation,
@@ -44,7 +44,7 @@ export const lineOptions = {
 };
 
 export const lineSchema = z.strictObject(lineOptions);
-export type LineToMeasure = z.input<typeof lineSchema>;
+export type LineToMeasure = OptionsOf<typeof lineOptions>;
 
 const criticalSchema = z.strictObject({ ...lineOptions, ...measureOptions });
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { throwIfAborted } from "../errors.js";
 import { type Batch, Direction, type Model } from "../models/index.js";
-import { callback, count, readOptions, signalSchema } from "../options/index.js";
+import { callback, count, type OptionsOf, readOptions, signalSchema } from "../options/index.js";
 import type { SearchResult } from "../search/index.js";
 import { finiteOrNull } from "../statistics.js";
 
@@ -23,7 +23,7 @@ const passOptions = {
   onPoint: callback<() => void>().optional(),
 };
 
-const lineSchema = z.strictObject({
+const lineShape = {
   ...landscapeKeys,
   ...passOptions,
   /** η of the first and the last point, in place of `extent`; a negative one lies uphill. */
@@ -31,9 +31,11 @@ const lineSchema = z.strictObject({
   /** η of the step's update: the unit where ηc is 0. Default 1e-3. */
   learningRate: z.number().gt(0).default(1e-3),
   perturbation: z.enum(["view", "in-place"]).optional(),
-});
+};
 
-export type LandscapeOptions = z.input<typeof lineSchema>;
+const lineSchema = z.strictObject(lineShape);
+
+export type LandscapeOptions = OptionsOf<typeof lineShape>;
 
 /**
  * The loss of a batch along θ − η·Δ at evenly spaced η, one forward pass each. Without a range they go from 0, which is
@@ -72,7 +74,7 @@ export async function lossAlong(
   return points;
 }
 
-const sliceSchema = z.strictObject({
+const sliceShape = {
   ...passOptions,
   /** Points along each axis. */
   points: landscapeKeys.points,
@@ -80,9 +82,11 @@ const sliceSchema = z.strictObject({
   first: range,
   /** Range of ξ along the second. */
   second: range,
-});
+};
 
-export type SliceOptions = z.input<typeof sliceSchema>;
+const sliceSchema = z.strictObject(sliceShape);
+
+export type SliceOptions = OptionsOf<typeof sliceShape>;
 
 /** L(θ − ηΔ − ξu) on a grid. */
 export interface Slice {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Batch, Direction, Model } from "../models/index.js";
-import { count, flags } from "../options/index.js";
+import { count, flags, type OptionsOf } from "../options/index.js";
 import {
   type LossAt,
   type SearchOptions,
@@ -54,7 +54,7 @@ export const measureOptions = {
 export const measureSchema = z.strictObject(measureOptions);
 
 /** How a line is searched and its losses are computed. */
-export type MeasureOptions = z.input<typeof measureSchema>;
+export type MeasureOptions = OptionsOf<typeof measureOptions>;
 /** The same, with every default in its place. */
 export type Measure = z.output<typeof measureSchema>;
 

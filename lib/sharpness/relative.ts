@@ -9,10 +9,11 @@ import {
   gradientSchema,
   modelSchema,
 } from "../models/index.js";
-import { callback, readOptions, signalSchema } from "../options/index.js";
+import { callback, type OptionsOf, readOptions, signalSchema } from "../options/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import {
   type MeasuredSharpness,
+  type MeasureOptions,
   measureLine,
   measureOf,
   measureOptions,
@@ -23,33 +24,37 @@ import { NoiseMemory } from "./noise.js";
 /** One of each, by its name. */
 const byName = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value);
 
-const relativeSchema = z.strictObject({
-  ...measureOptions,
+const relativeShape = {
   model: modelSchema,
   /** Δ, from the *update* loss. */
   direction: directionSchema,
-  /** The batches that judge the line, by name; each is compared with its own L(θ). */
-  evaluate: byName(batchSchema),
-  /** ∇L_eval·Δ by name, where known: the *eval* batch's own gradient, not the update's. */
-  slopes: byName(z.number().optional()).default({}),
-  /** Gradients of the eval batches by name, where at hand. */
-  gradients: byName(gradientSchema.optional()).default({}),
   /**
    * Whether the slope of a batch that has neither is computed, by one backward pass (default). Without it the search finds
    * out by forward passes alone whether Δ descends: a few more where it does, up to 40 where it does not.
    */
   findSlopes: z.boolean().default(true),
   signal: signalSchema.optional(),
-  /** Called after each evaluation at η > 0, with the name of its batch. */
+};
+
+const relativeSchema = z.strictObject({
+  ...measureOptions,
+  ...relativeShape,
+  evaluate: byName(batchSchema),
+  slopes: byName(z.number().optional()).default({}),
+  gradients: byName(gradientSchema.optional()).default({}),
   onEvaluation: callback<(evaluation: Evaluation, name: string) => void>().optional(),
 });
 
-/** `RelativeOptions` whose names are known. */
 export interface RelativeOptions<Name extends string>
-  extends Omit<z.input<typeof relativeSchema>, "evaluate" | "slopes" | "gradients" | "onEvaluation"> {
+  extends MeasureOptions,
+    OptionsOf<typeof relativeShape> {
+  /** The batches that judge the line, by name; each is compared with its own L(θ). */
   evaluate: Record<Name, Batch>;
+  /** ∇L_eval·Δ by name, where known: the *eval* batch's own gradient, not the update's. */
   slopes?: Partial<Record<NoInfer<Name>, number>>;
+  /** Gradients of the eval batches by name, where at hand. */
   gradients?: Partial<Record<NoInfer<Name>, Gradient | Direction>>;
+  /** Called after each evaluation at η > 0, with the name of its batch. */
   onEvaluation?: (evaluation: Evaluation, name: Name) => void;
 }
 
@@ -98,23 +103,22 @@ function checkNamesOf(given: object, subject: string, all: object, place: string
     if (!Object.hasOwn(all, name)) throw expected(`only names of ${place}`, subject, name, "range");
 }
 
+const matrixShape = { model: modelSchema, signal: signalSchema.optional() };
+
 const matrixSchema = z.strictObject({
   ...measureOptions,
-  model: modelSchema,
-  /** A batch of each task, by name. */
+  ...matrixShape,
   tasks: byName(batchSchema),
-  /** Δ of tasks whose own gradient it is not: an optimizer's, say. */
   directions: byName(directionSchema.optional()).default({}),
-  signal: signalSchema.optional(),
-  /** Called after each pair of tasks. */
   onResult: callback<(result: MeasuredSharpness, update: string, evaluate: string) => void>().optional(),
 });
 
-/** `MatrixOptions` whose names are known. */
-export interface MatrixOptions<Name extends string>
-  extends Omit<z.input<typeof matrixSchema>, "tasks" | "directions" | "onResult"> {
+export interface MatrixOptions<Name extends string> extends MeasureOptions, OptionsOf<typeof matrixShape> {
+  /** A batch of each task, by name. */
   tasks: Record<Name, Batch>;
+  /** Δ of tasks whose own gradient it is not: an optimizer's, say. */
   directions?: Partial<Record<NoInfer<Name>, Direction>>;
+  /** Called after each pair of tasks. */
   onResult?: (result: MeasuredSharpness, update: Name, evaluate: Name) => void;
 }
 

@@ -10,8 +10,16 @@ import {
   select,
 } from "../../models/index.js";
 import type { OptimizerChoice } from "../../optimizers/index.js";
-import { callback, count, instance, name, readOptions, signalSchema } from "../../options/index.js";
-import { measureOf, measureOptions } from "../../sharpness/index.js";
+import {
+  callback,
+  count,
+  instance,
+  name,
+  type OptionsOf,
+  readOptions,
+  signalSchema,
+} from "../../options/index.js";
+import { type MeasureOptions, measureOf, measureOptions } from "../../sharpness/index.js";
 import type { FrozenEvent } from "./frozen-sharpness.js";
 
 /**
@@ -27,8 +35,7 @@ export const batchSourceSchema = z.custom<BatchSource>(
 /** What makes Δ; the optimizer itself checks its settings. */
 export const optimizerChoice = instance<OptimizerChoice>("an object", (value) => !Array.isArray(value));
 
-const frozenSchema = z.strictObject({
-  ...measureOptions,
+const frozenShape = {
   model: modelSchema,
   /** The first `accumulate` are for the moments, the `measure` after them are measured. */
   batches: batchSourceSchema,
@@ -58,9 +65,11 @@ const frozenSchema = z.strictObject({
   signal: signalSchema.optional(),
   /** Called after each batch, in order. What it throws ends the measurement. */
   onProgress: callback<(event: FrozenEvent) => void>().default(() => () => {}),
-});
+};
 
-export type FrozenOptions = z.input<typeof frozenSchema>;
+const frozenSchema = z.strictObject({ ...measureOptions, ...frozenShape });
+
+export interface FrozenOptions extends MeasureOptions, OptionsOf<typeof frozenShape> {}
 export type CheckedFrozenOptions = ReturnType<typeof checkFrozenOptions>;
 
 /** The options with what is known before the first gradient, not after N of them. */

@@ -5,8 +5,8 @@ import { type ExampleSet, openData, type TokenStream } from "../../data/index.js
 
 import { AbortError } from "../../errors.js";
 import { Direction, loadModel, type Model, parameterParts } from "../../models/index.js";
-import { count, flags, name, readOptions } from "../../options/index.js";
-import { Run, runFiles, runSchema, StateFolder } from "../../runs/index.js";
+import { count, flags, name, type OptionsOf, readOptions } from "../../options/index.js";
+import { Run, type RunOptions, runFiles, runOptions, StateFolder } from "../../runs/index.js";
 import { closeData, TrainingData } from "../training-data.js";
 import { type ListedCheckpoint, listCheckpoints } from "./checkpoint-list.js";
 import { checkFrozenOptions } from "./frozen-options.js";
@@ -42,7 +42,7 @@ const listed = z.custom<string | ListedCheckpoint>(
   "a folder, or what findCheckpoints found of it",
 );
 
-export const seriesOptions = runSchema<SeriesEvent>().extend({
+const seriesShape = {
   /** Folders in their order, or what `findCheckpoints` found. More may come when a series goes on. */
   checkpoints: z.array(listed).min(1).readonly(),
   /**
@@ -55,9 +55,11 @@ export const seriesOptions = runSchema<SeriesEvent>().extend({
       "After how many batches that is written from which a stopped series goes on: once or twice the model's size.",
     )
     .register(flags, { flag: "--save-every <n>" }),
-});
+};
 
-export type SeriesOptions = z.input<typeof seriesOptions>;
+export const seriesOptions = z.strictObject({ ...runOptions<SeriesEvent>(), ...seriesShape });
+
+export interface SeriesOptions extends RunOptions<SeriesEvent>, OptionsOf<typeof seriesShape> {}
 
 export interface SeriesResult {
   directory: string;

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { type Batch, loadModel, type Model } from "../../models/index.js";
-import { readOptions } from "../../options/index.js";
-import { Run, runFiles, runSchema, StateFolder } from "../../runs/index.js";
+import { type OptionsOf, readOptions } from "../../options/index.js";
+import { Run, type RunOptions, runFiles, runOptions, StateFolder } from "../../runs/index.js";
 import { sharpnessMatrix } from "../../sharpness/index.js";
 import { mixKind } from "./index.js";
 import { type MixConfiguration, type MixConfigurationInput, parseMix } from "./mix-configuration.js";
@@ -30,12 +30,14 @@ export type MixEvent =
   | MixRecord;
 
 /** More repeats than before, and another training, may follow in the directory of a mix. */
-const mixOptions = runSchema<MixEvent>().extend({
+const mixShape = {
   /** Train at each ratio and learning rate too. Default false. */
   train: z.boolean().default(false),
-});
+};
 
-export type MixOptions = z.input<typeof mixOptions>;
+const mixOptions = z.strictObject({ ...runOptions<MixEvent>(), ...mixShape });
+
+export interface MixOptions extends RunOptions<MixEvent>, OptionsOf<typeof mixShape> {}
 
 export interface MixResult extends MixSummary {
   directory: string;

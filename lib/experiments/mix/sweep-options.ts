@@ -2,8 +2,8 @@ import * as z from "zod";
 import { expected } from "../../errors.js";
 import { modelSchema } from "../../models/index.js";
 import { usualAccumulation } from "../../optimizers/index.js";
-import { callback, count, readOptions, signalSchema } from "../../options/index.js";
-import { measureOf, measureOptions } from "../../sharpness/index.js";
+import { callback, count, type OptionsOf, readOptions, signalSchema } from "../../options/index.js";
+import { type MeasureOptions, measureOf, measureOptions } from "../../sharpness/index.js";
 import {
   type BatchSource,
   batchesOf,
@@ -26,8 +26,7 @@ export const ratiosSchema = z
 
 const shareSchema = z.strictObject({ share: z.number().gt(0), batches: batchSourceSchema });
 
-const sweepSchema = z.strictObject({
-  ...measureOptions,
+const sweepShape = {
   model: modelSchema,
   /**
    * What mixtures are made of: the source whose ratio is swept, and the rest, one source or several by name with their shares of
@@ -58,9 +57,11 @@ const sweepSchema = z.strictObject({
   signal: signalSchema.optional(),
   /** Called for each event, in order. What it throws ends the sweep. */
   onProgress: callback<(event: MixSweepEvent) => void>().default(() => () => {}),
-});
+};
 
-export type MixSweepOptions = z.input<typeof sweepSchema>;
+const sweepSchema = z.strictObject({ ...measureOptions, ...sweepShape });
+
+export interface MixSweepOptions extends MeasureOptions, OptionsOf<typeof sweepShape> {}
 export type CheckedMixSweep = ReturnType<typeof checkMixSweep>;
 
 export function checkMixSweep(options: unknown) {

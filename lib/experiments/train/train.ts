@@ -1,4 +1,5 @@
 import path from "node:path";
+import * as z from "zod";
 import { createModel, loadModel, type Model, type ModelConfigInput } from "../../models/index.js";
 import { makeOptimizer } from "../../optimizers/index.js";
 import { readOptions } from "../../options/index.js";
@@ -7,7 +8,7 @@ import {
   Run,
   type RunOptions,
   runFiles,
-  runSchema,
+  runOptions,
   StateFolder,
 } from "../../runs/index.js";
 import { type MeterState, SharpnessMeter } from "../../sharpness/index.js";
@@ -30,7 +31,7 @@ export type TrainEvent =
 
 /** The signal stops a run after the step that is under way, with a checkpoint. */
 export type TrainOptions = RunOptions<TrainEvent>;
-const trainOptions = runSchema<TrainEvent>();
+const trainOptions = z.strictObject(runOptions<TrainEvent>());
 
 export interface TrainResult {
   directory: string;
