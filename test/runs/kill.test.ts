@@ -44,7 +44,7 @@ beforeAll(async () => {
     expect([code, stderr.includes("error")]).toEqual([0, false]);
     straight[kind] = { records: recordsOf(place(`straight ${kind}`)), duration: performance.now() - started };
   }
-}, 120_000);
+}, 300_000);
 
 describe.each(["train", "checkpoints", "mix"])("a run of %s", (kind) => {
   const { uniform } = random(`kills of ${kind}`);
