@@ -162,8 +162,6 @@ export {
 } from "./models/index.js";
 export {
   type AccumulatedGradient,
-  AdamW,
-  type AdamWOptions,
   type ConstantOptions,
   type CosineOptions,
   constantSchedule,
@@ -173,12 +171,11 @@ export {
   type OptimizerRule,
   type ParameterGroup,
   type Schedule,
-  Sgd,
-  type SgdOptions,
   type WarmupStableDecayOptions,
   warmupStableDecaySchedule,
 } from "./optimizers/index.js";
 export type { OptimizerChoice } from "./optimizers/registry.js";
+export * from "./optimizers/rules.js";
 export type { ConfigurationPlace } from "./options/index.js";
 export { jsonLines, type RunOptions, type Sink, tensorBoard } from "./runs/index.js";
 export {

@@ -16,6 +16,7 @@ export { jsonSchemaOf, referenceOf } from "./reference.js";
 export {
   badConfiguration,
   type ConfigurationPlace,
+  checkSet,
   count,
   explain,
   fraction,

@@ -43,6 +43,30 @@ export function explain(error: z.ZodError, input: unknown): string {
   return expected(describeIssue(issue), subject, valueAt(input, issue.path), "range").message;
 }
 
+/**
+ * A function's options by the schemas of its keys, with their defaults; keys without a schema are left alone.
+ *
+ * @throws TypeError, RangeError naming the option, `<subject>.betas[1]`.
+ */
+export function checkSet<Shape extends z.core.$ZodLooseShape>(
+  shape: Shape,
+  given: Record<string, unknown>,
+  subject: string,
+): z.output<z.ZodObject<Shape>> {
+  const parsed = z.object(shape).safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0] as z.core.$ZodIssue;
+  const value = valueAt(given, issue.path);
+  const isNumber = issue.code === "invalid_type" && issue.expected === "number" && typeof value === "number";
+  const isType = issue.code === "invalid_type" && !isNumber;
+  throw expected(
+    describeIssue(issue),
+    `${subject}.${pathName(issue.path)}`,
+    value,
+    isType ? "type" : "range",
+  );
+}
+
 /** optimizer.betas[1] */
 export function pathName(path: readonly PropertyKey[]): string {
   if (path.length === 0) return "the configuration";

@@ -17,6 +17,7 @@ export type {
   NativeOptimizer,
   NativeOptimizerGroup,
   NativePerturbation,
+  NativeRule,
   NativeVector,
   ParameterDtype,
   StorageDtype,

@@ -12,6 +12,7 @@
 #include "model.hpp"
 #include "optimizer.hpp"
 #include "parameter_vector.hpp"
+#include "update/rules.hpp"
 
 namespace critical_sharpness::test {
 
@@ -54,6 +55,13 @@ bool same_values(const at::Tensor& a, const at::Tensor& b);
 
 /// A layout of parameters p0, p1, … with these shapes.
 std::shared_ptr<const Layout> layout_of(const std::vector<std::vector<int64_t>>& shapes, at::ScalarType dtype);
+/// An optimizer with one rule for all parameters.
+inline std::unique_ptr<Optimizer> make_sgd(std::shared_ptr<Model> model, const ParameterGroups& groups, update::SgdOptions options) {
+  return std::make_unique<Optimizer>(std::move(model), groups, std::make_shared<update::Sgd>(options));
+}
+inline std::unique_ptr<Optimizer> make_adamw(std::shared_ptr<Model> model, const ParameterGroups& groups, update::AdamWOptions options) {
+  return std::make_unique<Optimizer>(std::move(model), groups, std::make_shared<update::AdamW>(options));
+}
 /// A state that another optimizer may take, or that is to stay as it is.
 OptimizerState copy_of(const OptimizerState& state);
 

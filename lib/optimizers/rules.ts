@@ -1,0 +1,3 @@
+// Every update rule that there is. Each is a class with a `rule`; the registry and the package's public names go by this list.
+export { AdamW, type AdamWOptions } from "./adamw.js";
+export { Sgd, type SgdOptions } from "./sgd.js";
