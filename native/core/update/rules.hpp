@@ -2,11 +2,13 @@
 #include <memory>
 
 #include "adamw.hpp"
+#include "lion.hpp"
 #include "sgd.hpp"
 
 /// Every rule that is a formula, as X(its class, its name): loops and CUDA kernels are made for these, and rules by name.
 #define CS_FORMULAS(X) \
   X(AdamW, "adamw")    \
+  X(Lion, "lion")      \
   X(Sgd, "sgd")
 
 namespace critical_sharpness::update {
