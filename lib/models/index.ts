@@ -28,6 +28,7 @@ export {
   type Parameter,
   type ParameterSelection,
   ParameterSet,
+  parameterKind,
   parameterParts,
   select,
 } from "./parameters.js";

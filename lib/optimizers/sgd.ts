@@ -24,7 +24,10 @@ export class Sgd extends Optimizer {
   static readonly rule = {
     type: "sgd" as const,
     options: {
-      momentum: fraction.default(0).describe("μ of SGD.").register(flags, { flag: "--momentum <x>" }),
+      momentum: fraction
+        .default(0)
+        .describe("μ of the momentum.")
+        .register(flags, { flag: "--momentum <x>" }),
       nesterov: z.boolean().default(false).describe("Nesterov's form of momentum."),
     },
     weightDecay: 0,

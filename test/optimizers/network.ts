@@ -39,16 +39,16 @@ export async function values(of: Direction | Model): Promise<number[]> {
  * Some steps of training: the gradients that were taken in, the weights that they were of, and Δ before each step; and the state
  * after them, by role.
  */
-export async function trained(model: Model, optimizer: Optimizer, steps: number) {
+export async function trained(model: Model, optimizer: Optimizer, steps: number, rows = 8) {
   const [features, outputs] = [model.parameters[0]?.shape[1], model.parameters.at(-1)?.shape[0]] as number[];
   const numbersOf = (seed: number, size = 0) =>
-    Float64Array.from({ length: 8 * size }, (_, i) => Math.sin(seed + i * i));
+    Float64Array.from({ length: rows * size }, (_, i) => Math.sin(seed + i * i));
   const [gradients, weights, directions]: number[][][] = [[], [], []];
   for (let t = 0; t < steps; t++) {
     const batch = Batch.examples({
       inputs: numbersOf(t, features),
       targets: numbersOf(2 * t + 1, outputs),
-      shape: [8],
+      shape: [rows],
     });
     const { gradient } = await model.gradient(batch);
     await optimizer.accumulate(gradient);

@@ -1,6 +1,7 @@
 #include "rules.hpp"
 
 #include "errors.hpp"
+#include "muon.hpp"
 
 namespace critical_sharpness::update {
 namespace {
@@ -60,8 +61,9 @@ std::shared_ptr<const Rule> make_rule(const std::string& name, const RuleOptions
   if (name == its_name) return std::make_shared<Class>(options);
   CS_FORMULAS(CS_RULE)
 #undef CS_RULE
-  std::string names;
-#define CS_RULE(Class, its_name) names += (names.empty() ? "\"" : " or \"") + std::string(its_name) + '"';
+  if (name == "muon") return std::make_shared<Muon>(options);
+  std::string names = "\"muon\"";
+#define CS_RULE(Class, its_name) names += " or \"" + std::string(its_name) + '"';
   CS_FORMULAS(CS_RULE)
 #undef CS_RULE
   reject_range("Expected " + names + " for the rule's name but received \"" + name.substr(0, 80) + "\"");
