@@ -16,8 +16,6 @@ export {
   hessianTrace,
   type SpectralDensity,
   spectralDensity,
-  stabilityThreshold,
-  type ThresholdOptions,
   type TraceOptions,
   type TraceResult,
 } from "./curvature/index.js";
@@ -171,6 +169,8 @@ export {
   type OptimizerRule,
   type ParameterGroup,
   type Schedule,
+  stabilityThreshold,
+  type ThresholdOptions,
   type WarmupStableDecayOptions,
   warmupStableDecaySchedule,
 } from "./optimizers/index.js";

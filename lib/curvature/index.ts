@@ -23,5 +23,3 @@ export {
   type TraceOptions,
   type TraceResult,
 } from "./stochastic.js";
-
-export { stabilityThreshold, type ThresholdOptions } from "./threshold.js";

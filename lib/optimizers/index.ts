@@ -21,3 +21,4 @@ export {
   type WarmupStableDecayOptions,
   warmupStableDecaySchedule,
 } from "./schedules.js";
+export { stabilityThreshold, type ThresholdOptions } from "./threshold.js";

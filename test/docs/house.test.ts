@@ -77,6 +77,15 @@ describe("names", () => {
     expect(found.filter((one) => one !== "runs/directory.ts: checkpoints")).toEqual([]);
   });
 
+  it("of optimizers stand in their own room alone", () => {
+    const others = order.filter((room) => room !== "optimizers");
+    expect(others.flatMap((room) => named(room, members.optimizers))).toEqual([]);
+    const classes = others.flatMap((room) =>
+      files.filter((file) => file.startsWith(`${room}/`) && /\b(AdamW|Sgd|Lion|Muon)\b/.test(codeOf(file))),
+    );
+    expect(classes).toEqual([]);
+  });
+
   it("of an experiment stand in its own command alone", () => {
     const own = new Set(members.experiments.map((name) => `cli/commands/${name}.ts: ${name}`));
     const others = named("cli", members.experiments).filter(

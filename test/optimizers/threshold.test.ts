@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { stabilityThreshold } from "../../lib/curvature/index.js";
 import { symmetricEigenpairs } from "../../lib/curvature/product.js";
 import { Batch, createModel, type Model } from "../../lib/models/index.js";
-import { AdamW, kinds, makeOptimizer, ruleOf, Sgd } from "../../lib/optimizers/index.js";
+import { AdamW, kinds, makeOptimizer, ruleOf, Sgd, stabilityThreshold } from "../../lib/optimizers/index.js";
 
 import { badArgument } from "../models/files.js";
 

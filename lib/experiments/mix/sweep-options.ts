@@ -32,7 +32,7 @@ export interface MixSweepOptions extends MeasureOptions {
   evaluate: Record<string, BatchSource>;
   /** From 0 to 1, ascending: what the varied source makes up of the mixture. */
   ratios: readonly number[];
-  /** N: gradients in the moments of each repeat. Default: 1 with SGD without momentum, else 20. */
+  /** N: gradients in the moments of each repeat. Default: 1 where Δ is made of the last one alone, else 20. */
   accumulate?: number;
   /** Repeats, each over further batches. Default 8. */
   repeats?: number;
