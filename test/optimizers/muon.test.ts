@@ -43,9 +43,8 @@ const distance = (a: readonly number[], b: readonly number[]) =>
   Math.hypot(...a.map((x, i) => x - (b[i] as number))) / Math.hypot(...b);
 
 describe.skipIf(oraclePython === undefined)("Muon and AdamW against torch.optim, update by update", () => {
-  // Where both round the same momentum to bfloat16, what follows has the same bits; in a dtype of their own the iterations
-  // magnify what small singular values have of rounding by a⁵ at the most.
-  const magnified = 3.4445 ** 5;
+  // Where both round the same momentum to bfloat16, what follows has the same bits. Iterations in float32 magnify the rounding of
+  // a small singular value by a⁵ = 485 at the most: gradients of full rank have few of those.
   test.each([
     ["as PyTorch has it", "float64", "bfloat16", "float64", {}, 1e-10],
     ["as PyTorch has it", "float32", "bfloat16", "float32", {}, 1e-5],
@@ -53,7 +52,7 @@ describe.skipIf(oraclePython === undefined)("Muon and AdamW against torch.optim,
     ["with the RMS of AdamW", "float64", "bfloat16", "float64", { adjustment: "match_rms_adamw" }, 1e-10],
     ["other settings", "float64", "float64", "float64", { momentum: 0.3, iterations: 3, epsilon: 1 }, 1e-10],
     ["iterations in float64", "float64", "float64", "float64", {}, 1e-10],
-    ["iterations in float32", "float32", "float32", "float64", {}, magnified * 2 ** -24],
+    ["iterations in float32", "float32", "float32", "float64", {}, 1e-5],
   ] as const)(
     "%s: a model in %s, iterations in %s, PyTorch in %s",
     async (_, dtype, iterations, oracle, own, bound) => {
