@@ -42,7 +42,10 @@ export interface MuonOptions extends OptimizerOptions {
   iterations?: number;
   /** ρ = √max(1, rows/columns) (`original`, the default), or 0.2·√max(rows, columns) (`match_rms_adamw`). */
   adjustment?: "original" | "match_rms_adamw";
-  /** What the iterations are computed in. Default bfloat16, as PyTorch does whatever the weights are. */
+  /**
+   * What the iterations are computed in. Default bfloat16, as PyTorch does whatever the weights are. A CPU without bfloat16
+   * arithmetic takes several times as long for it as for float32.
+   */
   iterationDtype?: "bfloat16" | "float32" | "float64";
   /** The matrices that Muon moves. Default: all but embeddings and the head. */
   parameters?: readonly string[];
@@ -84,7 +87,9 @@ export class Muon extends Optimizer {
       iterationDtype: z
         .enum(["bfloat16", "float32", "float64"])
         .default(usual.iterationDtype)
-        .describe("What the iterations are computed in."),
+        .describe(
+          "What the iterations are computed in; float32 is faster on a CPU without bfloat16 arithmetic.",
+        ),
       parameters: names
         .optional()
         .describe("Matrices that Muon moves. Default: all but embeddings and head."),
