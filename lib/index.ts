@@ -16,8 +16,6 @@ export {
   hessianTrace,
   type SpectralDensity,
   spectralDensity,
-  stabilityThreshold,
-  type ThresholdOptions,
   type TraceOptions,
   type TraceResult,
 } from "./curvature/index.js";
@@ -162,8 +160,6 @@ export {
 } from "./models/index.js";
 export {
   type AccumulatedGradient,
-  AdamW,
-  type AdamWOptions,
   type ConstantOptions,
   type CosineOptions,
   constantSchedule,
@@ -173,12 +169,13 @@ export {
   type OptimizerRule,
   type ParameterGroup,
   type Schedule,
-  Sgd,
-  type SgdOptions,
+  stabilityThreshold,
+  type ThresholdOptions,
   type WarmupStableDecayOptions,
   warmupStableDecaySchedule,
 } from "./optimizers/index.js";
 export type { OptimizerChoice } from "./optimizers/registry.js";
+export * from "./optimizers/rules.js";
 export type { ConfigurationPlace } from "./options/index.js";
 export { jsonLines, type RunOptions, type Sink, tensorBoard } from "./runs/index.js";
 export {

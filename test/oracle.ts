@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 
@@ -14,3 +15,9 @@ if (oraclePython === undefined)
   console.log(
     "skipped: run `npm run test:tools`, or set CRITICAL_SHARPNESS_PYTHON to a Python with the packages of test/requirements.txt, to compare with them",
   );
+
+/** What a Python script says of an input: JSON on its standard input and output, in which numbers keep all of their digits. */
+export function runOracle<Result>(script: string, input: unknown): Result {
+  const options = { input: JSON.stringify(input), maxBuffer: 2 ** 30, encoding: "utf8" } as const;
+  return JSON.parse(execFileSync(oraclePython as string, ["-c", script], options));
+}

@@ -26,5 +26,3 @@ export {
   type TraceOptions,
   type TraceResult,
 } from "./stochastic.js";
-
-export { stabilityThreshold, type ThresholdOptions } from "./threshold.js";

@@ -34,6 +34,7 @@ export {
   type Parameter,
   type ParameterSelection,
   ParameterSet,
+  parameterKind,
   parameterParts,
   select,
 } from "./parameters.js";

@@ -1,12 +1,12 @@
-import { expected } from "../errors.js";
-import { type Direction, ParameterSet } from "../models/index.js";
+import * as z from "zod";
+import type { Direction, ParameterSet } from "../models/index.js";
+import { flags, fraction } from "../options/index.js";
+import type { SignalOptions } from "../torch/index.js";
+import type { OptimizerOptions } from "./groups.js";
+import { Optimizer } from "./optimizer.js";
+import type { OptimizerRule } from "./rule.js";
 
-import { checkInstance, checkNumber, checkOptions } from "../options/index.js";
-import { native, type SignalOptions } from "../torch/index.js";
-import { checkOptimizerOptions, type OptimizerOptions } from "./groups.js";
-import { Optimizer, type OptimizerRule } from "./optimizer.js";
-
-const usualBetas = [0.9, 0.999] as const;
+const usualBetas: readonly [number, number] = [0.9, 0.999];
 const usualEpsilon = 1e-8;
 
 export interface AdamWOptions extends OptimizerOptions {
@@ -21,11 +21,25 @@ export interface AdamWOptions extends OptimizerOptions {
  * P = (1−β₁ᵗ)(√(v/(1−β₂ᵗ)) + ε) of Cohen et al. 2022. The default decay is 0.01.
  */
 export class AdamW extends Optimizer {
-  readonly kind = "adamw";
-  static readonly rule: OptimizerRule<Partial<AdamWOptions>> = {
+  static readonly rule = {
+    type: "adamw" as const,
+    options: {
+      betas: z
+        .tuple([fraction, fraction])
+        .default([...usualBetas])
+        .describe("β₁, β₂ of the moving averages.")
+        .register(flags, { flag: "--betas <b1,b2>" }),
+      epsilon: z
+        .number()
+        .min(0)
+        .default(usualEpsilon)
+        .describe("ε of AdamW.")
+        .register(flags, { flag: "--epsilon <x>" }),
+    },
+    weightDecay: 0.01,
+    metric: "diagonal" as const,
     hasMemory: () => true,
-    hasPreconditioner: () => true,
-    stabilityGain: ({ betas: [beta1] = usualBetas }) => ({
+    stabilityGain: ({ betas: [beta1] = usualBetas }: Partial<AdamWOptions>) => ({
       value: (1 + beta1) / (1 - beta1),
       formula: "(1+β₁)/(1−β₁)",
     }),
@@ -34,27 +48,21 @@ export class AdamW extends Optimizer {
       `β = (${beta1}, ${beta2})`,
       `ε = ${number(epsilon)}`,
     ],
-  };
+    native: ({ betas: [beta1, beta2], epsilon }: { betas: [number, number]; epsilon: number }) => ({
+      rules: [{ name: "adamw", options: { beta1, beta2, epsilon } }],
+    }),
+  } satisfies OptimizerRule<Partial<AdamWOptions>>;
 
   /** @throws TypeError, RangeError naming the option. */
   constructor(model: ParameterSet, options: AdamWOptions) {
-    checkInstance(model, "model", ParameterSet, "a Model");
-    const { betas = usualBetas, epsilon = usualEpsilon, ...rest } = checkOptions(options, "options");
-    const common = checkOptimizerOptions(model, rest, 0.01);
-    if (!Array.isArray(betas) || betas.length !== 2) throw expected("two numbers", "options.betas", betas);
-    const [beta1, beta2] = betas.map((beta, i) =>
-      checkNumber(beta, `options.betas[${i}]`, { minimum: 0, below: 1 }),
-    );
-    const constants = {
-      beta1: beta1 as number,
-      beta2: beta2 as number,
-      epsilon: checkNumber(epsilon, "options.epsilon", { minimum: 0 }),
-    };
-    const gain = AdamW.rule.stabilityGain({ betas: [constants.beta1, constants.beta2] });
-    super(native().createAdamW(model.handle, common.groups, constants), model, common, gain.value);
+    super(model, options, AdamW.rule);
   }
 
   override async preconditioner(options: SignalOptions = {}): Promise<Direction> {
     return (await super.preconditioner(options)) as Direction;
+  }
+
+  override threshold(learningRate: number = this.learningRate): number {
+    return super.threshold(learningRate) as number;
   }
 }

@@ -2,6 +2,7 @@ import { expected } from "../errors.js";
 import { type ParameterSelection, type ParameterSet, select } from "../models/index.js";
 import { checkNumber, checkOptions } from "../options/index.js";
 import type { NativeOptimizerGroup } from "../torch/index.js";
+import type { NativeRules } from "./rule.js";
 
 /** Parameters with settings of their own; each parameter is in at most one group. */
 export interface ParameterGroup {
@@ -20,35 +21,40 @@ export interface OptimizerOptions {
   groups?: readonly ParameterGroup[];
 }
 
-/** The options of every optimizer, checked: the learning rate, and each parameter's ratio and decay. */
+/**
+ * The options of every optimizer, checked: the learning rate, and each parameter's ratio and decay. `own`: what a rule has for
+ * each parameter where no group says any other.
+ */
 export function checkOptimizerOptions(
   model: ParameterSet,
   options: Record<string, unknown>,
   defaultWeightDecay: number,
+  own: NativeRules["own"] = [],
 ): { learningRate: number; groups: NativeOptimizerGroup } {
   const learningRate = checkNumber(options.learningRate, "options.learningRate", { minimum: 0 });
   const weightDecay =
     options.weightDecay === undefined
       ? defaultWeightDecay
       : checkNumber(options.weightDecay, "options.weightDecay", { minimum: 0 });
-  const ratios = model.parameters.map(() => 1);
-  const decays = model.parameters.map(() => weightDecay);
+  const ratioOf = (rate: unknown, subject: string) =>
+    rate === undefined ? 1 : groupRatio(rate, learningRate, subject);
+  const ratios = model.parameters.map((_, i) => ratioOf(own[i]?.learningRate, "options"));
+  const decays = model.parameters.map((_, i) => own[i]?.weightDecay ?? weightDecay);
   const taken = new Set<number>();
   for (const [g, group] of checkGroups(options.groups).entries()) {
     const subject = `options.groups[${g}]`;
-    const ratio =
-      group.learningRate === undefined ? 1 : groupRatio(group.learningRate, learningRate, subject);
+    const ratio = ratioOf(group.learningRate, subject);
     const decay =
       group.weightDecay === undefined
-        ? weightDecay
+        ? undefined
         : checkNumber(group.weightDecay, `${subject}.weightDecay`, { minimum: 0 });
     for (const [i, chosen] of select(model.parameters, group.parameters, `${subject}.parameters`).entries()) {
       if (!chosen) continue;
       if (taken.has(i))
         throw expected("each parameter in one group", subject, model.parameters[i]?.name, "range");
       taken.add(i);
-      ratios[i] = ratio;
-      decays[i] = decay;
+      if (group.learningRate !== undefined) ratios[i] = ratio;
+      if (decay !== undefined) decays[i] = decay;
     }
   }
   return { learningRate, groups: { learningRateRatio: ratios, weightDecay: decays } };

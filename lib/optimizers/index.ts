@@ -1,7 +1,8 @@
-export { AdamW, type AdamWOptions } from "./adamw.js";
 export type { OptimizerOptions, ParameterGroup } from "./groups.js";
-export { type AccumulatedGradient, Optimizer, type OptimizerRule } from "./optimizer.js";
+export { type AccumulatedGradient, Optimizer, requireMetric } from "./optimizer.js";
 export {
+  hasPreconditioner,
+  kinds,
   makeOptimizer,
   type OptimizerChoice,
   optimizerSchema,
@@ -9,7 +10,8 @@ export {
   usualAccumulation,
   usualOptimizer,
 } from "./registry.js";
-
+export type { OptimizerRule } from "./rule.js";
+export * from "./rules.js";
 export {
   type ConstantOptions,
   type CosineOptions,
@@ -19,4 +21,4 @@ export {
   type WarmupStableDecayOptions,
   warmupStableDecaySchedule,
 } from "./schedules.js";
-export { Sgd, type SgdOptions } from "./sgd.js";
+export { stabilityThreshold, type ThresholdOptions } from "./threshold.js";

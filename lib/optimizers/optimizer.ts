@@ -1,22 +1,32 @@
+import * as z from "zod";
+import { CriticalSharpnessError } from "../errors.js";
 import {
   Batch,
   Direction,
   type Gradient,
   type GradientOptions,
-  type ParameterSet,
+  ParameterSet,
   readGradientPass,
 } from "../models/index.js";
-import { checkBoolean, checkInstance, checkNumber, checkOptions, checkString } from "../options/index.js";
+import {
+  checkBoolean,
+  checkInstance,
+  checkNumber,
+  checkOptions,
+  checkString,
+  readOptions,
+} from "../options/index.js";
 import {
   type NativeOptimizer,
-  type NativeOptimizerGroup,
+  native,
   Owner,
   type SignalOptions,
   signalOf,
   stoppable,
   withSignal,
 } from "../torch/index.js";
-
+import { checkOptimizerOptions, type OptimizerOptions } from "./groups.js";
+import type { OptimizerRule } from "./rule.js";
 import { readState, writeState } from "./state-file.js";
 
 /** What is known of a gradient that went into an optimizer's state and was not kept. */
@@ -34,44 +44,41 @@ export interface AccumulatedGradient {
   readonly version: number;
 }
 
-/** What a kind of optimizer can say by its options alone, without a model. Options that are left out have their defaults. */
-export interface OptimizerRule<Options> {
-  /** Whether Δ is made of more gradients than the last. */
-  hasMemory(options: Options): boolean;
-  /** Whether P ≠ 1. */
-  hasPreconditioner(options: Options): boolean;
-  /** λmax(P⁻¹H) at the edge of stability over 2/η − γ, and how that is written: "(1+μ)", "" for 1. */
-  stabilityGain(options: Options): { value: number; formula: string };
-  /** Its name and its own settings in words, decay and groups aside. */
-  describe(options: Options, number: (value: number) => string): string[];
-}
-
 /**
  * Optimizer state over a model's weights. `accumulate` moves the state, `step` the weights; between the two, `direction`
  * is the Δ that the next step takes.
  */
 export abstract class Optimizer extends Owner<NativeOptimizer> {
-  /** Name of the method in state files. */
-  abstract readonly kind: string;
+  /** Its rule's name, as configurations and state files have it. */
+  readonly kind: string;
   readonly model: ParameterSet;
   /** η of a step that names none. */
   learningRate: number;
+  /** Whether there is a P that `preconditioner` can give. */
+  readonly hasMetric: boolean;
+  /** Whether Δ costs more than reading the state: who uses one several times does well to have it stored. */
+  readonly isWhole: boolean;
 
-  readonly #stabilityGain: number;
+  readonly #stabilityGain: number | undefined;
+  /** Whether P = 1. */
+  readonly #plain: boolean;
   /** Of each parameter, in units of the optimizer's η: its group's ratio times γ. */
   readonly #largestDecay: number;
 
   /** @internal */
-  constructor(
-    handle: NativeOptimizer,
-    model: ParameterSet,
-    { learningRate, groups }: { learningRate: number; groups: NativeOptimizerGroup },
-    stabilityGain: number,
-  ) {
-    super(handle);
+  constructor(model: ParameterSet, options: OptimizerOptions, rule: OptimizerRule) {
+    checkInstance(model, "model", ParameterSet, "a Model");
+    const given = checkOptions(options, "options");
+    const { rules, of, own } = rule.native(readOptions(z.object(rule.options), given), model.parameters);
+    const { learningRate, groups } = checkOptimizerOptions(model, given, rule.weightDecay, own);
+    super(native().createOptimizer(model.handle, groups, rules, of ?? model.parameters.map(() => 0)));
+    this.kind = rule.type;
     this.model = model;
     this.learningRate = learningRate;
-    this.#stabilityGain = stabilityGain;
+    this.hasMetric = rule.metric !== null;
+    this.isWhole = rule.isWhole ?? false;
+    this.#plain = rule.metric === "identity" && groups.learningRateRatio.every((ratio) => ratio === 1);
+    this.#stabilityGain = rule.stabilityGain(options)?.value;
     const decays = groups.weightDecay.map((decay, i) => decay * (groups.learningRateRatio[i] as number));
     this.#largestDecay = decays.reduce((a, b) => Math.max(a, b), 0);
   }
@@ -144,15 +151,19 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
    * The diagonal P, one positive number a weight, with Δ = P⁻¹·momentum where no decay is in Δ; a group's learning rate over the
    * optimizer's divides it. Null where P = 1.
    *
-   * @throws CriticalSharpnessError `ERR_NO_GRADIENT` before the first gradient; AbortError.
+   * @throws CriticalSharpnessError `ERR_NO_GRADIENT` before the first gradient, `ERR_NO_METRIC` where the rule has no P
+   *   (`hasMetric`); AbortError.
    */
   async preconditioner(options: SignalOptions = {}): Promise<Direction | null> {
+    requireMetric(this);
+    if (this.#plain && this.steps > 0) return null;
     return Direction.of(this.model, await stoppable(options, (cancel) => this.handle.preconditioner(cancel)));
   }
 
   /**
    * What λmax(P⁻¹H), or λmax(H) where P = 1, is compared with: c·(2/η − γ), where c is (1+β₁)/(1−β₁) for AdamW, 1+μ for SGD
-   * with momentum and (1+μ)/(1+2μ) in Nesterov's form.
+   * with momentum and (1+μ)/(1+2μ) in Nesterov's form. Null where there is no such number: of a rule whose step does not shrink
+   * with the gradient no quadratic is unstable.
    *
    * With parameter groups, let D be the diagonal of each weight's γ times its learning rate over η. On a quadratic, with P and D
    * fixed, training is stable just if λmax(P^(−½)HP^(−½)/c + D) < 2/η: an eigenvalue of the linear recursion leaves the unit
@@ -161,9 +172,9 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
    *
    * @param learningRate η, > 0; default: the optimizer's
    */
-  threshold(learningRate: number = this.learningRate): number {
+  threshold(learningRate: number = this.learningRate): number | null {
     const eta = checkNumber(learningRate, "learningRate", { above: 0 });
-    return this.#stabilityGain * (2 / eta - this.#largestDecay);
+    return this.#stabilityGain === undefined ? null : this.#stabilityGain * (2 / eta - this.#largestDecay);
   }
 
   /**
@@ -191,4 +202,14 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
   async load(file: string, options: SignalOptions = {}): Promise<void> {
     await readState(checkString(file, "file"), this, signalOf(options));
   }
+}
+
+/** @throws CriticalSharpnessError `ERR_NO_METRIC` where the optimizer's rule has no P. */
+export function requireMetric({ hasMetric, kind }: Optimizer): void {
+  if (hasMetric) return;
+  throw new CriticalSharpnessError(
+    "ERR_NO_METRIC",
+    `Expected an optimizer whose Δ is P⁻¹·momentum for a preconditioned Hessian but received "${kind}", which has no P: ` +
+      "ask for λmax(H), without a preconditioner",
+  );
 }

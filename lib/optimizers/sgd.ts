@@ -1,10 +1,10 @@
+import * as z from "zod";
 import { expected } from "../errors.js";
-import { type Direction, ParameterSet } from "../models/index.js";
-
-import { checkBoolean, checkInstance, checkNumber, checkOptions } from "../options/index.js";
-import { native, type SignalOptions } from "../torch/index.js";
-import { checkOptimizerOptions, type OptimizerOptions } from "./groups.js";
-import { Optimizer, type OptimizerRule } from "./optimizer.js";
+import type { ParameterSet } from "../models/index.js";
+import { flags, fraction } from "../options/index.js";
+import type { OptimizerOptions } from "./groups.js";
+import { Optimizer } from "./optimizer.js";
+import type { OptimizerRule } from "./rule.js";
 
 export interface SgdOptions extends OptimizerOptions {
   /** μ. Default 0. */
@@ -21,12 +21,19 @@ export interface SgdOptions extends OptimizerOptions {
  * μ = 0 or γ = 0 this is PyTorch's SGD.
  */
 export class Sgd extends Optimizer {
-  readonly kind = "sgd";
-  static readonly rule: OptimizerRule<Partial<SgdOptions>> = {
+  static readonly rule = {
+    type: "sgd" as const,
+    options: {
+      momentum: fraction
+        .default(0)
+        .describe("μ of the momentum.")
+        .register(flags, { flag: "--momentum <x>" }),
+      nesterov: z.boolean().default(false).describe("Nesterov's form of momentum."),
+    },
+    weightDecay: 0,
+    metric: "identity" as const,
     hasMemory: ({ momentum = 0 }) => momentum > 0,
-    hasPreconditioner: ({ learningRate: own, groups = [] }) =>
-      groups.some(({ learningRate }) => learningRate !== undefined && learningRate !== own),
-    stabilityGain: ({ momentum = 0, nesterov = false }) => {
+    stabilityGain: ({ momentum = 0, nesterov = false }: Partial<SgdOptions>) => {
       if (momentum === 0) return { value: 1, formula: "" };
       if (!nesterov) return { value: 1 + momentum, formula: "(1+μ)" };
       return { value: (1 + momentum) / (1 + 2 * momentum), formula: "(1+μ)/(1+2μ)" };
@@ -36,26 +43,19 @@ export class Sgd extends Optimizer {
       ...(momentum > 0 ? [`momentum ${momentum}`] : []),
       ...(nesterov ? ["Nesterov"] : []),
     ],
-  };
-  readonly #alike: boolean;
+    native: (options: { momentum: number; nesterov: boolean }) => {
+      if (options.nesterov && options.momentum === 0)
+        throw expected("a momentum > 0 with nesterov", "options.momentum", options.momentum, "range");
+      return { rules: [{ name: "sgd", options }] };
+    },
+  } satisfies OptimizerRule<Partial<SgdOptions>>;
 
   /** @throws TypeError, RangeError naming the option. */
   constructor(model: ParameterSet, options: SgdOptions) {
-    checkInstance(model, "model", ParameterSet, "a Model");
-    const { momentum = 0, nesterov = false, ...rest } = checkOptions(options, "options");
-    const common = checkOptimizerOptions(model, rest, 0);
-    const checked = {
-      momentum: checkNumber(momentum, "options.momentum", { minimum: 0, below: 1 }),
-      nesterov: checkBoolean(nesterov, "options.nesterov"),
-    };
-    if (checked.nesterov && checked.momentum === 0)
-      throw expected("a momentum > 0 with nesterov", "options.momentum", checked.momentum, "range");
-    const gain = Sgd.rule.stabilityGain(checked);
-    super(native().createSgd(model.handle, common.groups, checked), model, common, gain.value);
-    this.#alike = common.groups.learningRateRatio.every((ratio) => ratio === 1);
+    super(model, options, Sgd.rule);
   }
 
-  override async preconditioner(options: SignalOptions = {}): Promise<Direction | null> {
-    return this.#alike && this.steps > 0 ? null : super.preconditioner(options);
+  override threshold(learningRate: number = this.learningRate): number {
+    return super.threshold(learningRate) as number;
   }
 }

@@ -15,13 +15,18 @@ export async function writeState(
   // What was asked for before has been done now.
   const { steps } = handle;
   try {
+    const { roles } = handle;
     const sources = Object.entries(state).flatMap(([role, vector]) =>
-      model.parameters.map(({ name, shape }, index) => ({
-        name: `${role}.${name}`,
-        shape,
-        dtype,
-        read: (offset: number, length: number) => vector.read(index, offset, length),
-      })),
+      model.parameters.flatMap(({ name, shape }, index) =>
+        roles[index]?.includes(role)
+          ? {
+              name: `${role}.${name}`,
+              shape,
+              dtype,
+              read: (offset: number, length: number) => vector.read(index, offset, length),
+            }
+          : [],
+      ),
     );
     await writeSafetensors(file, sources, {
       metadata: { optimizer: kind, steps: String(steps) },
@@ -60,17 +65,16 @@ export async function readState(
   if (!Number.isSafeInteger(steps))
     throw bad("a count of steps in its metadata", JSON.stringify(metadata.steps) ?? "none");
 
-  const first = model.parameters[0]?.name ?? "";
-  const roles = [...tensors.keys()]
-    .filter((name) => name.endsWith(`.${first}`))
-    .map((name) => name.slice(0, -first.length - 1));
-  const known = new Set(roles.flatMap((role) => model.parameters.map(({ name }) => `${role}.${name}`)));
-  const surplus = [...tensors.keys()].find((name) => !known.has(name));
+  const { roles: own } = handle;
+  const roles = steps === 0 ? [] : [...new Set(own.flat())];
+  const isKnown = (tensor: string) => model.parameters.some(({ name }) => tensor.endsWith(`.${name}`));
+  const surplus = [...tensors.keys()].find((tensor) => !isKnown(tensor));
   if (surplus !== undefined) throw bad("only tensors of the model's parameters", `"${surplus}"`);
   const state: Record<string, NativeVector> = {};
   try {
     for (const role of roles) {
-      const places = model.parameters.map(({ name, shape }): FileTensor => {
+      const places = model.parameters.map(({ name, shape }, index): FileTensor | null => {
+        if (!own[index]?.includes(role)) return null;
         const tensor = tensors.get(`${role}.${name}`);
         if (!tensor) throw bad(`a tensor "${role}.${name}"`, "none of that name");
         const dtype = floatingDtype(tensor);

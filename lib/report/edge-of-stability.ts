@@ -13,7 +13,8 @@ export interface CurvatureData {
   largest: readonly EigenvaluePoint[];
   /** What it is compared with, at the same steps. */
   threshold: readonly Point[];
-  thresholdName: string;
+  /** Null: with this optimizer there is nothing that it is compared with. */
+  thresholdName: string | null;
   /** λdir, which may be negative. */
   directional: readonly Point[];
   /** λc of the measurements that converged. */
@@ -32,11 +33,12 @@ export function overThresholds({
   directional,
   critical,
   stepThreshold,
+  thresholdName,
 }: CurvatureData): Pick<CurvatureData, "largest" | "directional" | "critical"> {
   const over = (points: readonly Point[]) =>
     points.map(({ x, y }) => ({ x, y: y / valueAt(stepThreshold, x) }));
   return {
-    largest: largest.map((point) => {
+    largest: (thresholdName === null ? [] : largest).map((point) => {
       const by = valueAt(threshold, point.x);
       return { ...point, y: point.y / by, low: point.low / by, high: point.high / by };
     }),

@@ -16,6 +16,7 @@ export type {
   NativeOptimizer,
   NativeOptimizerGroup,
   NativePerturbation,
+  NativeRule,
   NativeVector,
   ParameterDtype,
   StorageDtype,

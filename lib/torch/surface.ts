@@ -136,9 +136,17 @@ export interface NativeOptimizerGroup {
   weightDecay: readonly number[];
 }
 
+/** An update rule of native/core/update by its name, with all of its options. */
+export interface NativeRule {
+  name: string;
+  options: Readonly<Record<string, number | boolean>>;
+}
+
 export interface NativeOptimizer extends NativeDisposable {
   /** Gradients accumulated so far. */
   readonly steps: number;
+  /** Of each parameter, what its state tensors are called. */
+  readonly roles: readonly (readonly string[])[];
   /** A token that is set once the state has begun to change comes too late. */
   accumulate(gradient: NativeVector, options?: NativeCancelOptions): Promise<void>;
   /**
@@ -155,8 +163,7 @@ export interface NativeOptimizer extends NativeDisposable {
   preconditioner(options?: NativeCancelOptions): Promise<NativeVector>;
   /** A token that is set once the weights have begun to change comes too late. */
   step(learningRate: number, options?: NativeCancelOptions): Promise<void>;
-  /** State tensors by role (`momentum`; `exp_avg`, `exp_avg_sq`), each a snapshot shared with nothing. */
-  /** The optimizer's own memory, which changes with its state. */
+  /** State tensors by role (`momentum`; `exp_avg`, `exp_avg_sq`): the optimizer's own memory, which changes with its state. */
   state(): Promise<Record<string, NativeVector>>;
   /** Takes the vectors' memory for its own: they are to be disposed of, and used nowhere else. */
   restore(steps: number, state: Record<string, NativeVector>): Promise<void>;
@@ -275,15 +282,12 @@ export interface NativeAddon {
     curvature: NativeCurvature,
     options: { scaling: NativeVector | null; seed: number },
   ): NativeKrylov;
-  createSgd(
+  /** `ruleOf`: for each parameter, its rule's place among the rules. */
+  createOptimizer(
     model: NativeModel,
     groups: NativeOptimizerGroup,
-    options: { momentum: number; nesterov: boolean },
-  ): NativeOptimizer;
-  createAdamW(
-    model: NativeModel,
-    groups: NativeOptimizerGroup,
-    options: { beta1: number; beta2: number; epsilon: number },
+    rules: readonly NativeRule[],
+    ruleOf: readonly number[],
   ): NativeOptimizer;
   createCancelToken(): NativeCancelToken;
   setThreads(threads: number): Promise<void>;

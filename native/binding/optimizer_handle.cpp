@@ -1,8 +1,11 @@
+#include <map>
+
 #include "arguments.hpp"
 #include "handles.hpp"
 #include "job.hpp"
 #include "state_direction.hpp"
 #include "tensor_arguments.hpp"
+#include "update/rules.hpp"
 
 namespace critical_sharpness::binding {
 namespace {
@@ -114,25 +117,57 @@ ParameterGroups read_groups(const Napi::Value& value, const Model& model) {
           read_numbers(given.Get("weightDecay"), "groups.weightDecay", count, Range::nonnegative)};
 }
 
-Napi::Value create_sgd(const Napi::CallbackInfo& info) {
-  const auto model = ModelHandle::core(info[0], "model");
-  const auto groups = read_groups(info[1], *model);
-  const Napi::Object given = read_object(info[2], "options");
-  SgdOptions options;
-  options.momentum = read_number(given.Get("momentum"), "options.momentum", Range::fraction);
-  options.nesterov = read_boolean(given.Get("nesterov"), "options.nesterov");
-  return OptimizerHandle::make(info.Env(), make_sgd(model, groups, options), 0);
+/// Of a rule's options the numbers and booleans; what is none of them the rule complains about.
+update::RuleOptions read_options(const Napi::Value& value, const std::string& subject) {
+  const Napi::Object given = read_object(value, subject);
+  const Napi::Array names = given.GetPropertyNames();
+  std::map<std::string, update::RuleOptions::Value> options;
+  for (uint32_t i = 0, n = names.Length(); i < n; i++) {
+    const std::string name = read_string(names.Get(i), "a key of " + subject);
+    const Napi::Value option = given.Get(name);
+    if (option.IsBoolean()) options[name] = option.As<Napi::Boolean>().Value();
+    else if (option.IsNumber()) options[name] = option.As<Napi::Number>().DoubleValue();
+    else options[name] = std::monostate();
+  }
+  return update::RuleOptions(std::move(options));
 }
 
-Napi::Value create_adamw(const Napi::CallbackInfo& info) {
+Rules read_rules(const Napi::Value& rules, const Napi::Value& of, const Model& model) {
+  const Napi::Array given = read_array(rules, "rules", 1, 64);
+  const uint32_t count = given.Length();
+  Rules all;
+  for (uint32_t i = 0; i < count; i++) {
+    const std::string subject = "rules[" + std::to_string(i) + "]";
+    const Napi::Object rule = read_object(given.Get(i), subject);
+    const std::string name = read_string(rule.Get("name"), subject + ".name");
+    all.rules.push_back(update::make_rule(name, read_options(rule.Get("options"), subject + ".options")));
+  }
+  const auto parameters = static_cast<uint32_t>(model.layout()->size());
+  const Napi::Array places = read_array(of, "ruleOf", parameters, parameters);
+  for (uint32_t i = 0; i < parameters; i++)
+    all.of.push_back(static_cast<size_t>(read_integer(places.Get(i), "ruleOf[" + std::to_string(i) + "]", 0, count - 1)));
+  return all;
+}
+
+Napi::Value create_optimizer(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::core(info[0], "model");
   const auto groups = read_groups(info[1], *model);
-  const Napi::Object given = read_object(info[2], "options");
-  AdamWOptions options;
-  options.beta1 = read_number(given.Get("beta1"), "options.beta1", Range::fraction);
-  options.beta2 = read_number(given.Get("beta2"), "options.beta2", Range::fraction);
-  options.epsilon = read_number(given.Get("epsilon"), "options.epsilon", Range::nonnegative);
-  return OptimizerHandle::make(info.Env(), make_adamw(model, groups, options), 0);
+  const Rules rules = read_rules(info[2], info[3], *model);
+  return OptimizerHandle::make(info.Env(), std::make_unique<Optimizer>(model, groups, rules), 0);
+}
+
+/// Each parameter's state tensors, by the names that files have for them.
+Napi::Value roles(const Napi::CallbackInfo& info) {
+  const auto optimizer = OptimizerHandle::core(info);
+  const size_t parameters = optimizer->model()->layout()->size();
+  auto all = Napi::Array::New(info.Env(), parameters);
+  for (uint32_t i = 0; i < parameters; i++) {
+    const auto own = optimizer->roles(i);
+    auto names = Napi::Array::New(info.Env(), own.size());
+    for (uint32_t r = 0; r < own.size(); r++) names[r] = own[r].name;
+    all[i] = names;
+  }
+  return all;
 }
 
 }  // namespace
@@ -140,6 +175,7 @@ Napi::Value create_adamw(const Napi::CallbackInfo& info) {
 void OptimizerHandle::define(Napi::Env env) {
   Environment::of(env).optimizer = define_class(env, [](Napi::Object& prototype) {
     getter(prototype, "steps", steps);
+    getter(prototype, "roles", roles);
     async_method(prototype, "accumulate", accumulate);
     async_method(prototype, "accumulateFrom", accumulate_from);
     async_method(prototype, "direction", direction);
@@ -152,8 +188,7 @@ void OptimizerHandle::define(Napi::Env env) {
 
 void export_optimizers(Napi::Env env, Napi::Object& exports) {
   OptimizerHandle::define(env);
-  method(exports, "createSgd", create_sgd);
-  method(exports, "createAdamW", create_adamw);
+  method(exports, "createOptimizer", create_optimizer);
 }
 
 }  // namespace critical_sharpness::binding

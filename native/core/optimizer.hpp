@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "model.hpp"
+#include "update/rule.hpp"
 
 namespace critical_sharpness {
 
@@ -24,17 +25,26 @@ struct AccumulatedGradient {
   std::vector<double> slopes;
 };
 
+/// Which rule makes which parameter's part of Δ.
+struct Rules {
+  std::vector<std::shared_ptr<const update::Rule>> rules;
+  std::vector<size_t> of;  // for each parameter, its rule's place
+};
+
 /// Accumulates gradients into state; the update direction Δ, its preconditioner and the step θ ← θ − ηΔ follow from
-/// that state and the weights. All members but `steps` run on the compute thread.
+/// that state and the weights. How, its rules say. All members but `steps` and `roles` run on the compute thread.
 class Optimizer {
  public:
-  Optimizer(std::shared_ptr<Model> model, ParameterGroups groups);
-  virtual ~Optimizer() = default;
+  Optimizer(std::shared_ptr<Model> model, ParameterGroups groups, Rules rules);
+  /// One rule for all parameters.
+  Optimizer(std::shared_ptr<Model> model, const ParameterGroups& groups, std::shared_ptr<const update::Rule> rule);
 
   int64_t steps() const { return steps_.load(); }
   const std::shared_ptr<Model>& model() const { return model_; }
   /// Counts changes of the state.
   uint64_t version() const { return version_; }
+  /// Of a parameter's state tensors.
+  std::vector<update::Role> roles(size_t parameter) const { return rule(parameter).roles(); }
 
   /// `cancel` stops it before anything changes, `ending` at any moment: what is left then is refused.
   void accumulate(const ParameterVector& gradient, const Cancellation& cancel = {}, const Cancellation& ending = {});
@@ -44,51 +54,44 @@ class Optimizer {
   AccumulatedGradient accumulate_from(const Batch& batch, const PassOptions& options, bool weight_decay);
   /// Δ, scaled by each parameter's learning-rate ratio. Throws ERR_NO_GRADIENT before the first accumulate().
   std::shared_ptr<const ParameterVector> direction(bool weight_decay, const Cancellation& cancel = {}) const;
-  /// Diagonal P with Δ = P⁻¹·momentum where no decay is in Δ.
+  /// Diagonal P with Δ = P⁻¹·momentum where no decay is in Δ. Throws ERR_NO_METRIC where a rule has none.
   std::shared_ptr<const ParameterVector> preconditioner(const Cancellation& cancel = {}) const;
   /// `cancel` stops it before anything changes, `ending` at any moment: the model has no weights then.
   void step(double learning_rate, const Cancellation& cancel = {}, const Cancellation& ending = {});
-  /// The state tensors by role: its own memory, which changes with the state.
+  /// The state tensors by role: its own memory, which changes with the state. A parameter without a role has none there.
   OptimizerState state() const;
-  /// Takes these tensors for its own.
+  /// Takes these tensors for its own. Throws ERR_OPTIMIZER_STATE, with the state as it was, where one is missing.
   void restore(int64_t steps, const OptimizerState& state);
   /// Bytes of state.
-  virtual int64_t byte_length() const = 0;
+  int64_t byte_length() const;
 
   /// A parameter's part of Δ, as kernels make it of state and weights.
-  virtual kernels::Delta delta(size_t parameter, bool weight_decay) const = 0;
+  kernels::Delta delta(size_t parameter, bool weight_decay) const;
   /// Throws ERR_NO_GRADIENT, or ERR_OPTIMIZER_STATE after one that was interrupted.
   void require_gradient() const;
 
- protected:
+ private:
+  const update::Rule& rule(size_t parameter) const { return *rules_.rules[rules_.of[parameter]]; }
+  /// Calls body(rule, its parameters among [first, first + count)) for every rule that has some there.
+  template <class Body>
+  void for_each_rule(size_t first, size_t count, const Body& body) const;
+  std::vector<update::State> states_of(const std::vector<size_t>& parameters) const;
+  /// What a parameter's role is before its first gradient.
+  at::Tensor first_state(size_t parameter, const update::Role& role, const Cancellation& cancel) const;
   /// Memory for the state, where there is none yet.
-  virtual void prepare_state(const Cancellation& cancel) = 0;
+  void prepare_state(const Cancellation& cancel);
   /// Takes the gradients of the parameters from `first` on, contiguous; undefined: zeros.
-  virtual void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients, const Cancellation& ending) = 0;
-  virtual ParameterVector make_preconditioner(const Cancellation& cancel) const = 0;
-  virtual OptimizerState share_state() const = 0;
-  virtual void take_state(int64_t steps, const OptimizerState& state) = 0;
-  const ParameterVector& stored(const OptimizerState& state, const std::string& role) const;
+  void accumulate_parameters(size_t first, const std::vector<at::Tensor>& gradients, const Cancellation& ending);
+  void require_whole_state() const;
+  std::vector<kernels::Delta> deltas(bool weight_decay) const;
 
   std::shared_ptr<Model> model_;
   ParameterGroups groups_;
+  Rules rules_;
+  std::vector<update::State> states_;  // of each parameter; empty before the first gradient
   std::atomic<int64_t> steps_{0};
-
- private:
-  void require_whole_state() const;
-  std::vector<kernels::Delta> deltas(bool weight_decay) const;
   uint64_t version_ = 0;
   bool torn_ = false;
 };
-
-struct SgdOptions {
-  double momentum = 0;
-  bool nesterov = false;
-};
-struct AdamWOptions {
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-};
-std::unique_ptr<Optimizer> make_sgd(std::shared_ptr<Model> model, ParameterGroups groups, SgdOptions options);
-std::unique_ptr<Optimizer> make_adamw(std::shared_ptr<Model> model, ParameterGroups groups, AdamWOptions options);
 
 }  // namespace critical_sharpness

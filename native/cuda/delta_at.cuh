@@ -1,10 +1,10 @@
 #pragma once
 #include <c10/util/BFloat16.h>
 
-#include <cmath>
 #include <type_traits>
 
 #include "kernels/delta.hpp"
+#include "kernels/formula_loops.hpp"
 #include "launch.cuh"
 
 namespace critical_sharpness::cuda {
@@ -14,6 +14,11 @@ using kernels::Delta;
 template <class T>
 const T* numbers_of(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr<T>() : nullptr;
+}
+
+template <class T>
+__device__ T or_zero(const T* numbers, int64_t i) {
+  return numbers ? numbers[i] : T(0);
 }
 
 /// A weight's numbers in T: stored so, or in bfloat16.
@@ -30,13 +35,14 @@ struct WeightAt {
   __device__ T operator()(int64_t i) const { return numbers ? numbers[i] : static_cast<T>(static_cast<float>(narrow[i])); }
 };
 
-/// Δ's numbers in T, with the bits of core/kernels: the same expressions, and no contraction to fused multiply-add.
+/// Δ's numbers in T, with the bits of core/kernels: the same formulas, and no contraction to fused multiply-add.
 template <class T>
 struct DeltaAt {
-  enum class Kind { zero, stored, adamw, sgd } kind = Kind::zero;
+  enum class Kind { zero, stored, formula } kind = Kind::zero;
+  kernels::FormulaNumber number = {};
   WeightAt<T> weight;
-  const T *first = nullptr, *second = nullptr;  // the numbers; m, v; buffer, gradient
-  T a = 0, b = 0, c = 0;                        // c₁, 1/√c₂, ε; a, b
+  const T *first = nullptr, *second = nullptr;  // the stored numbers; the state's, null: zeros
+  update::Rounded<T> constants;
   T ratio = 1, decay = 0;
 
   DeltaAt() = default;
@@ -44,42 +50,34 @@ struct DeltaAt {
     if (const auto* stored = std::get_if<kernels::StoredDelta>(&delta)) {
       kind = Kind::stored;
       first = stored->numbers.const_data_ptr<T>();
-    } else if (const auto* adamw = std::get_if<kernels::AdamWDelta>(&delta)) {
-      kind = Kind::adamw;
-      weight = WeightAt<T>(adamw->weight);
-      first = adamw->m.const_data_ptr<T>();
-      second = adamw->v.const_data_ptr<T>();
-      a = static_cast<T>(adamw->constants.bias_correction1);
-      b = static_cast<T>(1 / std::sqrt(adamw->constants.bias_correction2));
-      c = static_cast<T>(adamw->constants.epsilon);
-      set_group(adamw->learning_rate_ratio, adamw->weight_decay);
-    } else if (const auto* sgd = std::get_if<kernels::SgdDelta>(&delta)) {
-      kind = Kind::sgd;
-      weight = WeightAt<T>(sgd->weight);
-      first = numbers_of<T>(sgd->buffer);
-      second = numbers_of<T>(sgd->gradient);
-      a = static_cast<T>(sgd->a);
-      b = static_cast<T>(sgd->b);
-      set_group(sgd->learning_rate_ratio, sgd->weight_decay);
+    } else if (const auto* made = std::get_if<kernels::FormulaDelta>(&delta)) {
+      kind = Kind::formula;
+      number = made->formula->number;
+      weight = WeightAt<T>(made->weight);
+      first = numbers_of<T>(made->first);
+      second = numbers_of<T>(made->second);
+      constants = update::Rounded<T>(made->constants);
+      ratio = static_cast<T>(made->learning_rate_ratio);
+      decay = static_cast<T>(made->weight_decay);
     }
   }
 
   __device__ T operator()(int64_t i) const {
-    switch (kind) {
-      case Kind::stored: return first[i];
-      case Kind::adamw: return ratio * (first[i] / (a * (std::sqrt(second[i]) * b + c)) + decay * weight(i));
-      case Kind::sgd: return ratio * (a * or_zero(first, i) + b * or_zero(second, i) + decay * weight(i));
-      case Kind::zero: break;
-    }
-    return 0;
+    if (kind == Kind::zero) return 0;
+    if (kind == Kind::stored) return first[i];
+    return ratio * (formula(or_zero(first, i), or_zero(second, i)) + decay * weight(i));
   }
 
  private:
-  void set_group(double learning_rate_ratio, double weight_decay) {
-    ratio = static_cast<T>(learning_rate_ratio);
-    decay = static_cast<T>(weight_decay);
+  __device__ T formula(T a, T b) const {
+    switch (number) {
+#define CS_DELTA(F, name) \
+  case kernels::FormulaNumber::F: return update::F::delta(a, b, constants.k);
+      CS_FORMULAS(CS_DELTA)
+#undef CS_DELTA
+    }
+    return 0;
   }
-  __device__ static T or_zero(const T* numbers, int64_t i) { return numbers ? numbers[i] : T(0); }
 };
 
 /// Calls body(T{}) with T the element type of what is made of a tensor of this dtype.

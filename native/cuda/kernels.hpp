@@ -4,14 +4,14 @@
 #include "kernels/activation.hpp"
 #include "kernels/basis.hpp"
 #include "kernels/norm.hpp"
-#include "kernels/optimize.hpp"
+#include "kernels/formula.hpp"
 
 namespace critical_sharpness::cuda {
 
 using kernels::ActivationDerivatives;
-using kernels::AdamWConstants;
 using kernels::Basis;
 using kernels::Delta;
+using kernels::Formula;
 using kernels::Normalized;
 using kernels::NormGradients;
 using kernels::NormOperands;
@@ -24,10 +24,10 @@ void negative_step(const at::Tensor& out, const Delta& delta, double learning_ra
 void perturb_rows(const at::Tensor& rows, const at::Tensor& ids, const Delta& delta, double learning_rate);
 void write(const TensorList& out, const std::vector<Delta>& deltas);
 void step(const std::vector<Delta>& deltas, double learning_rate);
-void adamw_accumulate(const TensorList& m, const TensorList& v, const TensorList& gradients, double beta1, double beta2);
-void adamw_preconditioner(const TensorList& out, const TensorList& v, const AdamWConstants& constants,
-                          const std::vector<double>& learning_rate_ratio);
-void momentum_accumulate(const TensorList& buffers, const TensorList& gradients, double momentum);
+void accumulate(const Formula& formula, const kernels::States& states, const TensorList& gradients,
+                const update::Constants& constants);
+void write_metric(const Formula& formula, const TensorList& out, const kernels::States& states,
+                  const update::Constants& constants, const std::vector<double>& learning_rate_ratio);
 at::Tensor dots(const std::vector<Delta>& a, const std::vector<Delta>& b);
 /// Reads its result, so this one waits.
 std::vector<double> subtract_and_project(const Basis& basis, const TensorList& w, const std::vector<double>& subtract,

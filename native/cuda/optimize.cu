@@ -14,33 +14,44 @@ struct Step {
   __device__ void operator()(int64_t i) const { weight[i] = weight[i] - learning_rate * delta(i); }
 };
 
-template <class T>
-struct AdamWMoments {
-  T *m, *v;
+/// A gradient into a parameter's state, by a formula.
+template <class F, class T>
+struct Accumulate {
+  T *first, *second;  // null: the formula changes one of them
   const T* gradient;  // null: zeros
-  T b1, a1, b2, a2;   // β, and 1 − β before it is rounded
+  update::Rounded<T> constants;
   __device__ void operator()(int64_t i) const {
-    const T g = gradient ? gradient[i] : T(0);
-    m[i] = b1 * m[i] + a1 * g;
-    v[i] = b2 * v[i] + a2 * (g * g);
+    if constexpr (F::states == 1) F::accumulate(first[i], or_zero(gradient, i), constants.k);
+    else F::accumulate(first[i], second[i], or_zero(gradient, i), constants.k);
   }
 };
 
-template <class T>
-struct Preconditioner {
+/// P / r
+template <class F, class T>
+struct Metric {
   T* out;
-  const T* v;
-  T c1, inverse_sqrt_c2, epsilon, ratio;
-  __device__ void operator()(int64_t i) const { out[i] = c1 * (std::sqrt(v[i]) * inverse_sqrt_c2 + epsilon) / ratio; }
+  const T *first, *second;  // null: zeros
+  update::Rounded<T> constants;
+  T ratio;
+  __device__ void operator()(int64_t i) const {
+    if constexpr (F::has_metric) out[i] = F::metric(or_zero(first, i), or_zero(second, i), constants.k) / ratio;
+  }
 };
 
-template <class T>
-struct Momentum {
-  T* buffer;
-  const T* gradient;
-  T momentum;
-  __device__ void operator()(int64_t i) const { buffer[i] = momentum * buffer[i] + (gradient ? gradient[i] : T(0)); }
+template <class F>
+struct Tag {
+  using type = F;
 };
+/// Calls body(Tag<F>{}) with F the formula's type.
+template <class Body>
+void with_formula(const Formula& formula, const Body& body) {
+  switch (formula.number) {
+#define CS_CASE(F, name) \
+  case kernels::FormulaNumber::F: return body(Tag<update::F>{});
+    CS_FORMULAS(CS_CASE)
+#undef CS_CASE
+  }
+}
 
 /// Calls make(T{}, i) for the work of each tensor of a list, and then does it.
 template <class Make>
@@ -56,46 +67,43 @@ void for_each_tensor(const TensorList& tensors, const Make& make) {
   });
 }
 
-const at::Tensor& weight_of(const Delta& delta) {
-  if (const auto* adamw = std::get_if<kernels::AdamWDelta>(&delta)) return adamw->weight;
-  return std::get<kernels::SgdDelta>(delta).weight;
-}
-
 }  // namespace
 
 void step(const std::vector<Delta>& deltas, double learning_rate) {
   TensorList weights;
-  for (const auto& delta : deltas) weights.push_back(weight_of(delta));
+  std::vector<Delta> all;
+  for (const auto& delta : deltas) {
+    if (kernels::is_zero(delta)) continue;
+    weights.push_back(std::get<kernels::FormulaDelta>(delta).weight);
+    all.push_back(delta);
+  }
   for_each_tensor(weights, [&](auto type, size_t i) {
     using T = decltype(type);
-    return Step<T>{weights[i].mutable_data_ptr<T>(), DeltaAt<T>(deltas[i]), static_cast<T>(learning_rate)};
+    return Step<T>{weights[i].mutable_data_ptr<T>(), DeltaAt<T>(all[i]), static_cast<T>(learning_rate)};
   });
 }
 
-void adamw_accumulate(const TensorList& m, const TensorList& v, const TensorList& gradients, double beta1, double beta2) {
-  for_each_tensor(m, [&](auto type, size_t i) {
-    using T = decltype(type);
-    return AdamWMoments<T>{m[i].mutable_data_ptr<T>(), v[i].mutable_data_ptr<T>(), numbers_of<T>(gradients[i]),
-                           static_cast<T>(beta1),      static_cast<T>(1 - beta1),  static_cast<T>(beta2),
-                           static_cast<T>(1 - beta2)};
+void accumulate(const Formula& formula, const kernels::States& states, const TensorList& gradients,
+                const update::Constants& constants) {
+  with_formula(formula, [&](auto tag) {
+    for_each_tensor(states[0], [&](auto type, size_t i) {
+      using T = decltype(type);
+      T* more = formula.states > 1 ? states[1][i].template mutable_data_ptr<T>() : nullptr;
+      return Accumulate<typename decltype(tag)::type, T>{states[0][i].template mutable_data_ptr<T>(), more,
+                                                         numbers_of<T>(gradients[i]), update::Rounded<T>(constants)};
+    });
   });
 }
 
-void adamw_preconditioner(const TensorList& out, const TensorList& v, const AdamWConstants& constants,
-                          const std::vector<double>& learning_rate_ratio) {
-  for_each_tensor(out, [&](auto type, size_t i) {
-    using T = decltype(type);
-    return Preconditioner<T>{out[i].mutable_data_ptr<T>(), v[i].const_data_ptr<T>(),
-                             static_cast<T>(constants.bias_correction1),
-                             static_cast<T>(1 / std::sqrt(constants.bias_correction2)),
-                             static_cast<T>(constants.epsilon), static_cast<T>(learning_rate_ratio[i])};
-  });
-}
-
-void momentum_accumulate(const TensorList& buffers, const TensorList& gradients, double momentum) {
-  for_each_tensor(buffers, [&](auto type, size_t i) {
-    using T = decltype(type);
-    return Momentum<T>{buffers[i].mutable_data_ptr<T>(), numbers_of<T>(gradients[i]), static_cast<T>(momentum)};
+void write_metric(const Formula& formula, const TensorList& out, const kernels::States& states,
+                  const update::Constants& constants, const std::vector<double>& learning_rate_ratio) {
+  with_formula(formula, [&](auto tag) {
+    for_each_tensor(out, [&](auto type, size_t i) {
+      using T = decltype(type);
+      return Metric<typename decltype(tag)::type, T>{out[i].template mutable_data_ptr<T>(), numbers_of<T>(states[0][i]),
+                                                     numbers_of<T>(states[1][i]), update::Rounded<T>(constants),
+                                                     static_cast<T>(learning_rate_ratio[i])};
+    });
   });
 }
 

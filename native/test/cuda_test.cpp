@@ -15,15 +15,20 @@
 
 using namespace critical_sharpness;
 using namespace critical_sharpness::test;
-using kernels::AdamWDelta;
 using kernels::Delta;
-using kernels::SgdDelta;
+using kernels::Formula;
+using kernels::FormulaDelta;
 using kernels::StoredDelta;
 using Tensors = std::vector<at::Tensor>;
 
 namespace {
 
-constexpr kernels::AdamWConstants constants{1 - 0.9 * 0.9, 1 - 0.999 * 0.999, 1e-8};
+/// Every formula that there is.
+#define CS_ONE(F, name) &kernels::formula<update::F>(),
+const std::vector<const Formula*> formulas{CS_FORMULAS(CS_ONE)};
+#undef CS_ONE
+/// As good as any for each of them, in every function.
+constexpr update::Constants constants{0.9, 0.3, 0.95, 0.05};
 /// Less than a block, several blocks, and ends that fill none; nothing at all.
 const std::vector<int64_t> lengths{1, 4096, 0, 40'001, 255, 16'385};
 
@@ -31,8 +36,11 @@ const std::vector<int64_t> lengths{1, 4096, 0, 40'001, 255, 16'385};
 std::vector<Delta> deltas_of(const at::Tensor& weight, uint64_t seed) {
   const at::ScalarType dtype = weight.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor m = random_tensor(weight.sizes(), dtype, seed), v = random_tensor(weight.sizes(), dtype, seed + 1).square();
-  return {StoredDelta{m}, AdamWDelta{weight, m, v, constants, 0.5, 0.1}, SgdDelta{weight, m, 0.9, v, 1, 2, 0.3},
-          SgdDelta{weight, m, 1, {}, 0, 1, 0}, SgdDelta{weight, {}, 1, {}, 0, 1, 0.2}};
+  std::vector<Delta> all{StoredDelta{m}};
+  for (const Formula* formula : formulas)
+    for (const auto& [first, second] : {std::pair{m, v}, {m, at::Tensor()}, {at::Tensor(), v}, {at::Tensor(), at::Tensor()}})
+      all.emplace_back(FormulaDelta{formula, weight, first, second, constants, 0.5, first.defined() ? 0.1 : 0});
+  return all;
 }
 
 Tensors copies(const Tensors& tensors) {
@@ -105,27 +113,21 @@ TEST("cuda: an optimizer's Δ, its step and its state have the bits of the CPU, 
     Tensors some = gradients;
     some[3] = at::Tensor();
 
-    const Tensors m1 = copies(m), v1 = copies(v), m2 = copies(m), v2 = copies(v);
-    cuda::adamw_accumulate(m1, v1, some, 0.9, 0.999);
-    kernels::adamw_accumulate(m2, v2, some, 0.9, 0.999);
-    CHECK(same(m1, m2) && same(v1, v2));
-    cuda::momentum_accumulate(m1, some, 0.9);
-    kernels::momentum_accumulate(m2, some, 0.9);
-    CHECK(same(m1, m2));
-
     const std::vector<double> ratios(weights.size(), 0.7);
-    const Tensors p1 = copies(m), p2 = copies(m);
-    cuda::adamw_preconditioner(p1, v, constants, ratios);
-    kernels::adamw_preconditioner(p2, v, constants, ratios);
-    CHECK(same(p1, p2));
+    for (const Formula* formula : formulas) {
+      const kernels::States a{copies(m), copies(v)}, b{copies(m), copies(v)};
+      cuda::accumulate(*formula, a, some, constants);
+      kernels::accumulate(*formula, b, some, constants);
+      CHECK(same(a[0], b[0]) && same(a[1], b[1]) && !same(a[0], m));
 
-    for (const bool adamw : {true, false}) {
+      const Tensors p1 = copies(m), p2 = copies(m);
+      cuda::write_metric(*formula, p1, {m, v}, constants, ratios);
+      kernels::write_metric(*formula, p2, {m, v}, constants, ratios);
+      CHECK(same(p1, p2));
+
       const auto deltas = [&](const Tensors& of) {
         std::vector<Delta> all;
-        for (size_t i = 0; i < of.size(); i++) {
-          if (adamw) all.emplace_back(AdamWDelta{of[i], m[i], v[i], constants, 0.5, 0.1});
-          else all.emplace_back(SgdDelta{of[i], m[i], 0.9, some[i], 1, 2, 0.3});
-        }
+        for (size_t i = 0; i < of.size(); i++) all.emplace_back(FormulaDelta{formula, of[i], m[i], v[i], constants, 0.5, 0.1});
         return all;
       };
       const Tensors d1 = copies(m), d2 = copies(m);
@@ -135,7 +137,7 @@ TEST("cuda: an optimizer's Δ, its step and its state have the bits of the CPU, 
       const Tensors w1 = copies(weights), w2 = copies(weights);
       cuda::step(deltas(w1), 0.01);
       kernels::step(deltas(w2), 0.01);
-      CHECK(same(w1, w2));
+      CHECK(same(w1, w2) && !same(w1, weights));
     }
   }
 }
@@ -147,7 +149,7 @@ TEST("cuda: inner products, of each parameter and of long ones, always in the sa
     for (size_t i = 0; i < a.size(); i++) {
       if (i == 4) first.emplace_back();
       else first.emplace_back(StoredDelta{a[i]});
-      second.emplace_back(AdamWDelta{a[i], b[i], b[i].square(), constants, 1, 0});
+      second.emplace_back(FormulaDelta{formulas.front(), a[i], b[i], b[i].square(), constants, 1, 0});
     }
     const at::Tensor got = cuda::dots(first, second), expected = kernels::dots(first, second);
     CHECK(got.sizes() == expected.sizes());

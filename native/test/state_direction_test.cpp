@@ -53,6 +53,8 @@ const std::vector<Make> makers{
     [](const auto& m) -> std::shared_ptr<Optimizer> { return make_adamw(m, groups_of(*m), {0.9, 0.95, 1e-8}); },
     [](const auto& m) -> std::shared_ptr<Optimizer> { return make_sgd(m, groups_of(*m), {}); },
     [](const auto& m) -> std::shared_ptr<Optimizer> { return make_sgd(m, groups_of(*m), {0.9, true}); },
+    [](const auto& m) -> std::shared_ptr<Optimizer> { return make_lion(m, groups_of(*m)); },
+    [](const auto& m) -> std::shared_ptr<Optimizer> { return make_muon(m, groups_of(*m), {}); },
 };
 
 /// GPT-2 that says when a gradient's parameters begin to be given away: then it is asked what only the head reads.

@@ -12,6 +12,8 @@
 #include "model.hpp"
 #include "optimizer.hpp"
 #include "parameter_vector.hpp"
+#include "update/muon.hpp"
+#include "update/rules.hpp"
 
 namespace critical_sharpness::test {
 
@@ -54,6 +56,23 @@ bool same_values(const at::Tensor& a, const at::Tensor& b);
 
 /// A layout of parameters p0, p1, … with these shapes.
 std::shared_ptr<const Layout> layout_of(const std::vector<std::vector<int64_t>>& shapes, at::ScalarType dtype);
+/// An optimizer with one rule for all parameters.
+inline std::unique_ptr<Optimizer> make_sgd(std::shared_ptr<Model> model, const ParameterGroups& groups, update::SgdOptions options) {
+  return std::make_unique<Optimizer>(std::move(model), groups, std::make_shared<update::Sgd>(options));
+}
+inline std::unique_ptr<Optimizer> make_adamw(std::shared_ptr<Model> model, const ParameterGroups& groups, update::AdamWOptions options) {
+  return std::make_unique<Optimizer>(std::move(model), groups, std::make_shared<update::AdamW>(options));
+}
+/// Muon for matrices, AdamW for vectors.
+inline std::unique_ptr<Optimizer> make_muon(std::shared_ptr<Model> model, const ParameterGroups& groups, update::MuonOptions options) {
+  Rules rules{{std::make_shared<update::Muon>(options), std::make_shared<update::AdamW>(update::AdamWOptions{})}, {}};
+  for (const auto& parameter : model->layout()->parameters) rules.of.push_back(parameter.shape.size() == 2 ? 0 : 1);
+  return std::make_unique<Optimizer>(std::move(model), groups, std::move(rules));
+}
+inline std::unique_ptr<Optimizer> make_lion(std::shared_ptr<Model> model, const ParameterGroups& groups) {
+  const update::RuleOptions options({{"beta1", 0.9}, {"beta2", 0.99}});
+  return std::make_unique<Optimizer>(std::move(model), groups, update::make_rule("lion", options));
+}
 /// A state that another optimizer may take, or that is to stay as it is.
 OptimizerState copy_of(const OptimizerState& state);
 

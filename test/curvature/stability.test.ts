@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { hessianEigenvalues, stabilityThreshold } from "../../lib/curvature/index.js";
-import { AdamW, Sgd } from "../../lib/optimizers/index.js";
+import { hessianEigenvalues } from "../../lib/curvature/index.js";
+import { AdamW, Sgd, stabilityThreshold } from "../../lib/optimizers/index.js";
 
 import { denseCurvature, dot, numbers } from "./dense.js";
 import { type Small, smallMlp } from "./small-models.js";

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { stabilityThreshold } from "../../lib/curvature/index.js";
 import { type CurvatureRecord, type TrainEvent, train } from "../../lib/experiments/index.js";
+import { stabilityThreshold } from "../../lib/optimizers/index.js";
 
 import { gptRun, mlpRun, readMetrics, temporaryFolder, withoutSeconds } from "./helpers.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { stabilityThreshold, type ThresholdOptions } from "../../lib/curvature/index.js";
+import { stabilityThreshold, type ThresholdOptions } from "../../lib/optimizers/index.js";
 
 test("the values of the paper", () => {
   expect(

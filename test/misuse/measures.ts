@@ -1,4 +1,3 @@
-import { stabilityThreshold } from "../../lib/curvature/index.js";
 import {
   CriticalPredictor,
   criticalSharpness,
@@ -7,6 +6,7 @@ import {
   SharpnessMeter,
   sharpnessMatrix,
 } from "../../lib/index.js";
+import { stabilityThreshold } from "../../lib/optimizers/index.js";
 import { each, type Row, type World } from "./world.js";
 
 const measure = (change: object) => (world: World) => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { native } from "../../lib/torch/load.js";
 import type { NativeDisposable } from "../../lib/torch/surface.js";
-import { groups, initialized, smallBatch, smallModel } from "./support.js";
+import { initialized, optimizerOf, smallBatch, smallModel } from "./support.js";
 
 type AnyHandle = NativeDisposable & Record<string, (...args: unknown[]) => unknown>;
 const pass = { microBatch: 0 };
@@ -18,7 +18,7 @@ async function everything() {
   const model = keep(await initialized());
   const batch = keep(smallBatch());
   const vector = keep((await model.gradient(batch, pass)).gradient);
-  const sgd = keep(native().createSgd(model, groups(), { momentum: 0.5, nesterov: false }));
+  const sgd = keep(optimizerOf(model, "sgd", { momentum: 0.5, nesterov: false }));
   return { model, batch, vector, sgd };
 }
 
@@ -88,7 +88,7 @@ describe("handles", () => {
     await expect(sgd.accumulate(vector)).rejects.toMatchObject({ code: "ERR_DISPOSED" });
     await expect(spare.dot(vector)).rejects.toMatchObject({ code: "ERR_DISPOSED" });
     model.dispose();
-    expect(() => native().createSgd(model, groups(), { momentum: 0, nesterov: false })).toThrow(
+    expect(() => optimizerOf(model, "sgd", { momentum: 0, nesterov: false })).toThrow(
       expect.objectContaining({ code: "ERR_DISPOSED" }),
     );
     await sgd.accumulate(spare); // an optimizer keeps its model's weights

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { native } from "../../lib/torch/load.js";
-import { groups, initialized, loader, runProcess, smallBatch } from "./support.js";
+import { initialized, loader, optimizerOf, runProcess, smallBatch } from "./support.js";
 
 describe("memory accounts", () => {
   it("return to where they were when all is disposed of", async () => {
@@ -19,7 +19,7 @@ describe("memory accounts", () => {
     const batch = native().createExampleBatch(new Float32Array(1024), [1, 1024], new BigInt64Array(1), [1]);
     expect(native().memory().bytes - before.bytes).toBe(bytes + 4096 + 8);
     const { gradient } = await model.gradient(batch, { microBatch: 0 });
-    const adamw = native().createAdamW(model, groups(), { beta1: 0.9, beta2: 0.9, epsilon: 1e-8 });
+    const adamw = optimizerOf(model, "adamw", { beta1: 0.9, beta2: 0.9, epsilon: 1e-8 });
     await adamw.accumulate(gradient);
     expect(native().memory()).toEqual({
       handles: before.handles + 4,
@@ -82,7 +82,7 @@ describe("memory accounts", () => {
           const batch = n.createExampleBatch(new Float32Array(2560), [10, 256], new Float32Array(2560), [10, 256]);
           const { gradient } = await model.gradient(batch, { microBatch: 4 });
           const vector = await gradient.scale(2);
-          n.createSgd(model, { learningRateRatio: [1, 1], weightDecay: [0, 0] }, { momentum: 0.9, nesterov: true });
+          n.createOptimizer(model, { learningRateRatio: [1, 1], weightDecay: [0, 0] }, [{ name: "sgd", options: { momentum: 0.9, nesterov: true } }], [0, 0]);
           await vector.read(0, 0, 1000);
         }
         console.log(JSON.stringify(n.memory().handles > 10));

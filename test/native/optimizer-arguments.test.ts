@@ -1,9 +1,8 @@
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { native } from "../../lib/torch/load.js";
 import type { NativeBatch, NativeModel, NativeOptimizer } from "../../lib/torch/surface.js";
 import { addon, expectAllRejected, expectRejected, noCount, noHandle, type Wrong } from "./misuse.js";
-import { groups, initialized, smallBatch } from "./support.js";
+import { groups, initialized, optimizerOf, smallBatch } from "./support.js";
 
 const n = addon();
 let model: NativeModel;
@@ -12,7 +11,7 @@ let adamw: NativeOptimizer;
 beforeAll(async () => {
   model = await initialized();
   batch = smallBatch();
-  adamw = native().createAdamW(model, groups(), { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 });
+  adamw = optimizerOf(model, "adamw", { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 });
 });
 afterAll(() => {
   for (const handle of [model, batch, adamw]) handle.dispose();
@@ -21,25 +20,55 @@ afterAll(() => {
 describe("optimizers and files", () => {
   it("take options that make sense", async () => {
     const good = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 };
+    const make = (name: Wrong, options: Wrong, own: Wrong = groups(), m: Wrong = model) =>
+      n.createOptimizer(m, own, [{ name, options }], [0, 0, 0, 0]);
     for (const key of ["beta1", "beta2"])
-      await expectAllRejected([1, -0.1, NaN, "0", undefined], (value) =>
-        n.createAdamW(model, groups(), { ...good, [key]: value }),
+      await expectAllRejected([1, -0.1, NaN, "0", undefined, true], (value) =>
+        make("adamw", { ...good, [key]: value }),
       );
-    await expectAllRejected([-1, NaN, null], (epsilon) =>
-      n.createAdamW(model, groups(), { ...good, epsilon }),
-    );
+    await expectAllRejected([-1, NaN, null], (epsilon) => make("adamw", { ...good, epsilon }));
     await expectAllRejected([-0.1, 1, Infinity, "0"], (momentum) =>
-      n.createSgd(model, groups(), { momentum, nesterov: false }),
+      make("sgd", { momentum, nesterov: false }),
     );
-    await expectAllRejected([0, "no", undefined], (nesterov) =>
-      n.createSgd(model, groups(), { momentum: 0, nesterov }),
-    );
+    await expectAllRejected([0, "no", undefined], (nesterov) => make("sgd", { momentum: 0, nesterov }));
     const lists: Wrong[] = [[], [1, 1, 1], [1, 1, 1, NaN], [1, 1, 1, -1], ["1", 1, 1, 1], "1111", null];
     await expectAllRejected([...lists, [1, 1, 1, 0]], (learningRateRatio) =>
-      n.createAdamW(model, { ...groups(), learningRateRatio }, good),
+      make("adamw", good, { ...groups(), learningRateRatio }),
     );
-    await expectAllRejected(lists, (weightDecay) => n.createAdamW(model, { ...groups(), weightDecay }, good));
-    await expectAllRejected(noHandle, (m) => n.createSgd(m, groups(), { momentum: 0, nesterov: false }));
+    await expectAllRejected(lists, (weightDecay) => make("adamw", good, { ...groups(), weightDecay }));
+    await expectAllRejected(noHandle, (m) =>
+      n.createOptimizer(
+        m,
+        groups(),
+        [{ name: "sgd", options: { momentum: 0, nesterov: false } }],
+        [0, 0, 0, 0],
+      ),
+    );
+  });
+
+  it("take rules that there are, one for each parameter", async () => {
+    const rule = { name: "sgd", options: { momentum: 0, nesterov: false } };
+    await expectAllRejected(["none", "", 3, undefined, "x".repeat(1000)], (name) =>
+      n.createOptimizer(model, groups(), [{ ...rule, name }], [0, 0, 0, 0]),
+    );
+    await expectAllRejected([undefined, null, 3, "fast"], (options) =>
+      n.createOptimizer(model, groups(), [{ ...rule, options }], [0, 0, 0, 0]),
+    );
+    await expectAllRejected([[], [null], "sgd", undefined, {}, Array(100).fill(rule)], (rules) =>
+      n.createOptimizer(model, groups(), rules, [0, 0, 0, 0]),
+    );
+    await expectAllRejected([[], [0], [0, 0, 0, 1], [0, 0, 0, -1], [0, 0, 0, 0.5], "0000", null], (of) =>
+      n.createOptimizer(model, groups(), [rule], of),
+    );
+    const mixed = [rule, { name: "adamw", options: { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 } }];
+    const both = n.createOptimizer(model, groups(), mixed, [0, 1, 1, 0]) as NativeOptimizer;
+    expect(both.roles).toEqual([
+      ["momentum"],
+      ["exp_avg", "exp_avg_sq"],
+      ["exp_avg", "exp_avg_sq"],
+      ["momentum"],
+    ]);
+    both.dispose();
   });
 
   it("need a gradient, a state and numbers", async () => {

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { native } from "../../lib/torch/load.js";
 import type { NativeBatch, NativeModel, NativeOptimizer, NativeVector } from "../../lib/torch/surface.js";
 import { addon, expectAllRejected, noCount, noHandle, type Wrong } from "./misuse.js";
-import { groups, initialized, smallBatch } from "./support.js";
+import { initialized, optimizerOf, smallBatch } from "./support.js";
 
 const n = addon();
 let model: NativeModel;
@@ -13,7 +12,7 @@ beforeAll(async () => {
   model = await initialized();
   batch = smallBatch();
   vector = (await model.gradient(batch, { microBatch: 0 })).gradient;
-  adamw = native().createAdamW(model, groups(), { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 });
+  adamw = optimizerOf(model, "adamw", { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 });
 });
 afterAll(() => {
   for (const handle of [model, batch, vector, adamw]) handle.dispose();

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { native } from "../../lib/torch/load.js";
-import type { NativeBatch, NativeModel } from "../../lib/torch/surface.js";
+import type { NativeBatch, NativeModel, NativeOptimizer, NativeRule } from "../../lib/torch/surface.js";
 
 /** The compiled loader: workers and child processes run plain Node.js. */
 export const loader = pathToFileURL(path.resolve(import.meta.dirname, "../../dist/torch/load.js")).href;
@@ -51,6 +51,20 @@ export const groups = (count = 4) => ({
   learningRateRatio: Array(count).fill(1) as number[],
   weightDecay: Array(count).fill(0) as number[],
 });
+
+/** One rule for all parameters. */
+export const optimizerOf = (
+  model: NativeModel,
+  name: string,
+  options: NativeRule["options"],
+  own = groups(),
+): NativeOptimizer =>
+  native().createOptimizer(
+    model,
+    own,
+    [{ name, options }],
+    own.learningRateRatio.map(() => 0),
+  );
 
 /**
  * JavaScript that defines `n` (the addon), `model`, `batch` and `long()`: a job of about a minute that looks at its cancel

@@ -11,7 +11,7 @@ const train = `
     await model.initialize("pytorch", 1);
     const inputs = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i));
     const batch = n.createExampleBatch(inputs, [5, 4], new BigInt64Array([0n, 1n, 2n, 0n, 1n]), [5]);
-    const sgd = n.createSgd(model, { learningRateRatio: [1, 1, 1, 1], weightDecay: [0, 0, 0, 0] }, { momentum: 0, nesterov: false });
+    const sgd = n.createOptimizer(model, { learningRateRatio: [1, 1, 1, 1], weightDecay: [0, 0, 0, 0] }, [{ name: "sgd", options: { momentum: 0, nesterov: false } }], [0, 0, 0, 0]);
     for (let i = 0; i < 20; i++) {
       const { gradient } = await model.gradient(batch, { microBatch: 2 });
       await sgd.accumulate(gradient);

@@ -1,15 +1,15 @@
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { Batch, Direction, type Model } from "../../lib/models/index.js";
-import { AdamW, type Optimizer, Sgd } from "../../lib/optimizers/index.js";
+import { type Optimizer, Sgd } from "../../lib/optimizers/index.js";
 import { criticalSharpness } from "../../lib/sharpness/index.js";
 import { temporaryFolder } from "../data/helpers.js";
-import { batchOf, network, values } from "./network.js";
+import { batchOf, network, registered, values } from "./network.js";
 
 const kinds: Record<string, (model: Model) => Optimizer> = {
   SGD: (model) => new Sgd(model, { learningRate: 0.01, weightDecay: 0.1 }),
   Nesterov: (model) => new Sgd(model, { learningRate: 0.01, momentum: 0.9, nesterov: true }),
-  AdamW: (model) => new AdamW(model, { learningRate: 0.01, weightDecay: 0.1 }),
+  ...registered,
 };
 const folder = temporaryFolder();
 /** The code of what a promise is rejected with. */

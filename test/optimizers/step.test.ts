@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Model } from "../../lib/models/index.js";
 import { AdamW, type Optimizer, Sgd } from "../../lib/optimizers/index.js";
-import { batchOf, network, values } from "./network.js";
+import { batchOf, network, registered, values } from "./network.js";
 
 const groups = [
   { parameters: "layers.0.weight", learningRate: 0.03, weightDecay: 0 },
@@ -14,6 +14,13 @@ const kinds: Record<string, (model: Model) => Optimizer> = {
   Nesterov: (model) => new Sgd(model, { learningRate: 0.01, momentum: 0.9, nesterov: true, groups }),
   AdamW: (model) => new AdamW(model, { learningRate: 0.01 }),
   "AdamW with groups": (model) => new AdamW(model, { learningRate: 0.01, betas: [0.8, 0.9], groups }),
+  ...registered,
+  ...Object.fromEntries(
+    Object.entries(registered).map(([name, make]) => [
+      `${name} in groups`,
+      (model) => make(model, { groups }),
+    ]),
+  ),
 };
 
 describe.each(Object.entries(kinds))("%s", (_, make) => {
@@ -29,7 +36,7 @@ describe.each(Object.entries(kinds))("%s", (_, make) => {
         seen.add((await values(await optimizer.direction())).join());
       }
       expect(seen.size).toBeGreaterThan(1);
-      await optimizer.preconditioner();
+      if (optimizer.hasMetric) await optimizer.preconditioner();
       expect([await model.digest(), model.version]).toEqual([digest, 1]);
     });
 
@@ -47,11 +54,13 @@ describe.each(Object.entries(kinds))("%s", (_, make) => {
             model.loss(batch, { perturbation: { direction, learningRate: eta, mode } }),
           ),
         );
+        const made = await optimizer.direction({ stored: false });
+        losses.push(await model.loss(batch, { perturbation: { direction: made, learningRate: eta } }));
         await optimizer.step({ learningRate });
         const expected = theta.map((w, i) => round(w - round(round(eta) * (delta[i] as number))));
         expect(await values(model)).toEqual(expected);
         const loss = await model.loss(batch);
-        expect(losses).toEqual([loss, loss]);
+        expect(losses).toEqual([loss, loss, loss]);
       }
       expect(model.version).toBe(4);
     });
@@ -85,12 +94,10 @@ describe.each(Object.entries(kinds))("%s", (_, make) => {
   test("has no direction before a gradient", async () => {
     const { model } = await network();
     const optimizer = make(model);
-    for (const call of [
-      () => optimizer.direction(),
-      () => optimizer.preconditioner(),
-      () => optimizer.step(),
-    ])
+    for (const call of [() => optimizer.direction(), () => optimizer.step()])
       await expect(call()).rejects.toMatchObject({ code: "ERR_NO_GRADIENT" });
+    const code = optimizer.hasMetric ? "ERR_NO_GRADIENT" : "ERR_NO_METRIC";
+    await expect(optimizer.preconditioner()).rejects.toMatchObject({ code });
     expect([optimizer.steps, model.version]).toEqual([0, 1]);
   });
 });

@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { stabilityThreshold } from "../../lib/curvature/index.js";
 import { symmetricEigenpairs } from "../../lib/curvature/product.js";
-import { createModel, type Model } from "../../lib/models/index.js";
-import { AdamW, Sgd } from "../../lib/optimizers/index.js";
+import { Batch, createModel, type Model } from "../../lib/models/index.js";
+import { AdamW, kinds, makeOptimizer, ruleOf, Sgd, stabilityThreshold } from "../../lib/optimizers/index.js";
 
 import { badArgument } from "../models/files.js";
 
@@ -175,4 +174,75 @@ describe.each(rules)("the recursion with groups on a quadratic, %o", (rule) => {
       }
     },
   );
+});
+
+/** Those whose recursion is not linear, so that no eigenvalue of a quadratic makes them unstable. */
+const bounded = kinds.filter((type) => ruleOf({ type }).stabilityGain({}) === null);
+/** Without momentum, and with that of the defaults. */
+const memories = {
+  lion: [{}, { betas: [0, 0] }],
+  muon: [{}, { momentum: 0, nesterov: false }],
+} as Record<string, object[]>;
+
+describe.each(bounded)("%s on a quadratic", (type) => {
+  /** Least squares of 35 weights whose minimum is 0. */
+  const wave = (size: number, k: number) => Array.from({ length: size }, (_, i) => Math.sin(k + i * i));
+  const [rows, features, outputs] = [30, 6, 5];
+  const [inputs, truth] = [wave(rows * features, 1), wave(outputs * features, 3)];
+  const targets = Array.from({ length: rows * outputs }, (_, at) => {
+    const [row, output] = [Math.floor(at / outputs), at % outputs];
+    const x = (i: number) => inputs[row * features + i] as number;
+    return truth.slice(output * features, (output + 1) * features).reduce((sum, w, i) => sum + w * x(i), 0);
+  });
+  const batch = Batch.examples({
+    inputs: Float64Array.from(inputs),
+    targets: Float64Array.from(targets),
+    shape: [rows],
+  });
+
+  /** Of the second half of many steps: Σs/Σ½ΔᵀHΔ over η, the median of λc·η/2, and of the loss. */
+  async function settled(eta: number, options: object) {
+    const layers = {
+      model_type: "mlp",
+      layer_sizes: [features, outputs],
+      activation: "relu",
+      loss: "mse",
+    } as const;
+    const quadratic = await createModel(layers, { seed: 1, dtype: "float64" });
+    const optimizer = makeOptimizer(quadratic, { type, learningRate: eta, ...options });
+    let [slopes, curvatures] = [0, 0];
+    const [sharpness, losses]: [number[], number[]] = [[], []];
+    for (let t = 0; t < 800; t++) {
+      const known = await optimizer.accumulateFrom(batch);
+      using direction = await optimizer.direction();
+      const after = await quadratic.loss(batch, { perturbation: { direction, learningRate: eta } });
+      if (t >= 400) {
+        const curvature = (after - known.loss + eta * known.slope) / eta ** 2;
+        slopes += known.slope;
+        curvatures += curvature;
+        sharpness.push((curvature / known.slope) * eta);
+        losses.push(known.loss);
+      }
+      await optimizer.step();
+    }
+    const median = (list: number[]) => list.toSorted((a, b) => a - b)[list.length / 2] as number;
+    return { mean: slopes / curvatures / eta, critical: median(sharpness), loss: median(losses) };
+  }
+
+  test.each(memories[type] ?? [{}])("λc settles about 2/η, whatever η is, %o", async (options) => {
+    const losses: number[] = [];
+    for (const eta of [0.03, 0.3]) {
+      const { mean, critical, loss } = await settled(eta, { ...options, weightDecay: 0 });
+      expect(Math.abs(mean - 1)).toBeLessThan(0.01);
+      expect(critical).toBeGreaterThan(0.7);
+      expect(critical).toBeLessThan(1.5);
+      losses.push(loss);
+    }
+    // It goes to and fro as far as η is long.
+    const [short, long] = losses as [number, number];
+    expect(long / short).toBeGreaterThan(20);
+    expect(long / short).toBeLessThan(500);
+    const { mean } = await settled(0.1, { ...options, weightDecay: 0.5 });
+    expect(Math.abs(mean - 1)).toBeLessThan(0.01);
+  });
 });

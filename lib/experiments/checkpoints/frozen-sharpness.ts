@@ -8,7 +8,7 @@ import {
 } from "../../curvature/index.js";
 import { CriticalSharpnessError, throwIfAborted } from "../../errors.js";
 import { type Batch, Direction } from "../../models/index.js";
-import { makeOptimizer, type Optimizer } from "../../optimizers/index.js";
+import { makeOptimizer, type Optimizer, requireMetric } from "../../optimizers/index.js";
 import { type TakenBatch, takeBatch } from "../../runs/index.js";
 import type { SearchResult } from "../../search/index.js";
 import {
@@ -122,6 +122,8 @@ export class FrozenSeries implements Disposable {
     const { model, optimizer: choice, optimizerState, accumulate } = options;
     const series = new FrozenSeries(options, choice && makeOptimizer(model, choice));
     try {
+      // Before the hours that its gradients may take.
+      if (options.hessian && series.#optimizer) requireMetric(series.#optimizer);
       if (optimizerState !== undefined) await series.#optimizer?.load(optimizerState);
       // Those batches are passed over, so that the measured ones are the same.
       if (optimizerState !== undefined || !choice) series.#begin(accumulate);
@@ -198,8 +200,8 @@ export class FrozenSeries implements Disposable {
     const { batch, loss, gradientNorm } = line;
     using own = await this.#optimizer?.direction({
       weightDecay: this.#options.weightDecay,
-      // Second derivatives need it as a vector; elsewhere it is made of the state where a weight is read.
-      stored: this.#options.directional,
+      // Second derivatives need it as a vector; elsewhere it is made of the state where a weight is read, unless that takes long.
+      stored: this.#optimizer.isWhole || this.#options.directional,
     });
     const direction = own ?? (this.#options.direction as Direction);
     const whole = { model, batch, direction, signal };

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { ruleOf } from "../../optimizers/index.js";
+import { hasPreconditioner } from "../../optimizers/index.js";
 import {
   type AxisLabels,
   counted,
@@ -46,8 +46,7 @@ export function seriesFigures({ configuration, measured }: SeriesRecords): Figur
       directional: points(({ directionalSharpness }) => directionalSharpness),
       preconditioned: points(({ preconditioned }) => preconditioned),
       preconditionedName:
-        ruleOf(configuration.optimizer).hasPreconditioner(configuration.optimizer) &&
-        configuration.direction === null
+        hasPreconditioner(configuration.optimizer) && configuration.direction === null
           ? "λmax(P⁻¹H)"
           : "λmax(H)",
       batches: configuration.measure,

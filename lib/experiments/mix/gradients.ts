@@ -27,7 +27,7 @@ export interface MixGradientOptions {
  * gradients. So each is that of such a batch exactly, its noise included.
  *
  * r·∇L_varied + (1 − r)·∇L_rest of two whole batches has half the noise at r = ½. To mend its mean and variance would not be
- * enough for AdamW, whose Δ is not linear in the gradient: a weight that has one in few batches moves as far, however small the
+ * enough where Δ is not linear in the gradient, as AdamW's: a weight that has one in few batches moves as far, however small the
  * gradient is.
  */
 export class MixGradients {

@@ -57,7 +57,9 @@ export const mixSchema = section({
     .describe("The batches that judge."),
   accumulate: count
     .optional()
-    .describe("N: gradients in the moments of each repeat. Default: 1 with SGD without momentum, else 20.")
+    .describe(
+      "N: gradients in the moments of each repeat. Default: 1 where Δ is made of the last one alone, else 20.",
+    )
     .register(flags, { flag: "--accumulate <n>" }),
   repeats: count
     .default(8)

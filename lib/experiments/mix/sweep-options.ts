@@ -44,7 +44,7 @@ const sweepShape = {
   evaluate: z.record(z.string(), batchSourceSchema),
   /** From 0 to 1, ascending: what the varied source makes up of the mixture. */
   ratios: ratiosSchema,
-  /** N: gradients in the moments of each repeat. Default: 1 with SGD without momentum, else 20. */
+  /** N: gradients in the moments of each repeat. Default: 1 where Δ is made of the last one alone, else 20. */
   accumulate: count.optional(),
   /** Repeats, each over further batches. Default 8. */
   repeats: count.default(8),

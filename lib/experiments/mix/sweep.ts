@@ -222,7 +222,7 @@ async function gradientOf(
   );
 }
 
-/** An optimizer for each ratio of a mixture: two vectors of the model's size a ratio with AdamW, one with SGD. */
+/** An optimizer for each ratio of a mixture: a state of its own each. */
 export class MixOptimizers implements Disposable {
   readonly #optimizers: readonly Optimizer[];
 

@@ -235,7 +235,7 @@ export function edgeComparisonFigure(runs: readonly ComparedRun[]): Figure {
   return {
     name: "edge-of-stability",
     title,
-    caption: `${first.data.name} of each run, divided by ${first.data.thresholdName}: 1 is the edge of stability.`,
+    caption: `${first.data.name} of each run, divided by ${first.data.thresholdName ?? "its threshold"}: 1 is the edge of stability.`,
     draw: (size) => drawChart({ ...chart, x: stepAxis(steps, size) }, size),
   };
 }

@@ -109,7 +109,9 @@ export function curvatureData(
       const [y, r] = [number(eigenvalue), number(residual)];
       return { x: step, y, low: y - r, high: y + r, converged };
     }),
-    threshold: curvatures.map(({ step, threshold }) => ({ x: step, y: threshold })),
+    threshold: curvatures.flatMap(({ step, threshold }) =>
+      threshold === null ? [] : { x: step, y: threshold },
+    ),
     directional: curvatures.map(({ step, directionalSharpness }) => ({
       x: step,
       y: number(directionalSharpness),
@@ -122,11 +124,12 @@ function eigenvalueNames({ curvatures, configuration }: Pick<RunRecords, "curvat
   const { optimizer } = configuration;
   const decays = [optimizer, ...(optimizer.groups ?? [])].map(({ weightDecay }) => weightDecay ?? 0);
   const decay = decays.some((own) => own > 0) ? " − γ" : "";
-  const gain = ruleOf(optimizer).stabilityGain(optimizer).formula;
+  const gain = ruleOf(optimizer).stabilityGain(optimizer)?.formula ?? null;
   const preconditioned = curvatures.some((record) => record.preconditioned !== null);
   return {
     name: preconditioned ? "λmax(P⁻¹H)" : "λmax(H)",
-    thresholdName: gain === "" ? `2/η${decay}` : `${gain} · ${decay ? `(2/η${decay})` : "2/η"}`,
+    thresholdName:
+      gain === null ? null : gain === "" ? `2/η${decay}` : `${gain} · ${decay ? `(2/η${decay})` : "2/η"}`,
   };
 }
 

@@ -38,12 +38,12 @@ export const trainRecords = {
     learningRate: z.number(),
     /** λmax(H) */
     hessian: eigenvalueSchema,
-    /** λmax(P⁻¹H) with the optimizer's P; null where P = 1. */
+    /** λmax(P⁻¹H) with the optimizer's P; null where P = 1, and where there is none. */
     preconditioned: eigenvalueSchema.nullable(),
     /** ΔᵀHΔ/(∇L·Δ) */
     directionalSharpness: finite,
     /** What λmax(P⁻¹H), or λmax(H) where P = 1, is compared with: see `Optimizer.threshold`. */
-    threshold: z.number(),
+    threshold: z.number().nullable(),
     seconds: z.number(),
   }),
   /** After the update of a step. */
@@ -88,7 +88,7 @@ export function trainScalars(
           "curvature/hessian": record.hessian.eigenvalue ?? NaN,
           "curvature/preconditioned": record.preconditioned?.eigenvalue ?? NaN,
           "curvature/directional": record.directionalSharpness ?? NaN,
-          "curvature/threshold": record.threshold,
+          "curvature/threshold": record.threshold ?? NaN,
         },
       };
     case "validation":

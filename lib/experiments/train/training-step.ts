@@ -97,8 +97,8 @@ async function measure(
   const { configuration, model, optimizer, meter } = training;
   const { batch, loss: baseLoss } = taken;
   const started = performance.now();
-  // Second derivatives need it as a vector; elsewhere it is made of the state where a weight is read.
-  const stored = training.curvature.isDue(step);
+  // Second derivatives need it as a vector; elsewhere it is made of the state where a weight is read, unless that takes long.
+  const stored = optimizer.isWhole || training.curvature.isDue(step);
   using direction = await optimizer.direction({ stored });
   const result = await meter.measure({ model, batch, direction, ...taken.known() });
   const measurement = measurementRecord(result, (performance.now() - started) / 1000);
@@ -158,7 +158,7 @@ export class CurvatureWatch implements Disposable {
     const { batch } = taken;
     const { slope, gradient } = taken.known();
     const hessian = await this.#largest("hessian", model, batch);
-    using preconditioner = await optimizer.preconditioner();
+    using preconditioner = optimizer.hasMetric ? await optimizer.preconditioner() : null;
     const preconditioned = preconditioner
       ? await this.#largest("preconditioned", model, batch, preconditioner)
       : null;

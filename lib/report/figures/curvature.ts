@@ -39,7 +39,9 @@ export function curvatureFigure(data: CurvatureData, of?: string): Figure {
     legend: [
       { glyph: "line-dots", color: hues.largest, text: name + missed(data) },
       ...sharpnessLegend(data),
-      ...(one ? [] : [{ glyph: "dashed", color: colors.vermillion, text: thresholdName } as const]),
+      ...(one || thresholdName === null
+        ? []
+        : [{ glyph: "dashed", color: colors.vermillion, text: thresholdName } as const]),
       { glyph: "line", color: colors.vermillion, text: "2/η" },
     ],
     y: { ...y, label: "sharpness (units of 1/η)" },
@@ -59,7 +61,9 @@ export function curvatureFigure(data: CurvatureData, of?: string): Figure {
     ],
     caption:
       `${name} from Hessian-vector products, with its residual as an error bar, λdir = ΔᵀHΔ/(∇L·Δ) and λc = 2/ηc. ` +
-      `${name} is compared with ${thresholdName}, λdir and λc with 2/η.`,
+      (thresholdName === null
+        ? `λdir and λc are compared with 2/η; with this optimizer ${name} has no threshold.`
+        : `${name} is compared with ${thresholdName}, λdir and λc with 2/η.`),
   });
 }
 
@@ -71,11 +75,15 @@ export function relativeCurvatureFigure(data: CurvatureData, of?: string): Figur
   return figure("relative-curvature", of ?? "Sharpness over its threshold", shown, data, {
     subtitle: "1 is the edge of stability",
     legend: [
-      {
-        glyph: "line-dots",
-        color: hues.largest,
-        text: `${data.name} ÷ (${data.thresholdName})${missed(data)}`,
-      },
+      ...(data.thresholdName === null
+        ? []
+        : [
+            {
+              glyph: "line-dots",
+              color: hues.largest,
+              text: `${data.name} ÷ (${data.thresholdName})${missed(data)}`,
+            } as const,
+          ]),
       ...sharpnessLegend(data, " · η/2"),
     ],
     y: { ...y, label: "sharpness ÷ threshold" },
@@ -84,7 +92,10 @@ export function relativeCurvatureFigure(data: CurvatureData, of?: string): Figur
       ...sharpnessMarks(directional, critical),
       ...eigenvalueMarks(largest, y.domain),
     ],
-    caption: `${data.name}, λdir and λc, each divided by what it is compared with. At the edge of stability ${data.name} stays near 1.`,
+    caption:
+      data.thresholdName === null
+        ? "λdir and λc, each divided by 2/η. Where the loss no longer falls λc stays near 1."
+        : `${data.name}, λdir and λc, each divided by what it is compared with. At the edge of stability ${data.name} stays near 1.`,
   });
 }
 

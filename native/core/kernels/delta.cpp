@@ -1,11 +1,11 @@
 #include "delta.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "chunks.hpp"
-#include "delta_loops.hpp"
 #include "device.hpp"
-#include "optimize.hpp"
+#include "formula.hpp"
 
 namespace critical_sharpness::kernels {
 namespace {
@@ -26,13 +26,30 @@ std::vector<int64_t> lengths_of(const std::vector<Delta>& deltas) {
   return lengths;
 }
 
+/// Calls body(i, Δᵢ in parts) for those that are made whole, one after the other, so that no two of them are held at once.
+/// Returns the others, with nothing in their places.
+template <class Body>
+std::vector<Delta> one_by_one(std::vector<Delta> deltas, const Cancellation& cancel, const Body& body) {
+  for (size_t i = 0; i < deltas.size(); i++) {
+    if (!is_whole(deltas[i])) continue;
+    cancel.check();
+    body(i, in_parts(deltas[i], cancel));
+    deltas[i] = Delta();
+  }
+  return deltas;
+}
+
 }  // namespace
+
+Delta in_parts(const Delta& delta, const Cancellation& cancel) {
+  const auto* whole = std::get_if<WholeDelta>(&delta);
+  return whole ? Delta(whole->make(cancel)) : delta;
+}
 
 const at::Tensor& like(const Delta& delta) {
   return std::visit(Overloaded{[](const StoredDelta& d) -> const at::Tensor& { return d.numbers; },
-                               [](const AdamWDelta& d) -> const at::Tensor& { return d.m; },
-                               [](const SgdDelta& d) -> const at::Tensor& { return d.weight; },
-                               [](std::monostate) -> const at::Tensor& { TORCH_INTERNAL_ASSERT(false); }},
+                               [](std::monostate) -> const at::Tensor& { TORCH_INTERNAL_ASSERT(false); },
+                               [](const auto& d) -> const at::Tensor& { return d.weight; }},
                     delta);
 }
 
@@ -40,15 +57,12 @@ Delta narrow(const Delta& delta, int64_t start, int64_t length) {
   const auto part = [&](at::Tensor& tensor) {
     if (tensor.defined()) tensor = tensor.view({-1}).narrow(0, start, length);
   };
-  Delta narrowed = delta;
+  Delta narrowed = in_parts(delta);
   std::visit(Overloaded{[&](StoredDelta& d) { part(d.numbers); },
-                        [&](AdamWDelta& d) {
-                          for (auto* tensor : {&d.weight, &d.m, &d.v}) part(*tensor);
+                        [&](FormulaDelta& d) {
+                          for (auto* tensor : {&d.weight, &d.first, &d.second}) part(*tensor);
                         },
-                        [&](SgdDelta& d) {
-                          for (auto* tensor : {&d.weight, &d.buffer, &d.gradient}) part(*tensor);
-                        },
-                        [](std::monostate) {}},
+                        [](auto&) {}},
              narrowed);
   return narrowed;
 }
@@ -56,34 +70,35 @@ Delta narrow(const Delta& delta, int64_t start, int64_t length) {
 const void* read(const Delta& delta, int64_t start, int64_t length, void* buffer) {
   if (const auto* stored = std::get_if<StoredDelta>(&delta))
     return static_cast<const char*>(stored->numbers.const_data_ptr()) + start * element_size(delta);
-  if (const auto* adamw = std::get_if<AdamWDelta>(&delta)) make_chunk(buffer, *adamw, start, length);
-  else make_chunk(buffer, std::get<SgdDelta>(delta), start, length);
+  make_chunk(buffer, std::get<FormulaDelta>(delta), start, length);
   return buffer;
 }
 
 void write(const std::vector<at::Tensor>& out, const std::vector<Delta>& deltas, const Cancellation& cancel) {
   if (out.empty()) return;
+  const auto rest = one_by_one(deltas, cancel, [&](size_t i, const Delta& made) {
+    if (out[i].defined()) write({out[i]}, {made}, cancel);
+  });
   for (const auto& t : out)
-    if (t.defined()) CS_ON_CUDA(t, write(out, deltas));
-  auto lengths = lengths_of(deltas);
+    if (t.defined()) CS_ON_CUDA(t, write(out, rest));
+  auto lengths = lengths_of(rest);
   for (size_t i = 0; i < out.size(); i++)
     if (!out[i].defined()) lengths[i] = 0;
   for_each_chunk(chunks_of(lengths), cancel, [&](const Chunk& c, size_t) {
-    const int64_t element = element_size(deltas[c.tensor]);
+    const int64_t element = element_size(rest[c.tensor]);
     void* to = static_cast<char*>(out[c.tensor].mutable_data_ptr()) + c.start * element;
-    const void* numbers = read(deltas[c.tensor], c.start, c.length, to);
+    const void* numbers = read(rest[c.tensor], c.start, c.length, to);
     if (numbers != to) std::memcpy(to, numbers, static_cast<size_t>(c.length * element));
   });
 }
 
 void step(const std::vector<Delta>& deltas, double learning_rate, const Cancellation& cancel) {
-  if (deltas.empty()) return;
-  CS_ON_CUDA(like(deltas.front()), step(deltas, learning_rate));
-  for_each_chunk(chunks_of(lengths_of(deltas)), cancel, [&](const Chunk& c, size_t) {
-    std::visit(Overloaded{[&](const AdamWDelta& d) { step_chunk(d, learning_rate, c.start, c.length); },
-                          [&](const SgdDelta& d) { step_chunk(d, learning_rate, c.start, c.length); },
-                          [](const auto&) { TORCH_INTERNAL_ASSERT(false); }},
-               deltas[c.tensor]);
+  const auto rest = one_by_one(deltas, cancel, [&](size_t, const Delta& made) { step({made}, learning_rate, cancel); });
+  const auto first = std::find_if_not(rest.begin(), rest.end(), is_zero);
+  if (first == rest.end()) return;
+  CS_ON_CUDA(like(*first), step(rest, learning_rate));
+  for_each_chunk(chunks_of(lengths_of(rest)), cancel, [&](const Chunk& c, size_t) {
+    step_chunk(std::get<FormulaDelta>(rest[c.tensor]), learning_rate, c.start, c.length);
   });
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <variant>
 
 #include "cancellation.hpp"
+#include "update/formula.hpp"
 
 namespace critical_sharpness::kernels {
 
@@ -14,35 +16,37 @@ struct StoredDelta {
   at::Tensor numbers;
 };
 
-struct AdamWConstants {
-  double bias_correction1, bias_correction2, epsilon;  // 1 − βᵗ
-};
-/// r·(m / (c₁(√(v/c₂) + ε)) + γθ); θ may be bfloat16.
-struct AdamWDelta {
-  at::Tensor weight, m, v;
-  AdamWConstants constants;
+struct Formula;
+
+/// r·(D + γθ), with D a rule's formula of its state; θ may be bfloat16; an undefined state is zeros.
+struct FormulaDelta {
+  const Formula* formula;
+  at::Tensor weight, first, second;
+  update::Constants constants;
   double learning_rate_ratio, weight_decay;  // r, γ
 };
 
-/// r·(a·buffer + b·gradient + γθ); θ may be bfloat16; an undefined buffer or gradient is zeros.
-struct SgdDelta {
-  at::Tensor weight, buffer;
-  double a;
-  at::Tensor gradient;
-  double b;
-  double learning_rate_ratio, weight_decay;
+/// One whose numbers depend on one another: it is made whole, for one parameter at a time, before any of them is read.
+struct WholeDelta {
+  at::Tensor weight;
+  /// Every time with the same bits.
+  std::function<FormulaDelta(const Cancellation&)> make;
 };
 
 /// The first: zero throughout, and not to be read.
-using Delta = std::variant<std::monostate, StoredDelta, AdamWDelta, SgdDelta>;
+using Delta = std::variant<std::monostate, StoredDelta, FormulaDelta, WholeDelta>;
 
 inline bool is_zero(const Delta& delta) { return delta.index() == 0; }
+inline bool is_whole(const Delta& delta) { return std::holds_alternative<WholeDelta>(delta); }
+/// The same Δ as what can be read in parts: a whole one made, any other as it is.
+Delta in_parts(const Delta& delta, const Cancellation& cancel = {});
 /// A tensor on its device, of its length and, but for bfloat16 weights, of its dtype.
 const at::Tensor& like(const Delta& delta);
 /// `length` of its numbers from `start`.
 Delta narrow(const Delta& delta, int64_t start, int64_t length);
 
-/// On the CPU: `length` numbers from `start`, at most chunk_length: where they lie, or made in `buffer`.
+/// On the CPU, of what can be read in parts: `length` numbers from `start`, at most chunk_length: where they lie, or made in
+/// `buffer`.
 const void* read(const Delta& delta, int64_t start, int64_t length, void* buffer);
 /// outᵢ = Δᵢ where both are there.
 void write(const std::vector<at::Tensor>& out, const std::vector<Delta>& deltas, const Cancellation& cancel = {});

@@ -57,6 +57,7 @@ void perturb(const at::Tensor& out, const at::Tensor& weight, const Delta& delta
     out.copy_(weight);
     return;
   }
+  if (is_whole(delta)) return perturb(out, weight, in_parts(delta), learning_rate);
   CS_ON_CUDA(out, perturb(out, weight, delta, learning_rate));
   const auto eta = static_cast<float>(learning_rate);
   in_chunks(weight.numel(), [&](int64_t start, int64_t n) {
@@ -80,6 +81,7 @@ void perturb(const at::Tensor& out, const at::Tensor& weight, const Delta& delta
 }
 
 void negative_step(const at::Tensor& out, const Delta& delta, double learning_rate) {
+  if (is_whole(delta)) return negative_step(out, in_parts(delta), learning_rate);
   CS_ON_CUDA(out, negative_step(out, delta, learning_rate));
   in_chunks(out.numel(), [&](int64_t start, int64_t n) {
     ChunkBuffer buffer;
@@ -89,6 +91,7 @@ void negative_step(const at::Tensor& out, const Delta& delta, double learning_ra
 }
 
 void perturb_rows(const at::Tensor& rows, const at::Tensor& ids, const Delta& delta, double learning_rate) {
+  if (is_whole(delta)) return perturb_rows(rows, ids, in_parts(delta), learning_rate);
   CS_ON_CUDA(rows, perturb_rows(rows, ids, delta, learning_rate));
   const int64_t width = rows.size(-1), count = ids.numel();
   const int64_t* id = ids.const_data_ptr<int64_t>();

@@ -2,6 +2,9 @@
 
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "chunks.hpp"
 #include "device.hpp"
 
@@ -26,7 +29,30 @@ CS_SIMD double dot_loop(const double* a, const double* b, int64_t n) { return pa
 
 }  // namespace
 
+namespace {
+
+/// Sums of directions some of whose parts are made whole: of those, one parameter after the other.
+at::Tensor dots_one_by_one(std::vector<Delta> a, std::vector<Delta> b, const Cancellation& cancel) {
+  std::vector<std::pair<int64_t, at::Tensor>> of_whole;
+  for (size_t i = 0; i < a.size(); i++) {
+    if (!is_whole(a[i]) && !is_whole(b[i])) continue;
+    cancel.check();
+    if (!is_zero(a[i]) && !is_zero(b[i]))
+      of_whole.emplace_back(i, dots({in_parts(a[i], cancel)}, {in_parts(b[i], cancel)}, cancel));
+    a[i] = b[i] = Delta();
+  }
+  at::Tensor sums = dots(a, b, cancel);
+  // Without any that can be read in parts there was none to say on which device.
+  if (!of_whole.empty()) sums = sums.to(of_whole.front().second.device());
+  for (const auto& [i, sum] : of_whole) sums.narrow(0, i, 1).copy_(sum);
+  return sums;
+}
+
+}  // namespace
+
 at::Tensor dots(const std::vector<Delta>& a, const std::vector<Delta>& b, const Cancellation& cancel) {
+  if (std::any_of(a.begin(), a.end(), is_whole) || std::any_of(b.begin(), b.end(), is_whole))
+    return dots_one_by_one(a, b, cancel);
   std::vector<int64_t> lengths;
   const Delta* any = nullptr;
   for (size_t i = 0; i < a.size(); i++) {

@@ -1,6 +1,7 @@
 import { expected } from "../errors.js";
-import { AdamW, Sgd } from "../optimizers/index.js";
 import { checkBoolean, checkChoice, checkNames, checkNumber } from "../options/index.js";
+import { AdamW } from "./adamw.js";
+import { Sgd } from "./sgd.js";
 
 export interface ThresholdOptions {
   optimizer: "gd" | "adamw";
