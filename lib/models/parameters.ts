@@ -53,8 +53,8 @@ export type ParameterKind = "embeddings" | "attention" | "mlp" | "norms" | "head
 
 /**
  * The words of parameter names, between their dots, that tell the kind; the first row that fits decides, so that a norm
- * within attention (`self_attn.q_norm`) is a norm. They are those of gpt2, gpt_neox, llama, mistral, qwen2 and 3, olmo 1
- * to 3, gemma and phi as Hugging Face names them.
+ * within attention (`self_attn.q_norm`) is a norm. They are those of gpt2, gpt_neox, llama, mistral, smollm3, granite,
+ * qwen2 and 3, olmo 1 to 3, gemma 2 and 3 and phi as Hugging Face names them.
  */
 const words: readonly [RegExp, ParameterKind][] = [
   [/^(ln_\w+|\w*norm)$/, "norms"],

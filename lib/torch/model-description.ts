@@ -55,6 +55,10 @@ export interface NativeDecoderDescription {
   attentionCap: number;
   logitCap: number;
   embeddingScale: number;
+  /** Of what attention and MLP add to the residual stream. */
+  residualScale: number;
+  /** Of the features' product with the head's weight, before its bias and the cap. */
+  logitScale: number;
   /** Queries, keys and values stay within ±bound; 0: no bound. */
   queryKeyValueBound: number;
   /** Standard deviation of weights at the start. */

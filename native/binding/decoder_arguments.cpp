@@ -149,6 +149,8 @@ DecoderDescription read_decoder(const Napi::Object& description) {
   d.attention_cap = r.number("attentionCap");
   d.logit_cap = r.number("logitCap");
   d.embedding_scale = r.number("embeddingScale");
+  d.residual_scale = r.number("residualScale");
+  d.logit_scale = r.number("logitScale");
   d.query_key_value_bound = r.number("queryKeyValueBound");
   d.initial_deviation = r.number("initialDeviation");
   d.padding_token = r.size("paddingToken", -1);

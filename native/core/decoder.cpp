@@ -10,9 +10,9 @@
 namespace critical_sharpness {
 namespace {
 
-/// x + y, in x's own storage where no derivative is wanted.
-at::Tensor add_residual(const at::Tensor& x, const at::Tensor& y) {
-  return x.requires_grad() || y.requires_grad() ? at::add(x, y) : at::Tensor(x).add_(y);
+/// x + scale·y, in x's own storage where no derivative is wanted.
+at::Tensor add_residual(const at::Tensor& x, const at::Tensor& y, double scale) {
+  return x.requires_grad() || y.requires_grad() ? at::add(x, y, scale) : at::Tensor(x).add_(y, scale);
 }
 
 /// What the layers share in a pass over sequences [batch, length].
@@ -46,11 +46,11 @@ class LayerPass {
     const at::Tensor in = norm(x, p.attention_norm);
     at::Tensor attended = norm(attention(in, p, sequences_.kinds[kind]), p.attention_post_norm);
     if (!d_.parallel) {
-      const at::Tensor sum = add_residual(x, attended);
-      return add_residual(sum, norm(mlp(norm(sum, p.mlp_norm), p), p.mlp_post_norm));
+      const at::Tensor sum = add(x, attended);
+      return add(sum, norm(mlp(norm(sum, p.mlp_norm), p), p.mlp_post_norm));
     }
     const at::Tensor inner = norm(mlp(p.mlp_norm ? norm(x, p.mlp_norm) : in, p), p.mlp_post_norm);
-    return add_residual(add_residual(x, attended), inner);
+    return add(add(x, attended), inner);
   }
 
  private:
@@ -59,6 +59,7 @@ class LayerPass {
     at::Tensor q, k, v;
   };
 
+  at::Tensor add(const at::Tensor& x, const at::Tensor& y) const { return add_residual(x, y, d_.residual_scale); }
   at::Tensor norm(const at::Tensor& x, const std::optional<Norm>& norm) const { return norm ? view_.norm(x, *norm) : x; }
   at::Tensor project(const at::Tensor& x, const Projection& p) const { return view_.linear(x, p.weight, p.bias, d_.storage); }
   /// Rows as [batch, length, heads, head_width].
@@ -143,7 +144,9 @@ class Decoder final : public Architecture {
         cancel.check();
         return LayerPass(d_, through, *sequences)(in, p_.layers[n], d_.layers[n]);
       });
-    return view.norm(x, p_.final_norm);
+    x = view.norm(x, p_.final_norm);
+    // A scale of the logits is one of what the head reads, which is far smaller.
+    return d_.logit_scale == 1 ? x : x.mul(d_.logit_scale);
   }
 
   at::Tensor head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,

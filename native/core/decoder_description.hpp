@@ -47,6 +47,8 @@ struct DecoderDescription {
   Activation activation = Activation::silu;
 
   double attention_scale = 1, attention_cap = 0, logit_cap = 0, embedding_scale = 1;
+  double residual_scale = 1;  // of what attention and MLP add
+  double logit_scale = 1;     // of the features' product with the head's weight, before its bias and the cap
   double query_key_value_bound = 0;  // these stay within ±bound; 0: no bound
   double initial_deviation = 0.02;   // of weights
   int64_t padding_token = -1;        // its embedding gets no gradient (that of a tied head stays); −1: none

@@ -100,9 +100,21 @@ DecoderDescription phi() {
   return d;
 }
 
+/// A scale of the embedding, of scores, of what is added to the residual stream and of logits; the first layer without positions.
+DecoderDescription granite(DecoderDescription d) {
+  d.layers = {d.attention_kinds.size(), 0};
+  d.attention_kinds.push_back({d.attention_kinds[0].window, {}, 1});
+  d.attention_scale = 0.3;
+  d.embedding_scale = 1.4;
+  d.residual_scale = 0.22;
+  d.logit_scale = 0.7;
+  return d;
+}
+
 std::vector<DecoderDescription> descriptions() {
   using Over = DecoderDescription::QueryKeyNorm;
-  return {llama(), gemma(), neox(), olmo(), post_norms(Over::head), post_norms(Over::projection), phi()};
+  return {llama(), gemma(), neox(), olmo(), post_norms(Over::head), post_norms(Over::projection), phi(),
+          granite(gemma()), granite(neox())};
 }
 
 const auto batch = [] { return token_batch(3, 5, 11, 2, 4); };

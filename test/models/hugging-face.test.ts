@@ -42,6 +42,16 @@ const configs: ModelConfigInput[] = [
   { model_type: "llama", ...sizes, num_key_value_heads: 1, rope_theta: 100 },
   { model_type: "gpt_neox", ...sizes, rotary_pct: 0.5 },
   { model_type: "olmo2", ...sizes, tie_word_embeddings: true },
+  { model_type: "smollm3", ...sizes, num_key_value_heads: 1, no_rope_layers: [0, 1] },
+  { model_type: "granite", ...sizes, embedding_multiplier: 3, residual_multiplier: 0.5, logits_scaling: 2 },
+  {
+    model_type: "gemma3_text",
+    ...sizes,
+    head_dim: 4,
+    num_key_value_heads: 1,
+    sliding_window: 3,
+    sliding_window_pattern: 2,
+  },
 ];
 
 async function trained(config: ModelConfigInput, batch: Batch): Promise<Model> {

@@ -24,7 +24,7 @@ const families: Record<string, Record<string, string>> = {
     "gpt_neox.final_layer_norm.weight": "norms",
     "embed_out.weight": "head",
   },
-  "llama, mistral, qwen, olmo, gemma": {
+  "llama, mistral, smollm3, granite, qwen, olmo, gemma": {
     "model.embed_tokens.weight": "embeddings",
     "model.layers.0.self_attn.q_proj.weight": "attention",
     "model.layers.0.self_attn.q_proj.bias": "attention",

@@ -40,6 +40,8 @@ const decoder = {
   attentionCap: 0,
   logitCap: 0,
   embeddingScale: 1,
+  residualScale: 1,
+  logitScale: 1,
   queryKeyValueBound: 0,
   initialDeviation: 0.02,
   paddingToken: -1,
@@ -91,7 +93,15 @@ describe("model descriptions", () => {
     await expectRejected("channels", () =>
       n.createModel({ ...decoder, heads: huge, headWidth: huge }, "float32"),
     );
-    for (const key of ["attentionScale", "attentionCap", "logitCap", "embeddingScale", "queryKeyValueBound"])
+    for (const key of [
+      "attentionScale",
+      "attentionCap",
+      "logitCap",
+      "embeddingScale",
+      "residualScale",
+      "logitScale",
+      "queryKeyValueBound",
+    ])
       await expectAllRejected([NaN, -1, "0", null], (value) =>
         n.createModel({ ...decoder, [key]: value }, "float32"),
       );

@@ -58,6 +58,8 @@ export const gpt2 = family(
         attentionCap: 0,
         logitCap: 0,
         embeddingScale: 1,
+        residualScale: 1,
+        logitScale: 1,
         queryKeyValueBound: 0,
         initialDeviation: 0.02,
         paddingToken: -1,

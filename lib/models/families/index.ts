@@ -1,11 +1,13 @@
-import { gemma2 } from "./gemma2.js";
+import { gemma2, gemma3 } from "./gemma.js";
 import { gptNeox } from "./gpt-neox.js";
 import { gpt2 } from "./gpt2.js";
+import { granite } from "./granite.js";
 import { llama, mistral } from "./llama.js";
 import { olmo, olmo2, olmo3 } from "./olmo.js";
 import { phi } from "./phi.js";
 import { qwen2, qwen3 } from "./qwen.js";
 import type { Family } from "./settings.js";
+import { smollm3 } from "./smollm3.js";
 
 /** Language models by the `model_type` of their config.json. */
 export const families = {
@@ -13,12 +15,15 @@ export const families = {
   gpt_neox: gptNeox,
   llama,
   mistral,
+  smollm3,
+  granite,
   qwen2,
   qwen3,
   olmo,
   olmo2,
   olmo3,
   gemma2,
+  gemma3_text: gemma3,
   phi,
 } satisfies Record<string, Family>;
 

@@ -127,6 +127,8 @@ export function llamaDescription(
     attentionCap: 0,
     logitCap: 0,
     embeddingScale: 1,
+    residualScale: 1,
+    logitScale: 1,
     queryKeyValueBound: 0,
     initialDeviation: values.initializer_range,
     paddingToken: paddingToken(values),

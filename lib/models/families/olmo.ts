@@ -1,5 +1,4 @@
 import { expected } from "../../errors.js";
-import { checkOptions } from "../../options/index.js";
 import {
   headWidth,
   type LlamaValues,
@@ -9,7 +8,7 @@ import {
   llamaRotation,
   llamaSettings,
 } from "./llama.js";
-import { alike, ofTypes, rotation } from "./rotary.js";
+import { alike, ofTypes, rotaryOfType, rotation } from "./rotary.js";
 import { family, flag, type LayerType, layerTypes, optional, positive, size, token } from "./settings.js";
 
 const { head_dim: _, ...shared } = {
@@ -106,23 +105,14 @@ export const olmo3 = family(
   },
 );
 
-/** Today's configurations have rotary parameters for each type of layer, older ones a scaling of the full ones. */
+/** θ of both types, of which transformers reads one alone at the top. */
 function parameters3(values: LlamaValues, type: LayerType) {
-  const { rope_theta, rope_scaling, rope_parameters, max_position_embeddings: contextLength } = values;
-  // transformers takes another θ for one of the types only.
-  if (rope_theta !== base3)
+  if (values.rope_theta !== base3)
     throw expected(
       `${base3}, or θ in rope_parameters of each type,`,
       "config.rope_theta",
-      rope_theta,
+      values.rope_theta,
       "range",
     );
-  const { full_attention, sliding_attention, ...rest } = rope_parameters ?? {};
-  const [other] = Object.keys(rest);
-  if (other !== undefined) throw expected("types of layers", "config.rope_parameters", other, "range");
-  const own = type === "full_attention" ? full_attention : sliding_attention;
-  const ofType = { base: base3, contextLength, subject: `config.rope_parameters.${type}` };
-  const parameters = own === null ? {} : checkOptions(own, ofType.subject);
-  if (type === "sliding_attention" || rope_scaling === null) return { ...ofType, parameters };
-  return { ...ofType, parameters: { ...parameters, ...rope_scaling }, subject: "config.rope_scaling" };
+  return rotaryOfType(values, type, base3);
 }

@@ -1,5 +1,5 @@
 import { expected } from "../../errors.js";
-import { checkChoice, checkNumber } from "../../options/index.js";
+import { checkChoice, checkNumber, checkOptions } from "../../options/index.js";
 import type { NativeDecoderDescription } from "../../torch/index.js";
 import type { LayerType } from "./settings.js";
 
@@ -97,6 +97,34 @@ export function rotation(source: RotarySource): Rotation {
   }
 }
 
+interface RotarySettings {
+  rope_scaling: Record<string, unknown> | null;
+  rope_parameters: Record<string, unknown> | null;
+  max_position_embeddings: number;
+}
+
+/**
+ * Of one type of layer, where types differ: today's configurations have rotary parameters for each, older ones a scaling of the full
+ * ones. `base` is the type's θ, unless the parameters have it.
+ */
+export function rotaryOfType(
+  { rope_scaling: scaling, rope_parameters, max_position_embeddings: contextLength }: RotarySettings,
+  type: LayerType,
+  base: number,
+): Omit<RotarySource, "headWidth"> {
+  const { full_attention, sliding_attention, ...rest } = rope_parameters ?? {};
+  const [other] = Object.keys(rest);
+  if (other !== undefined) throw expected("types of layers", "config.rope_parameters", other, "range");
+  // transformers keeps the type "default" beside a scaling's older key.
+  if (scaling?.type !== undefined && scaling.rope_type === undefined)
+    throw expected("rope_type in place of type", "config.rope_scaling", scaling.type, "range");
+  const own = type === "full_attention" ? full_attention : sliding_attention;
+  const ofType = { base, contextLength, subject: `config.rope_parameters.${type}` };
+  const parameters = own === null ? {} : checkOptions(own, ofType.subject);
+  if (type === "sliding_attention" || scaling === null) return { ...ofType, parameters };
+  return { ...ofType, parameters: { ...parameters, ...scaling }, subject: "config.rope_scaling" };
+}
+
 type ReadNumber = (key: string, fallback?: number) => number;
 
 /** Wavelengths beyond the original context are stretched by the factor, short ones stay, those between go from one to the other. */
@@ -144,7 +172,7 @@ function yarn(
   return { frequencies, rotaryScale: number("attention_factor", usual) };
 }
 
-type Layers = Pick<NativeDecoderDescription, "attentionKinds" | "layers">;
+export type Layers = Pick<NativeDecoderDescription, "attentionKinds" | "layers">;
 
 /** Layers that all attend alike: to the last `window` tokens, or (null) to all. */
 export function alike(count: number, rotation: Rotation, window: number | null = null): Layers {

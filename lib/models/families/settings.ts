@@ -171,6 +171,7 @@ const harmless: Record<string, readonly unknown[]> = {
   use_sliding_window: [false],
   attn_logit_softcapping: [null],
   final_logit_softcapping: [null],
+  use_bidirectional_attention: [false, null],
   quantization_config: [null],
 };
 

@@ -85,7 +85,10 @@ describe("rotary positions", () => {
     rejects({ ...llama, rope_parameters: { full_attention: {} } }, "config.rope_parameters");
     rejects({ ...llama, head_dim: 5 }, "config.rope_parameters");
     rejects({ ...configOf("olmo3"), rope_theta: 100 }, "config.rope_theta");
-    rejects({ ...configOf("olmo3"), rope_parameters: { rope_theta: 100 } }, "config.rope_parameters");
+    for (const name of ["olmo3", "gemma3"]) {
+      rejects({ ...configOf(name), rope_parameters: { rope_theta: 100 } }, "config.rope_parameters");
+      rejects({ ...configOf(name), rope_scaling: { type: "linear", factor: 2 } }, "config.rope_scaling");
+    }
   });
 });
 
@@ -106,6 +109,12 @@ test("values that do not belong together are refused by name", () => {
   rejects({ ...configOf("gemma2"), use_bidirectional_attention: true }, "config.use_bidirectional_attention");
   rejects({ ...configOf("phi"), tie_word_embeddings: true }, "config.tie_word_embeddings");
   rejects({ ...configOf("olmo"), clip_qkv: 0 }, "config.clip_qkv");
+  rejects({ ...configOf("smollm3"), no_rope_layers: [1, 0] }, "config.no_rope_layers");
+  rejects({ ...configOf("smollm3"), no_rope_layers: [1, 0, 1, 1, 2] }, "config.no_rope_layers\\[4\\]");
+  rejects({ ...configOf("smollm3-window"), use_sliding_window: false }, "config.sliding_window");
+  rejects({ ...configOf("granite"), logits_scaling: 0 }, "config.logits_scaling");
+  rejects({ ...configOf("gemma3"), attn_logit_softcapping: 50 }, "the model configuration");
+  rejects({ ...configOf("gemma3"), use_bidirectional_attention: true }, "the model configuration");
 });
 
 describe("keys of published configurations", () => {
@@ -129,6 +138,9 @@ describe("keys of published configurations", () => {
       ["olmo", { pretraining_tp: 1, attention_bias: false }],
       ["olmo2", { pretraining_tp: 1, clip_qkv: null }],
       ["mistral", { attention_bias: false, mlp_bias: false }],
+      ["gemma3_text", { attn_logit_softcapping: null, use_bidirectional_attention: false }],
+      ["smollm3", { max_window_layers: 28, pretraining_tp: 2, layer_types: Array(2).fill("full_attention") }],
+      ["granite", { attention_multiplier: 1, rope_scaling: null }],
       ["gemma2", { sliding_window_size: 4096, hidden_act: "gelu", cache_implementation: "hybrid" }],
       ["gpt_neox", { use_flash_attn: true, tokenizer_class: "GPTNeoXTokenizer" }],
     ] as const) {
@@ -201,4 +213,14 @@ test("what is left out is transformers' default", () => {
   expect(gemma).toMatchObject({ headWidth: 256, attentionCap: 50, logitCap: 30, embeddingScale: 48 });
   expect(gemma.names.head).toBeUndefined();
   expect(gemma.layers.slice(0, 4)).toEqual([0, 1, 0, 1]);
+  const gemma3 = describeModel({ model_type: "gemma3_text" });
+  expect(gemma3).toMatchObject({ headWidth: 256, attentionCap: 0, logitCap: 0, attentionScale: 1 / 16 });
+  expect(gemma3.layers.slice(0, 7)).toEqual([0, 0, 0, 0, 0, 1, 0]);
+  const [local, global] = gemma3.attentionKinds.map(({ frequencies }) => frequencies[64]);
+  expect([local, global]).toEqual([10_000 ** -0.5, 1_000_000 ** -0.5]);
+  const smol = describeModel({ model_type: "smollm3" });
+  expect(smol.layers.slice(0, 5)).toEqual([0, 0, 0, 1, 0]);
+  expect(smol.attentionKinds.map(({ frequencies }) => frequencies.length)).toEqual([64, 0]);
+  const granite = describeModel({ model_type: "granite" });
+  expect(granite).toMatchObject({ attentionScale: 1, embeddingScale: 1, residualScale: 1, logitScale: 1 });
 });

@@ -68,10 +68,38 @@ CASES = {
     "llama-other-head": ("llama", SIZES | dict(tie_word_embeddings=False)),
     "gpt2-other-head": ("gpt2", dict(vocab_size=23, n_positions=16, n_embd=16, n_layer=1, n_head=2,
                                      tie_word_embeddings=False)),
+    # Every fourth layer without rotation; those without it alone have a window; every pair of the two.
+    "smollm3": ("smollm3", SIZES | GROUPED | dict(num_hidden_layers=5)),
+    "smollm3-window": ("smollm3", SIZES | GROUPED | dict(num_hidden_layers=3, no_rope_layer_interval=2, use_sliding_window=True,
+                                                         sliding_window=3, tie_word_embeddings=False, attention_bias=True,
+                                                         mlp_bias=True, rope_parameters=LLAMA3)),
+    "smollm3-layers": ("smollm3", SIZES | dict(num_hidden_layers=4, no_rope_layers=[0, 1, 0, 1, 1], use_sliding_window=True,
+                                               sliding_window=4, pad_token_id=PADDING,
+                                               layer_types=["full_attention", "sliding_attention", "sliding_attention",
+                                                            "full_attention"])),
+    "granite": ("granite", SIZES | GROUPED | dict(embedding_multiplier=3.0, attention_multiplier=0.4, residual_multiplier=0.6,
+                                                  logits_scaling=0.7, tie_word_embeddings=True)),
+    "granite-biases": ("granite", SIZES | dict(embedding_multiplier=2.0, attention_multiplier=0.3, residual_multiplier=1.3,
+                                               logits_scaling=1.5, attention_bias=True, mlp_bias=True, pad_token_id=PADDING)),
+    # Norms of heads, each type of layer with a rotation of its own.
+    "gemma3": ("gemma3_text", SIZES | GROUPED | dict(head_dim=6, query_pre_attn_scalar=10, sliding_window=3, num_hidden_layers=3,
+                                                     layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+                                                     rope_parameters={
+                                                         "full_attention": {"rope_type": "linear", "factor": 2.0,
+                                                                            "rope_theta": 500.0},
+                                                         "sliding_attention": {"rope_type": "default", "rope_theta": 20.0}})),
+    "gemma3-untied": ("gemma3_text", SIZES | dict(head_dim=4, sliding_window=4, num_hidden_layers=3, sliding_window_pattern=2,
+                                                  tie_word_embeddings=False, attention_bias=True, final_logit_softcapping=3.0,
+                                                  pad_token_id=PADDING,
+                                                  rope_parameters={
+                                                      "full_attention": {"rope_type": "linear", "factor": 4.0,
+                                                                         "rope_theta": 1000.0},
+                                                      "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}})),
 }
 # Of older transformers: their names of keys, and what is no parameter among the tensors.
 OLDER = {
     "gpt-neox": dict(rotary_pct=0.5, rotary_emb_base=100, torch_dtype="float16", hidden_dropout=0.1),
+    "gemma3-untied": dict(layer_types=None, rope_theta=1000.0, rope_local_base_freq=100.0, rope_scaling=dict(rope_type="linear", factor=4.0)),
     "llama3": dict(rope_theta=100.0, rope_scaling={k: v for k, v in LLAMA3.items() if k != "rope_theta"}),
 }
 
@@ -113,7 +141,7 @@ def make(name, model_type, settings, seed):
         model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float64).eval()
     torch.set_default_dtype(torch.float32)
     for key, parameter in model.named_parameters():
-        parameter.data.copy_(drawn(key, parameter.shape, model_type == "gemma2", generator))
+        parameter.data.copy_(drawn(key, parameter.shape, model_type in ("gemma2", "gemma3_text"), generator))
     ids, labels = tokens(generator, settings.get("pad_token_id"))
     stored = {"lm_head.weight": "embed_out.weight"} if model_type == "gpt_neox" else {}
     parameters = {stored.get(key, key): parameter for key, parameter in model.named_parameters()}
