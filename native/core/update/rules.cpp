@@ -9,10 +9,7 @@ namespace {
 std::string text_of(const RuleOptions::Value* value) {
   if (!value) return "undefined";
   if (const auto* flag = std::get_if<bool>(value)) return *flag ? "true" : "false";
-  if (const auto* number = std::get_if<double>(value)) {
-    const std::string text = std::to_string(*number);
-    return text;
-  }
+  if (const auto* number = std::get_if<double>(value)) return std::to_string(*number);
   return "neither a number nor a boolean";
 }
 
