@@ -108,7 +108,10 @@ describe("checkpoints", () => {
     [["checkpoints", "--data", "a.txt"], "--list FILE"],
     [["checkpoints", "a", "--list", "b", "--data", "a.txt"], "one of them"],
     [["checkpoints", "a"], "--data"],
-    [[...["checkpoints", "models/step1", "--data", "a.txt"], "--momentum", "0.9"], "--optimizer sgd"],
+    [
+      [...["checkpoints", "models/step1", "--data", "a.txt"], "--momentum", "0.9"],
+      "or sgd only but received it with adamw",
+    ],
     [[...["checkpoints", "models/step1", "--data", "a.txt"], "--betas", "0.9"], "2 numbers"],
   ])("is used badly: %j", async (args, part) => {
     const { code, stderr } = await command(args.map((a) => (a.startsWith("models") ? place(a) : a)));
