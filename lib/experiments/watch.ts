@@ -34,8 +34,8 @@ export interface Watch extends AsyncDisposable {
 
 /** Milliseconds between looks at a run's files. */
 const interval = 500;
-/** Drawing takes at most this part of the time. */
-const share = 0.05;
+/** Drawing takes at most this part of the time; loading and reading come on top, and all together stay below a twentieth. */
+const share = 0.03;
 
 /**
  * Serves a page with the reports of runs, of any kind, renewed as records come: also of runs that are over, or not begun. The page finds
