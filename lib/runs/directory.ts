@@ -17,13 +17,15 @@ export const runFiles = {
   state: "state",
   /** What several units of its work begin with. */
   moments: "moments",
+  /** One of its trainings that is under way. */
+  cell: "cell",
   tensorboard: "tensorboard",
 } as const;
 
 /** Everything that a run, its report included, writes; `fresh` removes these and nothing else. */
 const written = [
   ...Object.values(runFiles),
-  ...[runFiles.checkpoint, runFiles.state, runFiles.moments].flatMap((name) => [
+  ...[runFiles.checkpoint, runFiles.state, runFiles.moments, runFiles.cell].flatMap((name) => [
     `${name}.next`,
     `${name}.previous`,
   ]),

@@ -107,6 +107,42 @@ describe("a mix in a directory", () => {
     expect(seen).toEqual(["start"]);
   });
 
+  it("stopped within a training, it takes more repeats first, and fewer steps", async () => {
+    const change = { repeats: 1, train: { ...configuration.train, steps: 6 } };
+    const stop = new AbortController();
+    const onProgress = (event: MixEvent) => event.type === "training" && event.done === 5 && stop.abort();
+    const stopped = mix("cut", { train: true, signal: stop.signal, onProgress }, change);
+    await expect(stopped).rejects.toMatchObject({ code: "ABORT_ERR" });
+    const done: number[] = [];
+    const again = await mix("cut", {
+      train: true,
+      onProgress: (event: MixEvent) => void (event.type === "training" && done.push(event.done)),
+    });
+    expect(again.cells).toEqual(whole.cells.map((cell) => ({ ...cell, seconds: expect.any(Number) })));
+    expect(again.points).toEqual(whole.points);
+    expect(done[0]).toBe(1);
+  });
+
+  it("stopped within a training, it goes on at the step at which it was", async () => {
+    const change = { train: { ...configuration.train, steps: 6 } };
+    const straight = await mix("straight", { train: true }, change);
+    const stop = new AbortController();
+    const onProgress = (event: MixEvent) => event.type === "training" && event.done === 5 && stop.abort();
+    const stopped = mix("halted", { train: true, signal: stop.signal, onProgress }, change);
+    await expect(stopped).rejects.toMatchObject({ code: "ABORT_ERR" });
+    const done: number[] = [];
+    const again = await mix(
+      "halted",
+      {
+        train: true,
+        onProgress: (event: MixEvent) => void (event.type === "training" && done.push(event.done)),
+      },
+      change,
+    );
+    expect(done[0]).toBeGreaterThanOrEqual(5);
+    expect(again.cells).toEqual(straight.cells.map((cell) => ({ ...cell, seconds: expect.any(Number) })));
+  });
+
   it("refuses another configuration's directory, and says which key", async () => {
     await expect(mix("whole", {}, { seed: 5 })).rejects.toMatchObject({
       code: "ERR_RUN_DIRECTORY",
@@ -193,9 +229,7 @@ describe("the configuration of a mix", () => {
 
 describe("accuracy by the likelihood of choices", () => {
   it("is that of the tokens of each choice after its question", async () => {
-    const { choiceAccuracy, tokenizeQuestions } = await import(
-      "../../lib/experiments/mix/multiple-choice.js"
-    );
+    const { choiceAccuracy, tokenizeQuestions } = await import("../../lib/experiments/mix/judgement.js");
     const { byteTokenizer } = await import("../../lib/data/index.js");
     using model = await loadModel(configuration.model);
     const question = { question: "?", choices: ["a", "bc", "d"], answer: 0 };

@@ -1,18 +1,15 @@
 import path from "node:path";
-import { byteTokenizer, loadTokenizer, multipleChoiceQuestions } from "../../data/index.js";
 import { throwIfAborted } from "../../errors.js";
 import { loadModel, type Model } from "../../models/index.js";
 import { makeOptimizer } from "../../optimizers/index.js";
 import { runFiles, SavingPace, StateFolder } from "../../runs/index.js";
 import { finiteOrNull } from "../../statistics.js";
-
-import { defaultSequence } from "../training-data.js";
+import { type Judgement, judge, judgementSetup, openQuestions } from "./judgement.js";
 import type { MixEvent } from "./mix.js";
-import { choiceTokenizer, type MixConfiguration } from "./mix-configuration.js";
+import type { MixConfiguration } from "./mix-configuration.js";
 import type { MixData } from "./mix-data.js";
 import type { MixPoint } from "./mix-estimate.js";
 import { type MixCellRecord, sameSetup } from "./mix-records.js";
-import { choiceAccuracy, type TokenizedQuestion, tokenizeQuestions } from "./multiple-choice.js";
 
 interface MixTraining {
   data: MixData;
@@ -38,7 +35,7 @@ export async function trainMixture(training: MixTraining): Promise<MixCellRecord
   const { dtype, device } = configuration;
   using first = await loadModel(configuration.model, { dtype, device });
   const questions = await openQuestions(configuration, first);
-  const setup = setupOf(training, questions);
+  const setup = judgementSetup(training, questions);
   const known = training.cells.filter((cell) => sameSetup(cell.setup, setup));
   const find = (ratio: number, learningRate: number) =>
     known.find((cell) => cell.ratio === ratio && cell.learningRate === learningRate);
@@ -96,24 +93,11 @@ interface States {
 function statesOf(directory: string): States {
   return {
     moments: new StateFolder(directory, runFiles.moments, ({ version }) => version === 1),
-    cell: new StateFolder(directory, runFiles.state, ({ version }) => version === 1),
+    cell: new StateFolder(directory, runFiles.cell, ({ version }) => version === 1),
   };
 }
 
 const optimizerFile = "optimizer.safetensors";
-
-type Questions = Record<string, TokenizedQuestion[]>;
-interface Judgement {
-  tasks: Record<string, number>;
-  choices: Record<string, number>;
-}
-
-function setupOf({ configuration, data }: MixTraining, questions: Questions): MixCellRecord["setup"] {
-  const { steps, batches } = configuration.train;
-  const available = Math.min(batches, ...data.tasks.map((name) => Math.max(1, data.judgeBatches(name))));
-  const choices = Object.entries(questions).map(([name, all]) => [name, all.length]);
-  return { steps, batches: available, choices: Object.fromEntries(choices) };
-}
 
 /** Six, evenly in their logarithm, over what the ratios' worst tasks allow and a factor of four either way. */
 function defaultLearningRates(points: readonly MixPoint[]): number[] {
@@ -126,21 +110,6 @@ function defaultLearningRates(points: readonly MixPoint[]): number[] {
   const rates = finite.length > 0 ? finite : own.length > 0 ? own : [1e-3];
   const [low, high] = [Math.min(...rates) / 4, Math.max(...rates) * 4];
   return Array.from({ length: 6 }, (_, i) => Number((low * (high / low) ** (i / 5)).toPrecision(3)));
-}
-
-async function openQuestions(configuration: MixConfiguration, model: Model): Promise<Questions> {
-  const { choices } = configuration.train;
-  const questions: Questions = {};
-  if (Object.keys(choices).length === 0) return questions;
-  const file = choiceTokenizer(configuration);
-  const tokenizer = file === "bytes" ? byteTokenizer : await loadTokenizer(file);
-  for (const [name, { files, limit }] of Object.entries(choices))
-    questions[name] = tokenizeQuestions(
-      await multipleChoiceQuestions(files, limit),
-      tokenizer,
-      defaultSequence(model.config),
-    );
-  return questions;
 }
 
 /** Fills the moments of a ratio with gradients of the frozen weights, from where they were left. */
@@ -165,15 +134,18 @@ async function accumulateMoments(
     });
   const saving = new SavingPace(save);
   while (done < total) {
-    throwIfAborted(signal);
-    await optimizer.accumulateFrom(await batchAt(done + 1), { microBatch, signal });
+    await optimizer.accumulateFrom(await batchAt(done + 1), { microBatch });
     done++;
-    if (done < total) await saving.perhaps();
+    if (done === total || signal?.aborted) await save();
+    else await saving.perhaps();
+    throwIfAborted(signal);
   }
-  await save();
 }
 
-/** The model of a cell, trained from the checkpoint or from where it was left. It belongs to the caller. */
+/**
+ * The model of a cell, trained from the checkpoint or from where it was left. It belongs to the caller. A stop waits for the step that
+ * is under way, here and while moments are filled, and keeps it.
+ */
 async function trainCell(
   { data, configuration, signal, tell }: MixTraining,
   { ratio, learningRate }: { ratio: number; learningRate: number },
@@ -181,13 +153,15 @@ async function trainCell(
 ): Promise<Model> {
   const { dtype, device } = configuration;
   const found = await cell.find();
-  const state = found?.ratio === ratio && found.learningRate === learningRate ? found : undefined;
+  const { steps } = configuration.train;
+  // Another training, of fewer steps, may follow in the directory.
+  const isOwn = found?.ratio === ratio && found.learningRate === learningRate && found.done <= steps;
+  const state = isOwn ? found : undefined;
   const model = await loadModel(state ? cell.folder : configuration.model, { dtype, device });
   try {
     using optimizer = makeOptimizer(model, configuration.optimizer);
     await optimizer.load(path.join(state ? cell.folder : moments.folder, optimizerFile));
     const batchAt = data.mixture(ratio);
-    const { steps } = configuration.train;
     const { microBatch } = configuration.batch;
     let done = state?.done ?? 0;
     const save = () =>
@@ -198,43 +172,24 @@ async function trainCell(
       });
     const saving = new SavingPace(save);
     while (done < steps) {
-      throwIfAborted(signal);
       // The batches after those that made the moments.
       const batch = await batchAt(configuration.accumulate + done + 1);
-      const { gradient, loss } = await model.gradient(batch, { microBatch, signal });
+      const { gradient, loss } = await model.gradient(batch, { microBatch });
       using own = gradient;
       await tell({ type: "training", ratio, learningRate, done: done + 1, total: steps });
       if (!Number.isFinite(loss)) break;
       await optimizer.accumulate(own);
       await optimizer.step({ learningRate });
       done++;
-      if (done < steps) await saving.perhaps();
+      if (signal?.aborted) await save();
+      else if (done < steps) await saving.perhaps();
+      throwIfAborted(signal);
     }
     return model;
   } catch (error) {
     model.dispose();
     throw error;
   }
-}
-
-async function judge(training: MixTraining, model: Model, questions: Questions): Promise<Judgement> {
-  const { data, configuration, signal } = training;
-  const { batches } = setupOf(training, questions);
-  const tasks: Judgement["tasks"] = {};
-  for (const name of data.tasks) {
-    let [sum, count] = [0, 0];
-    for (let i = 0; i < batches; i++) {
-      const batch = await data.judge(name, i);
-      const options = { microBatch: configuration.batch.microBatch, signal };
-      sum += batch.count * (await model.loss(batch, options));
-      count += batch.count;
-    }
-    tasks[name] = sum / count;
-  }
-  const choices: Judgement["choices"] = {};
-  for (const [name, all] of Object.entries(questions))
-    choices[name] = await choiceAccuracy(model, all, signal);
-  return { tasks, choices };
 }
 
 function changes<After>(
