@@ -19,7 +19,6 @@ function having<T extends object>(what: string, members: readonly (keyof T & str
   return instance<T>(what, (value) => members.every((member) => member in value));
 }
 
-export const checkModel = (value: unknown): Model => readOptions(modelSchema, value ?? null, "model");
 export const checkBatch = (value: unknown, subject: string): Batch =>
   readOptions(batchSchema, value ?? null, subject);
 export const checkDirection = (value: unknown, subject: string): Direction =>

@@ -1,23 +1,33 @@
-import { expected } from "../errors.js";
-import { checkBoolean, checkChoice, checkNames, checkNumber } from "../options/index.js";
+import * as z from "zod";
+import { fraction, readOptions } from "../options/index.js";
 import { AdamW } from "./adamw.js";
 import { Sgd } from "./sgd.js";
 
-export interface ThresholdOptions {
-  optimizer: "gd" | "adamw";
+const common = {
   /** η, > 0 */
-  learningRate: number;
+  learningRate: z.number().gt(0),
   /** Decoupled decay γ, ≥ 0. Default 0. */
-  weightDecay?: number;
-  /** AdamW's β₁ in [0, 1). Default 0.9. */
-  beta1?: number;
-  /** Gradient descent's μ in [0, 1), of b ← μb + g. Default 0. */
-  momentum?: number;
-  /** Whether Δ is g + μb (Nesterov) rather than b. Default false. */
-  nesterov?: boolean;
-}
+  weightDecay: z.number().min(0).default(0),
+};
 
-const names = ["optimizer", "learningRate", "weightDecay", "beta1", "momentum", "nesterov"];
+const thresholdOptions = z.discriminatedUnion("optimizer", [
+  z.strictObject({
+    ...common,
+    optimizer: z.literal("gd"),
+    /** μ in [0, 1), of b ← μb + g. Default 0. */
+    momentum: fraction.default(0),
+    /** Whether Δ is g + μb (Nesterov) rather than b. Default false. */
+    nesterov: z.boolean().default(false),
+  }),
+  z.strictObject({
+    ...common,
+    optimizer: z.literal("adamw"),
+    /** β₁ in [0, 1). Default 0.9. */
+    beta1: fraction.default(0.9),
+  }),
+]);
+
+export type ThresholdOptions = z.input<typeof thresholdOptions>;
 
 /**
  * The sharpness at which training on a quadratic becomes unstable: for gradient descent the largest λ(H) is 2/η − γ, for
@@ -27,19 +37,10 @@ const names = ["optimizer", "learningRate", "weightDecay", "beta1", "momentum", 
  * Critical sharpness λc is compared with 2/η instead, whatever β₁, μ and γ are.
  */
 export function stabilityThreshold(options: ThresholdOptions): number {
-  const given = checkNames(options, "options", names);
-  const optimizer = checkChoice(given.optimizer, "options.optimizer", ["gd", "adamw"]);
-  const eta = checkNumber(given.learningRate, "options.learningRate", { above: 0 });
-  const decay = checkNumber(given.weightDecay ?? 0, "options.weightDecay", { minimum: 0 });
-  const others = optimizer === "gd" ? ["beta1"] : ["momentum", "nesterov"];
-  for (const name of others)
-    if (given[name] !== undefined)
-      throw expected(`no value with optimizer "${optimizer}"`, `options.${name}`, given[name], "range");
-  if (optimizer === "gd") {
-    const mu = checkNumber(given.momentum ?? 0, "options.momentum", { minimum: 0, below: 1 });
-    const nesterov = checkBoolean(given.nesterov ?? false, "options.nesterov");
-    return Sgd.rule.stabilityGain({ momentum: mu, nesterov }).value * (2 / eta - decay);
-  }
-  const beta1 = checkNumber(given.beta1 ?? 0.9, "options.beta1", { minimum: 0, below: 1 });
-  return AdamW.rule.stabilityGain({ betas: [beta1, 0] }).value * (2 / eta - decay);
+  const given = readOptions(thresholdOptions, options);
+  const { value } =
+    given.optimizer === "gd"
+      ? Sgd.rule.stabilityGain(given)
+      : AdamW.rule.stabilityGain({ betas: [given.beta1, 0] });
+  return value * (2 / given.learningRate - given.weightDecay);
 }

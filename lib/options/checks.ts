@@ -86,29 +86,6 @@ export function checkSignal(value: unknown, subject: string): AbortSignal | unde
   return checkInstance(value, subject, AbortSignal, "an AbortSignal");
 }
 
-/** Options as a record, none of them unknown. */
-export function checkNames(
-  value: unknown,
-  subject: string,
-  names: readonly string[],
-): Record<string, unknown> {
-  const given = checkOptions(value, subject);
-  for (const name of Object.keys(given))
-    if (!names.includes(name))
-      throw expected(`one of ${names.join(", ")}`, "the name of an option", name, "range");
-  return given;
-}
-
-/** The value, or the usual one where none is given. Null is a value, and the checks' to reject. */
-export function or(value: unknown, usual: unknown): unknown {
-  return value === undefined ? usual : value;
-}
-
-export function checkCallback(value: unknown, subject: string): ((...args: never[]) => void) | undefined {
-  if (value !== undefined && typeof value !== "function") throw expected("a function", subject, value);
-  return value as ((...args: never[]) => void) | undefined;
-}
-
 /** What a call takes by the shape of its option set: an object of its keys, those with defaults left out or not. */
 export type OptionsOf<Shape extends z.core.$ZodLooseShape> = z.core.$InferObjectInput<
   Shape,
@@ -145,9 +122,7 @@ export function readOptions<Set extends z.ZodType>(
 }
 
 function badOption(set: z.ZodType, value: unknown, issue: z.core.$ZodIssue, subject: string): BadArgument {
-  let received = value;
-  for (const key of issue.path) received = (received as Record<PropertyKey, unknown> | undefined)?.[key];
-  const schema = schemaAt(set, issue.path);
+  const { schema, received } = lookUp(set, value, issue.path);
   if (issue.code === "unrecognized_keys") {
     const keys =
       schema instanceof z.ZodObject ? Object.keys(schema.shape).join(", ") : "those that there are";
@@ -160,17 +135,20 @@ function badOption(set: z.ZodType, value: unknown, issue: z.core.$ZodIssue, subj
 
 /** Of what has the right type it is the value that is wrong. */
 function kindOf(schema: z.ZodType | undefined, received: unknown): "type" | "range" {
+  const isName = [z.ZodEnum, z.ZodString, z.ZodLiteral].some((type) => schema instanceof type);
   const isOfType =
     (schema instanceof z.ZodNumber && typeof received === "number") ||
-    ((schema instanceof z.ZodEnum || schema instanceof z.ZodString) && typeof received === "string") ||
+    (isName && typeof received === "string") ||
     (schema instanceof z.ZodArray && Array.isArray(received));
   return isOfType ? "range" : "type";
 }
 
-/** The schema of a place, without its default and whether it may be left out; undefined within one of several forms. */
-function schemaAt(set: z.ZodType, path: readonly PropertyKey[]): z.ZodType | undefined {
-  let schema = layers(set).at(-1);
+/** The value of a place and its schema, without its default and whether it may be left out; undefined where nothing tells its form. */
+function lookUp(set: z.ZodType, value: unknown, path: readonly PropertyKey[]) {
+  let received = value;
+  let schema = formOf(layers(set).at(-1), value);
   for (const key of path) {
+    received = (received as Record<PropertyKey, unknown> | null | undefined)?.[key];
     const inner: unknown =
       schema instanceof z.ZodObject
         ? schema.shape[String(key)]
@@ -179,8 +157,16 @@ function schemaAt(set: z.ZodType, path: readonly PropertyKey[]): z.ZodType | und
           : schema instanceof z.ZodRecord
             ? schema.valueType
             : undefined;
-    if (!(inner instanceof z.ZodType)) return undefined;
-    schema = layers(inner).at(-1);
+    schema = inner instanceof z.ZodType ? formOf(layers(inner).at(-1), received) : undefined;
   }
-  return schema;
+  return { schema, received };
+}
+
+/** Of several forms the one that a value names; the first, if it names none. */
+function formOf(schema: z.ZodType | undefined, value: unknown): z.ZodType | undefined {
+  if (!(schema instanceof z.ZodDiscriminatedUnion)) return schema;
+  const { discriminator } = schema.def;
+  const name = (value as Record<string, unknown> | null | undefined)?.[discriminator];
+  const forms = schema.options as z.ZodObject[];
+  return forms.find(({ shape }) => shape[discriminator].values.has(name)) ?? forms[0];
 }

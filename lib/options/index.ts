@@ -1,10 +1,8 @@
 export {
   callback,
   checkBoolean,
-  checkCallback,
   checkChoice,
   checkInstance,
-  checkNames,
   checkNumber,
   checkOptions,
   checkSignal,
@@ -12,7 +10,6 @@ export {
   checkStrings,
   instance,
   type OptionsOf,
-  or,
   readOptions,
   signalSchema,
 } from "./checks.js";

@@ -24,7 +24,7 @@ import {
 import { type MeasuredNoise, NoiseMemory } from "./noise.js";
 
 /** One line to measure: a model, the batch that judges, the direction. */
-export const lineOptions = {
+const lineOptions = {
   model: modelSchema,
   /** The batch whose loss is followed along the line. */
   batch: batchSchema,
@@ -43,8 +43,11 @@ export const lineOptions = {
   onEvaluation: callback<(evaluation: Evaluation) => void>().optional(),
 };
 
-export const lineSchema = z.strictObject(lineOptions);
+const lineSchema = z.strictObject(lineOptions);
 export type LineToMeasure = OptionsOf<typeof lineOptions>;
+
+/** What a line is called in messages. */
+const subject = "the measured line";
 
 const criticalSchema = z.strictObject({ ...lineOptions, ...measureOptions });
 
@@ -71,9 +74,6 @@ export async function criticalSharpness(options: LineToMeasure & MeasureOptions)
     new NoiseMemory(),
   );
 }
-
-/** What a line is called in messages. */
-export const subject = "the measured line";
 
 /** What a `SharpnessMeter` has learnt. Plain JSON data. */
 export interface MeterState {

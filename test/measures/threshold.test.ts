@@ -15,9 +15,10 @@ test("the values of the paper", () => {
 
 /** |θ| after many steps on the quadratic ½λθ² from θ = 1; AdamW with P fixed. */
 function recursion(options: ThresholdOptions, lambda: number): number {
-  const { optimizer, learningRate: eta, weightDecay: decay = 0, nesterov = false } = options;
-  const adamw = optimizer === "adamw";
-  const beta = (adamw ? options.beta1 : options.momentum) ?? 0;
+  const { learningRate: eta, weightDecay: decay = 0 } = options;
+  const adamw = options.optimizer === "adamw";
+  const beta = (options.optimizer === "adamw" ? options.beta1 : options.momentum) ?? 0;
+  const nesterov = options.optimizer === "gd" && options.nesterov;
   let theta = 1;
   let m = 0;
   for (let t = 0; t < 20_000 && Math.abs(theta) < 1e6; t++) {

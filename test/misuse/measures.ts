@@ -167,7 +167,10 @@ export const meterRows: Row[] = [
   ...each("the threshold's beta1", [1, -0.1, "0.9"], (beta1) =>
     stabilityThreshold({ optimizer: "adamw", learningRate: 1, beta1 }),
   ),
-  ["β₁ of gradient descent", () => stabilityThreshold({ optimizer: "gd", learningRate: 1, beta1: 0.9 })],
+  [
+    "β₁ of gradient descent",
+    () => stabilityThreshold({ optimizer: "gd", learningRate: 1, beta1: 0.9 } as never),
+  ],
 ];
 
 const parabola = (eta: number) => eta * (eta - 1);

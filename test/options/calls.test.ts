@@ -12,6 +12,12 @@ const set = z.strictObject({
   date: instance<Date>("a Date", (value) => value instanceof Date).optional(),
   signal: signalSchema.optional(),
   onStep: callback<() => void>().optional(),
+  form: z
+    .discriminatedUnion("type", [
+      z.strictObject({ type: z.literal("wide"), width: z.number().gt(0) }),
+      z.strictObject({ type: z.literal("tall"), height: z.int().min(1) }),
+    ])
+    .optional(),
 });
 
 describe("the options of a call", () => {
@@ -46,6 +52,22 @@ describe("the options of a call", () => {
       { inner: { flg: true, flag: true } },
       RangeError,
       'Expected one of flag for the name of an option but received "flg"',
+    ],
+    [
+      { form: { type: "flat" } },
+      RangeError,
+      'Expected "wide" or "tall" for options.form.type but received "flat"',
+    ],
+    [{ form: {} }, TypeError, 'Expected "wide" or "tall" for options.form.type but received undefined'],
+    [
+      { form: { type: "tall", height: 0 } },
+      RangeError,
+      "Expected an integer ≥ 1 for options.form.height but received 0",
+    ],
+    [
+      { form: { type: "wide", width: 1, height: 2 } },
+      RangeError,
+      'Expected one of type, width for the name of an option but received "height"',
     ],
     [3, TypeError, "Expected an object for options but received 3"],
     [null, TypeError, "Expected an object for options but received null"],
