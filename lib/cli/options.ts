@@ -74,6 +74,7 @@ export interface LineFlags {
   dtype?: ComputeDtype;
   parameterDtype?: ParameterDtype;
   device?: Device;
+  trainable?: string[];
 }
 
 /** What the flags name, loaded. */
@@ -125,8 +126,8 @@ export async function withLine<T>(
   signal: AbortSignal,
   body: (line: MeasuredLine) => Promise<T>,
 ): Promise<T> {
-  const { device, dtype, parameterDtype } = flags;
-  using model = await loadModel(directory, { device, dtype, parameterDtype });
+  const { device, dtype, parameterDtype, trainable } = flags;
+  using model = await loadModel(directory, { device, dtype, parameterDtype, trainable });
   using batch = await loadBatch(flags.batch);
   using update = flags.updateBatch === undefined ? undefined : await loadBatch(flags.updateBatch);
   const pass = { microBatch: flags.microBatch, signal };

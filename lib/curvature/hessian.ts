@@ -115,7 +115,7 @@ export async function hessianEigenvalues(options: HessianOptions): Promise<Hessi
     options,
   );
   const isPower = method === "power";
-  const dimension = curvature.model.parameterCount;
+  const dimension = curvature.model.trainableCount;
   const which = curvature.which ?? (isPower ? "magnitude" : "largest");
   if (isPower && which !== "magnitude")
     throw expected('"magnitude" with the power method', "options.which", which, "range");

@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as z from "zod";
 import { readText } from "../files/index.js";
-import { modelOptions } from "../models/index.js";
+import { type ModelOptions, modelOptions, trainableSchema } from "../models/index.js";
 import { optimizerSchema, usualOptimizer } from "../optimizers/index.js";
 import {
   badConfiguration,
@@ -69,7 +69,25 @@ export const weightKeys = {
     .default(false)
     .describe("Gradients with activation recomputation: less memory, a third more time.")
     .register(flags, { flag: "--recompute" }),
+  trainable: trainableSchema.nullable().default(null).register(flags, { flag: "--trainable <names...>" }),
 };
+
+/** Those of a configuration's keys that are options of a model. */
+export function modelOptionsOf({
+  dtype,
+  device,
+  parameterDtype,
+  trainable,
+}: {
+  [K in "dtype" | "device" | keyof typeof weightKeys]?: unknown;
+}): ModelOptions {
+  return {
+    dtype,
+    device,
+    parameterDtype: parameterDtype ?? undefined,
+    trainable: trainable ?? undefined,
+  } as ModelOptions;
+}
 
 /** What stands in a configuration file, not checked yet. @throws CriticalSharpnessError `ERR_FILE`, `ERR_DATA`, `ERR_CONFIGURATION`. */
 export async function readConfigurationFile(

@@ -11,13 +11,15 @@ import {
 } from "../files/index.js";
 import { checkString } from "../options/index.js";
 import { type SignalOptions, signalOf } from "../torch/index.js";
-import { Batch, type ExampleData, type TokenData } from "./batch.js";
+import { Batch, type ExampleData, type PreferenceData, type TokenData } from "./batch.js";
 import { shiftInPython } from "./token-rows.js";
 
 /**
  * Reads a batch from a safetensors file: `input_ids` and `labels`, integers [batch, sequence] (labels already shifted,
  * −100 is ignored), with `attention_mask` and `position_ids` where rows are padded or packed (see `TokenData`); or `inputs`
- * float [n, features] and `targets` (float [n, out] or integers [n]). Another tensor in the file is an error. The file's
+ * float [n, features] and `targets` (float [n, out] or integers [n]). Either may have `weights` of the labels' shape, or [n];
+ * `reference_log_probabilities` [batch] makes rows of tokens preferences, with `beta` and `label_smoothing` in the metadata (see
+ * `PreferenceData`). Another tensor in the file is an error. The file's
  * metadata may say `{"labels": "shifted"}`, which is `labelsAreShifted`.
  *
  * @throws CriticalSharpnessError `ERR_BATCH_FILE`, `ERR_SAFETENSORS` naming file and tensor; AbortError.
@@ -48,6 +50,14 @@ const integerDtypes = /^u?int(8|16|32|64)$/;
 const isInteger = (dtype: StoredDtype) => integerDtypes.test(dtype);
 const isFloat = (dtype: StoredDtype) => /^b?float(16|32|64)$/.test(dtype);
 const integer = { what: "integers", fits: isInteger };
+const float = { what: "float64, float32, float16 or bfloat16", fits: isFloat };
+
+interface Known {
+  what: string;
+  fits(dtype: StoredDtype): boolean;
+  /** It has a number for each row. */
+  perRow?: boolean;
+}
 
 /** The tensors of a kind of batch, the first two of which it must have. */
 const kinds = {
@@ -56,13 +66,16 @@ const kinds = {
     labels: integer,
     attention_mask: { what: "integers or bool", fits: (d: StoredDtype) => isInteger(d) || d === "bool" },
     position_ids: integer,
+    weights: float,
+    reference_log_probabilities: { ...float, perRow: true },
   },
   examples: {
-    inputs: { what: "float64, float32, float16 or bfloat16", fits: isFloat },
+    inputs: float,
     targets: {
       what: "float64, float32, float16, bfloat16 or integers",
       fits: (d: StoredDtype) => isFloat(d) || isInteger(d),
     },
+    weights: { ...float, perRow: true },
   },
 };
 
@@ -83,7 +96,7 @@ function readSeries({ path, tensors }: SafetensorsHeader): Series {
       'tensors "input_ids" and "labels", or "inputs" and "targets",',
       `${[...tensors.keys()].slice(0, 4).join(", ") || "none"}`,
     );
-  const known: Record<string, { what: string; fits(dtype: StoredDtype): boolean }> = kinds[kind];
+  const known: Record<string, Known> = kinds[kind];
   const [inputName, targetName] = Object.keys(known) as [string, string];
   for (const tensor of tensors.values()) {
     const own = Object.hasOwn(known, tensor.name) ? known[tensor.name] : undefined;
@@ -102,9 +115,10 @@ function readSeries({ path, tensors }: SafetensorsHeader): Series {
   const rank = input.shape.length;
   for (const tensor of tensors.values()) {
     // Of a regression the last axis may differ, of a classification there is none.
-    const classes = kind === "examples" && tensor === target && isInteger(tensor.dtype);
-    const same = kind === "tokens" || tensor === input ? rank : rank - 1;
-    const ranks = tensor.shape.length === (classes ? rank - 1 : rank);
+    const perRow =
+      known[tensor.name]?.perRow || (kind === "examples" && tensor === target && isInteger(tensor.dtype));
+    const same = (kind === "tokens" && !perRow) || tensor === input ? rank : rank - 1;
+    const ranks = tensor.shape.length === (perRow ? rank - 1 : rank);
     if ((rank !== 2 && rank !== 3) || !ranks || !startsAlike(input, tensor, same))
       throw bad(
         path,
@@ -142,22 +156,37 @@ async function makeBatches(
     if (i > 0) await turn(); // each takes a moment
     try {
       throwIfAborted(signal);
-      made.push(
-        kind === "tokens"
-          ? Batch.tokens({
-              inputIds: part("input_ids"),
-              labels: part("labels"),
-              attentionMask: part("attention_mask"),
-              positionIds: part("position_ids"),
-              shape,
-              labelsAreShifted: labels === "shifted",
-            } as TokenData)
-          : Batch.examples({
-              inputs: part("inputs"),
-              targets: part("targets"),
-              shape: [shape[0]],
-            } as ExampleData),
-      );
+      if (kind === "examples")
+        made.push(
+          Batch.examples({
+            inputs: part("inputs"),
+            targets: part("targets"),
+            weights: part("weights"),
+            shape: [shape[0]],
+          } as ExampleData),
+        );
+      else {
+        const rows = {
+          inputIds: part("input_ids"),
+          labels: part("labels"),
+          attentionMask: part("attention_mask"),
+          positionIds: part("position_ids"),
+          shape,
+          labelsAreShifted: labels === "shifted",
+        };
+        const referenceLogProbabilities = part("reference_log_probabilities");
+        const weights = part("weights");
+        made.push(
+          referenceLogProbabilities === undefined
+            ? Batch.tokens({ ...rows, weights } as TokenData)
+            : Batch.preferences({
+                ...rows,
+                ...(weights && { weights }),
+                referenceLogProbabilities,
+                ...numbersOf(metadata, { beta: "beta", label_smoothing: "labelSmoothing" }),
+              } as PreferenceData),
+        );
+      }
     } catch (error) {
       for (const batch of made) batch.dispose();
       if (error instanceof AbortError) throw error;
@@ -165,6 +194,12 @@ async function makeBatches(
     }
   }
   return made;
+}
+
+/** Numbers of a file's metadata, which are texts, by their names as options. */
+function numbersOf(metadata: Record<string, string>, names: Record<string, string>): Record<string, number> {
+  const given = Object.entries(names).filter(([key]) => metadata[key] !== undefined);
+  return Object.fromEntries(given.map(([key, name]) => [name, Number(metadata[key])]));
 }
 
 /** Integers of 64 bits without a sign as those with one: ids from 2⁶³ on become negative, which is an error of its own. */

@@ -29,6 +29,25 @@ export interface TokenData {
    * shift to the model. true: they are meant, as in a task that repeats its input.
    */
   labelsAreShifted?: boolean;
+  /**
+   * wᵢ, one for each label or one for each row: the loss is Σ wᵢ·lossᵢ ÷ Σ|wᵢ| over the labels that count. Advantages, also
+   * negative, make it a policy gradient's (Williams 1992).
+   */
+  weights?: Numbers;
+}
+
+/**
+ * Preferences: rows alternate, an answer that was chosen and the one that was rejected; labels of the question are −100. The
+ * loss is that of direct preference optimisation (Rafailov et al. 2023), a mean over pairs:
+ * −log σ(β·((log π − log π_ref)(chosen) − (log π − log π_ref)(rejected))).
+ */
+export interface PreferenceData extends Omit<TokenData, "weights"> {
+  /** log π_ref of each row: the sum over its labels that count, in nats, of the reference model. */
+  referenceLogProbabilities: Numbers;
+  /** β > 0. Default 0.1. */
+  beta?: number;
+  /** Share of preferences that are taken to be wrong, in [0, 1) (conservative DPO). Default 0. */
+  labelSmoothing?: number;
 }
 
 export interface ExampleData {
@@ -37,7 +56,12 @@ export interface ExampleData {
   /** Floating-point [n, out] for a regression, integer class labels [n] for a classification. */
   targets: Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
   shape: readonly [n: number];
+  /** wᵢ, one for each example: the loss is Σ wᵢ·lossᵢ ÷ Σ|wᵢ|. */
+  weights?: Numbers;
 }
+
+/** What numbers may come in. */
+export type Numbers = Float32Array | Float64Array | readonly number[];
 
 /**
  * The fixed input of one loss: token sequences with their labels, or examples with their targets. Its data are copied
@@ -52,15 +76,46 @@ export class Batch extends Owner<NativeBatch> {
    * or mask and positions say what cannot be computed.
    */
   static tokens(data: TokenData): Batch {
-    const { inputIds, labels, shape, attentionMask, positionIds, labelsAreShifted } = checkOptions(
-      data,
-      "data",
-    );
+    const { weights, ...rows } = checkOptions(data, "data");
+    return Batch.placed(rows, weights).batch;
+  }
+
+  /**
+   * @throws as `tokens`; RangeError where rows are not pairs, where several sequences share a row, or a number is not finite.
+   */
+  static preferences(data: PreferenceData): Batch {
+    const { referenceLogProbabilities, beta, labelSmoothing, ...rows } = checkOptions(data, "data");
+    const options = {
+      beta: beta === undefined ? 0.1 : checkNumber(beta, "data.beta", { above: 0 }),
+      labelSmoothing:
+        labelSmoothing === undefined
+          ? 0
+          : checkNumber(labelSmoothing, "data.labelSmoothing", { minimum: 0, below: 1 }),
+    };
+    if ("weights" in rows)
+      throw expected("no weights beside preferences", "data.weights", rows.weights, "range");
+    const { batch, count } = Batch.placed(rows, undefined);
+    using plain = batch;
+    if (plain.shape[0] !== count)
+      throw expected(
+        "rows of one sequence each, with a label that counts, for preferences",
+        "data.inputIds",
+        `${plain.shape[0]} sequences in ${count} rows`,
+        "range",
+      );
+    const reference = exactly(referenceLogProbabilities, "data.referenceLogProbabilities", count);
+    return new Batch(plain.handle.preferences(reference, options));
+  }
+
+  /** The rows as they are placed, and how many there were. */
+  private static placed(data: Record<string, unknown>, weights: unknown): { batch: Batch; count: number } {
+    const { inputIds, labels, shape, attentionMask, positionIds, labelsAreShifted } = data;
     const [batch, sequence] = checkShape(shape, "data.shape", 2) as [number, number];
     const count = batch * sequence;
     const rows = {
       inputIds: integers(inputIds, "data.inputIds", count),
       labels: integers(labels, "data.labels", count),
+      weights: weights === undefined ? undefined : labelWeights(weights, batch, sequence),
       shape: [batch, sequence] as const,
     };
     const placed = place(rows, attentionMask, positionIds);
@@ -72,20 +127,26 @@ export class Batch extends Owner<NativeBatch> {
         "inputIds themselves",
         "range",
       );
-    return new Batch(
-      native().createTokenBatch(placed.inputIds, placed.labels, placed.shape, placed.relativePositions),
+    const handle = native().createTokenBatch(
+      placed.inputIds,
+      placed.labels,
+      placed.shape,
+      placed.relativePositions,
     );
+    return { batch: withWeights(handle, placed.weights), count: batch };
   }
 
   /** @throws TypeError, RangeError when data and shape do not fit or a label is negative. */
   static examples(data: ExampleData): Batch {
-    const { inputs, targets, shape } = checkOptions(data, "data");
+    const { inputs, targets, shape, weights: given } = checkOptions(data, "data");
     const [n] = checkShape(shape, "data.shape", 1) as [number];
+    const weights = given === undefined ? undefined : exactly(given, "data.weights", n);
     const features = floats(inputs, "data.inputs", n);
     if (isFloatArray(targets)) {
       const outputs = floats(targets, "data.targets", n);
-      return new Batch(
+      return withWeights(
         native().createExampleBatch(features, [n, features.length / n], outputs, [n, outputs.length / n]),
+        weights,
       );
     }
     if (Array.isArray(targets))
@@ -94,20 +155,21 @@ export class Batch extends Owner<NativeBatch> {
         "data.targets",
         targets,
       );
-    return new Batch(
+    return withWeights(
       native().createExampleBatch(
         features,
         [n, features.length / n],
         as64(integers(targets, "data.targets", n), "data.targets"),
         [n],
       ),
+      weights,
     );
   }
 
   /**
    * The rows from `start` up to `end` as a batch of their own, without copying. No label of theirs needs to count.
    *
-   * @throws RangeError unless 0 ≤ start < end ≤ rows.
+   * @throws RangeError unless 0 ≤ start < end ≤ rows, and where it parts a pair of preferences.
    */
   rows(start: number, end: number): Batch {
     const last = this.shape[0] as number;
@@ -129,6 +191,39 @@ export class Batch extends Owner<NativeBatch> {
   get count(): number {
     return this.handle.count;
   }
+}
+
+/** The batch of a handle, or one with weights in its place. */
+function withWeights(handle: NativeBatch, weights: Float32Array | Float64Array | undefined): Batch {
+  if (weights === undefined) return new Batch(handle);
+  try {
+    return new Batch(handle.weighted(weights));
+  } finally {
+    handle.dispose();
+  }
+}
+
+/** A weight for each label, from one for each or one for each row. */
+function labelWeights(value: unknown, rows: number, length: number): Float64Array {
+  const given = floats(value, "data.weights", rows);
+  if (given.length === rows * length) return Float64Array.from(given);
+  if (given.length !== rows)
+    throw expected(
+      `${rows * length} numbers, one for each label, or ${rows}, one for each row,`,
+      "data.weights",
+      given.length,
+      "range",
+    );
+  const out = new Float64Array(rows * length);
+  for (let row = 0; row < rows; row++) out.fill(given[row] as number, row * length, (row + 1) * length);
+  return out;
+}
+
+/** `count` numbers. */
+export function exactly(value: unknown, subject: string, count: number): Float32Array | Float64Array {
+  const given = floats(value, subject, count);
+  if (given.length !== count) throw expected(`${count} numbers`, subject, given.length, "range");
+  return given;
 }
 
 /** What integers may come in. */
@@ -225,6 +320,7 @@ function place(
     {
       inputIds: taken(rows.inputIds, "data.inputIds"),
       labels: taken(rows.labels, "data.labels"),
+      weights: rows.weights,
       shape: rows.shape,
     },
     {

@@ -13,6 +13,7 @@ import {
   type FileTensor,
   type Initialization,
   type NativeModel,
+  type NativeModelDescription,
   native,
   withSignal,
 } from "../torch/index.js";
@@ -26,6 +27,7 @@ import {
 } from "./configuration.js";
 import type { Checkpoint } from "./families/settings.js";
 import { Model } from "./model.js";
+import { select } from "./parameters.js";
 import {
   badModelFile,
   type FoundTensor,
@@ -36,6 +38,13 @@ import {
 } from "./weight-files.js";
 
 const dtypes = ["float32", "float64", "bfloat16"] as const;
+
+/** @internal */
+export const trainableSchema = z
+  .array(z.string())
+  .min(1)
+  .describe("The parameters that are not frozen, by names in which * stands for anything. Default: all.")
+  .register(flags, { flag: "--trainable <names...>" });
 
 /** Of a model that is made or loaded. */
 export const modelOptions = {
@@ -64,6 +73,11 @@ export const modelOptions = {
     .optional()
     .describe("Of the weights as they are held. Default: float64 with the dtype float64, else float32.")
     .register(flags, { flag: "--parameter-dtype <type>" }),
+  /**
+   * The parameters that are not frozen, by names in which `*` stands for anything. A frozen one is a constant: gradients,
+   * optimizers' states, Δ and Hessians are of the others alone, and take memory for them alone. Default: all.
+   */
+  trainable: trainableSchema.optional(),
 };
 
 /** @internal Options of `loadModel`. */
@@ -109,10 +123,10 @@ export type CreateOptions = OptionsOf<typeof createShape>;
  */
 export async function createModel(config: ModelConfigInput, options: CreateOptions = {}): Promise<Model> {
   const configured = configureModel(config);
-  const { dtype, parameterDtype, device, seed, signal, ...given } = readOptions(createSchema, options);
+  const { seed, signal, initialization: chosen, ...placement } = readOptions(createSchema, options);
   throwIfAborted(signal);
-  const initialization = given.initialization ?? configured.defaultInitialization;
-  const handle = native().createModel(configured.description, dtype, parameterDtype, device);
+  const initialization = chosen ?? configured.defaultInitialization;
+  const handle = nativeModel(configured.description, placement);
   try {
     await withSignal(signal, (cancel) => handle.initialize(initialization, seed, { cancel }));
   } catch (error) {
@@ -135,12 +149,12 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
  */
 export async function loadModel(directory: string, options: ModelOptions = {}): Promise<Model> {
   checkString(directory, "directory");
-  const { dtype, parameterDtype, device, signal } = readOptions(loadSchema, options);
+  const { signal, ...placement } = readOptions(loadSchema, options);
   throwIfAborted(signal);
   const given = configureModel(await readConfiguration(directory));
   const found = await findTensors(directory, signal);
   const { configured, copies } = await untie(given, found, signal);
-  const handle = native().createModel(configured.description, dtype, parameterDtype, device);
+  const handle = nativeModel(configured.description, placement);
   try {
     const located = places(handle, found, configured.checkpoint, copies);
     await withSignal(signal, (cancel) => handle.load(located, { cancel }));
@@ -149,6 +163,22 @@ export async function loadModel(directory: string, options: ModelOptions = {}): 
     throw error;
   }
   return new Model(handle, configured);
+}
+
+/** A model without weights yet. */
+function nativeModel(
+  description: NativeModelDescription,
+  { dtype, parameterDtype, device, trainable }: z.output<z.ZodObject<typeof modelOptions>>,
+): NativeModel {
+  const make = (chosen?: readonly boolean[]) =>
+    native().createModel(description, dtype, parameterDtype, device, chosen);
+  const whole = make();
+  if (trainable === undefined) return whole;
+  try {
+    return make(select(whole.parameters, trainable, "options.trainable"));
+  } finally {
+    whole.dispose();
+  }
 }
 
 /** What a tensor of the model may be called in the files: by its name, another one, or without the prefix of models with a head. */

@@ -11,6 +11,7 @@ import {
 import {
   checkInstance,
   checkNumber,
+  checkOptions,
   checkString,
   type OptionsOf,
   readOptions,
@@ -19,6 +20,7 @@ import {
 } from "../options/index.js";
 import {
   type FileTensor,
+  type NativePart,
   type NativeVector,
   native,
   Owner,
@@ -27,6 +29,7 @@ import {
   stoppable,
 } from "../torch/index.js";
 
+import { exactly, isFloatArray, type Numbers } from "./batch.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
 
 const randomShape = {
@@ -38,6 +41,15 @@ const randomShape = {
 };
 
 const randomOptions = z.strictObject(randomShape);
+
+/** scale·left·right: left [rows, rank], right [rank, columns] of a matrix [rows, columns]. PEFT's B and A, with α/r for the scale. */
+export interface Factors {
+  left: Numbers;
+  right: Numbers;
+  rank: number;
+  /** Default 1. */
+  scale?: number;
+}
 
 /**
  * One number for each weight of a model: an update direction Δ (the step is θ − η·Δ, so it descends where ∇L·Δ > 0), a
@@ -91,6 +103,24 @@ export class Direction extends Owner<NativeVector> {
       model,
       await stoppable(options, (cancel) => native().loadVector(model.handle, places, cancel)),
     );
+  }
+
+  /**
+   * A direction of the given numbers, which are copied; a parameter without any stays where it is. Factors of a matrix are Δ of
+   * low rank: a linear layer computes x·W − η·scale·(x·right')·left' where it reads θ − η·Δ, and never holds Δ. Such a direction is
+   * not `stored`.
+   *
+   * @param numbers by the parameters' names; row-major, in their shapes as files have them
+   * @throws RangeError, TypeError naming the parameter; CriticalSharpnessError `ERR_NO_WEIGHTS`.
+   */
+  static from(model: ParameterSet, numbers: Readonly<Record<string, Numbers | Factors>>): Direction {
+    checkInstance(model, "model", ParameterSet, "a Model");
+    const given = checkOptions(numbers, "numbers");
+    select(model.parameters, Object.keys(given), "numbers");
+    const parts = model.parameters.map(({ name, shape, size }) =>
+      Object.hasOwn(given, name) ? readPart(given[name], shape, size, `numbers["${name}"]`) : null,
+    );
+    return Direction.of(model, native().createDirection(model.handle, parts));
   }
 
   /** Δ = θ_model − θ_other, so that θ_model − 1·Δ = θ_other. @throws AbortError */
@@ -259,6 +289,24 @@ async function finite(
     if (!new Float64Array(await vector.read(index, offset, chunkBytes)).every(Number.isFinite)) return false;
   }
   return true;
+}
+
+function readPart(value: unknown, shape: readonly number[], size: number, subject: string): NativePart {
+  if (isFloatArray(value) || Array.isArray(value)) return { numbers: exactly(value, subject, size) };
+  const [rows, columns] = shape as [number, number];
+  if (shape.length !== 2) throw expected("numbers", subject, value);
+  const { left, right, rank: given, scale = 1 } = checkOptions(value, subject);
+  const rank = checkNumber(given, `${subject}.rank`, {
+    minimum: 1,
+    maximum: Math.min(rows, columns),
+    integer: true,
+  });
+  return {
+    left: exactly(left, `${subject}.left`, rows * rank),
+    right: exactly(right, `${subject}.right`, rank * columns),
+    rank,
+    scale: checkNumber(scale, `${subject}.scale`),
+  };
 }
 
 function mismatch(file: string, what: string, received: string): CriticalSharpnessError {

@@ -1,4 +1,4 @@
-export { Batch, type ExampleData, type TokenData } from "./batch.js";
+export { Batch, type ExampleData, type Numbers, type PreferenceData, type TokenData } from "./batch.js";
 export { loadBatch, loadBatches } from "./batch-files.js";
 export {
   batchSchema,
@@ -19,9 +19,16 @@ export {
   type ModelConfig,
   type ModelConfigInput,
 } from "./configuration.js";
-export { type CreateOptions, createModel, loadModel, type ModelOptions, modelOptions } from "./create.js";
+export {
+  type CreateOptions,
+  createModel,
+  loadModel,
+  type ModelOptions,
+  modelOptions,
+  trainableSchema,
+} from "./create.js";
 export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOptions } from "./curvature.js";
-export { Direction } from "./direction.js";
+export { Direction, type Factors } from "./direction.js";
 export {
   type Gradient,
   type GradientOptions,

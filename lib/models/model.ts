@@ -6,6 +6,7 @@ import { throwIfAborted } from "../errors.js";
 import { writeSafetensors, writing } from "../files/index.js";
 import {
   checkInstance,
+  checkNumber,
   checkString,
   count,
   instance,
@@ -19,6 +20,7 @@ import {
   type ParameterDtype,
   type SignalOptions,
   signalOf,
+  stoppable,
   withSignal,
 } from "../torch/index.js";
 
@@ -137,6 +139,18 @@ export class Model extends ParameterSet {
       this.handle.gradient(handle, { ...pass, cancel }),
     );
     return { loss, version, batch, gradient: Direction.of(this, gradient) };
+  }
+
+  /**
+   * θ ← θ − η·Δ, with the bits that a loss at θ − η·Δ reads of a stored Δ.
+   *
+   * @throws RangeError naming the argument; CriticalSharpnessError `ERR_BFLOAT16_WEIGHTS`; AbortError: every weight is as it was. A
+   *   signal that comes once weights are changing comes too late: the step is taken to its end.
+   */
+  async step(direction: Direction, learningRate: number, options: SignalOptions = {}): Promise<void> {
+    const { handle } = checkInstance(direction, "direction", Direction, "a Direction");
+    const eta = checkNumber(learningRate, "learningRate");
+    await stoppable(options, (cancel) => this.handle.step(handle, eta, cancel));
   }
 
   /** SHA-256 over every weight's name, shape and bytes, in hexadecimal: equal if and only if all weights are, bit for bit. @throws AbortError */

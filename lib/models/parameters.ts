@@ -6,22 +6,32 @@ export interface Parameter {
   readonly shape: readonly number[];
   /** Number of elements. */
   readonly size: number;
+  /** Whether gradients, optimizers and Hessians are of it too; a frozen one is a constant to them. */
+  readonly trainable: boolean;
 }
 
-/** Chooses parameters: a name, several names, or a function of a parameter. */
+/** Chooses parameters: a name, several names, or a function of a parameter. In a name, `*` stands for anything. */
 export type ParameterSelection = string | readonly string[] | ((parameter: Parameter) => boolean);
 
 /** Which parameters a selection chooses. @throws RangeError if a name is none of theirs. */
-export function select(parameters: readonly Parameter[], selection: unknown, subject: string): boolean[] {
+export function select<P extends Pick<Parameter, "name">>(
+  parameters: readonly P[],
+  selection: unknown,
+  subject: string,
+): boolean[] {
   if (typeof selection === "function") return parameters.map((p) => Boolean(selection(p)));
   const names = typeof selection === "string" ? [selection] : selection;
   if (!Array.isArray(names) || !names.every((n) => typeof n === "string"))
     throw expected("a parameter name, an array of them or a predicate", subject, selection);
-  const unknown = names.find((name) => !parameters.some((p) => p.name === name));
+  const patterns = names.map(patternOf);
+  const unknown = names.find((_, i) => !parameters.some((p) => patterns[i]?.test(p.name)));
   if (unknown !== undefined)
     throw expected("a name of one of the model's parameters", subject, unknown, "range");
-  return parameters.map((p) => names.includes(p.name));
+  return parameters.map((p) => patterns.some((pattern) => pattern.test(p.name)));
 }
+
+const patternOf = (name: string) =>
+  new RegExp(`^${name.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")}$`);
 
 /** The named weights of a model: all that directions and optimizers need to know of one. */
 export abstract class ParameterSet extends Owner<NativeModel> {
@@ -30,16 +40,22 @@ export abstract class ParameterSet extends Owner<NativeModel> {
   /** @internal */
   constructor(handle: NativeModel) {
     super(handle);
-    this.parameters = handle.parameters.map(({ name, shape }) => ({
+    this.parameters = handle.parameters.map(({ name, shape, trainable }) => ({
       name,
       shape,
       size: shape.reduce((n, s) => n * s, 1),
+      trainable,
     }));
   }
 
   /** Number of weights; a tied one counts once. */
   get parameterCount(): number {
     return this.parameters.reduce((sum, p) => sum + p.size, 0);
+  }
+
+  /** Number of those that are not frozen: the dimension of gradients and Hessians. */
+  get trainableCount(): number {
+    return this.parameters.reduce((sum, p) => sum + (p.trainable ? p.size : 0), 0);
   }
 
   /** How often the weights were changed. A measurement changes nothing. */

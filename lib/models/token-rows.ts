@@ -7,6 +7,8 @@ export type TypedIntegers = BigInt64Array | Int32Array | Uint32Array | Uint16Arr
 export interface TokenRows<Ids extends TypedIntegers = TypedIntegers> {
   inputIds: Ids;
   labels: Ids;
+  /** Of the labels. */
+  weights?: Float64Array | undefined;
   shape: readonly [batch: number, sequence: number];
 }
 
@@ -106,13 +108,15 @@ export function placeRows(
   const width = Math.max(...counted.map(({ start, end }) => end - start));
   const inputIds = new Int32Array(counted.length * width);
   const labels = new Int32Array(counted.length * width).fill(ignored);
+  const weights = rows.weights && new Float64Array(counted.length * width);
   for (const [i, { row, start, end }] of counted.entries()) {
     const from = row * length + start;
     const to = row * length + end;
     inputIds.set(rows.inputIds.subarray(from, to), i * width);
     labels.set(rows.labels.subarray(from, to), i * width);
+    if (rows.weights) weights?.set(rows.weights.subarray(from, to), i * width);
   }
-  return { inputIds, labels, shape: [counted.length, width], relativePositions };
+  return { inputIds, labels, weights, shape: [counted.length, width], relativePositions };
 }
 
 /** The end of a sequence that is cut after the last of its labels that counts. */

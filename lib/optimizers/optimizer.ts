@@ -79,7 +79,9 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     this.isWhole = rule.isWhole ?? false;
     this.#plain = rule.metric === "identity" && groups.learningRateRatio.every((ratio) => ratio === 1);
     this.#stabilityGain = rule.stabilityGain(options)?.value;
-    const decays = groups.weightDecay.map((decay, i) => decay * (groups.learningRateRatio[i] as number));
+    const decays = model.parameters.map(({ trainable }, i) =>
+      trainable ? (groups.weightDecay[i] as number) * (groups.learningRateRatio[i] as number) : 0,
+    );
     this.#largestDecay = decays.reduce((a, b) => Math.max(a, b), 0);
   }
 

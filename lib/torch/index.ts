@@ -15,6 +15,7 @@ export type {
   NativeModel,
   NativeOptimizer,
   NativeOptimizerGroup,
+  NativePart,
   NativePerturbation,
   NativeRule,
   NativeVector,

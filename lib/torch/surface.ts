@@ -28,6 +28,8 @@ export interface FileTensor {
 export interface NativeParameter {
   readonly name: string;
   readonly shape: readonly number[];
+  /** A frozen one has no gradient, no state and no Δ. */
+  readonly trainable: boolean;
 }
 
 /** Set to stop the job that it was given to, at the next micro-batch or layer. */
@@ -51,8 +53,15 @@ export interface NativeBatch extends NativeDisposable {
   readonly shape: readonly number[];
   /** Rows or tokens that count towards the loss. */
   readonly count: number;
-  /** Rows start … start + length − 1, sharing memory; its count may be 0. */
+  /** Rows start … start + length − 1, sharing memory; its count may be 0. Throws where a pair of preferences is parted. */
   part(start: number, length: number): NativeBatch;
+  /** The same rows, sharing memory, with a weight for each label or example: Σ wᵢ·lossᵢ ÷ Σ|wᵢ|. */
+  weighted(weights: Float32Array | Float64Array): NativeBatch;
+  /** The same rows of tokens as pairs, chosen and rejected: −log σ(β·…), a mean over pairs. */
+  preferences(
+    referenceLogProbabilities: Float32Array | Float64Array,
+    options: { beta: number; labelSmoothing: number },
+  ): NativeBatch;
 }
 
 /** θ − η·Δ in place of θ. */
@@ -92,6 +101,8 @@ export interface NativeModel extends NativeDisposable {
   load(tensors: readonly FileTensor[], options?: NativeCancelOptions): Promise<void>;
   /** `length` bytes of parameter `index` from `byteOffset`, little-endian; fewer at its end. */
   read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
+  /** θ ← θ − ηΔ. A token that is set once the weights have begun to change comes too late. */
+  step(direction: NativeVector, learningRate: number, options?: NativeCancelOptions): Promise<void>;
   /** Mean loss in float64 and the version of the weights that it was computed with. */
   loss(
     batch: NativeBatch,
@@ -128,6 +139,16 @@ export interface NativeVector extends NativeDisposable {
   /** As `NativeModel.read`. A parameter without a tensor reads as zeros. */
   read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
 }
+
+/** A direction's part in a parameter: its numbers, or, of a matrix, scale·left·right of [rows, rank] and [rank, columns]. */
+export type NativePart =
+  | { numbers: Float32Array | Float64Array }
+  | {
+      left: Float32Array | Float64Array;
+      right: Float32Array | Float64Array;
+      rank: number;
+      scale: number;
+    };
 
 export interface NativeOptimizerGroup {
   /** Per parameter: this parameter's learning rate over the optimizer's. */
@@ -229,13 +250,14 @@ export interface NativeInfo {
 export interface NativeAddon {
   /**
    * `parameterDtype`: by default float64 with float64 arithmetic, else float32. `device`: "cpu" (default), "cuda", "cuda:1";
-   * throws `ERR_DEVICE` where the build or the machine has none such.
+   * throws `ERR_DEVICE` where the build or the machine has none such. `trainable`: of each parameter; by default all are.
    */
   createModel(
     description: NativeModelDescription,
     computeDtype: ComputeDtype,
     parameterDtype?: ParameterDtype,
     device?: string,
+    trainable?: readonly boolean[],
   ): NativeModel;
   /** The ids are copied, in one pass. `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
   createTokenBatch(
@@ -256,6 +278,8 @@ export interface NativeAddon {
     tensors: readonly (FileTensor | null)[],
     options?: NativeCancelOptions,
   ): Promise<NativeVector>;
+  /** A vector whose parts are given, copied; null = zeros. One with factors is not stored: left·right·scale is made where it is read. */
+  createDirection(model: NativeModel, parts: readonly (NativePart | null)[]): NativeVector;
   /** θ_model − θ_other, so that θ_model − 1·Δ = θ_other. */
   difference(model: NativeModel, other: NativeModel, options?: NativeCancelOptions): Promise<NativeVector>;
   /** Σ coefficientsᵢ·vectorsᵢ */

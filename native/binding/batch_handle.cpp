@@ -42,6 +42,24 @@ Napi::Value part(const Napi::CallbackInfo& info) {
   return BatchHandle::make(info.Env(), batch->part(start, length), 0);
 }
 
+/// As many rows, in the same memory, with an objective of their own.
+Napi::Value weighted(const Napi::CallbackInfo& info) {
+  const auto batch = BatchHandle::core(info);
+  const std::vector<int64_t> shape =
+      batch->kind() == Batch::Kind::tokens ? batch->targets().sizes().vec() : std::vector<int64_t>{batch->rows()};
+  return wrap(info.Env(), batch->weighted(read_tensor(info[0], Numbers::floats, shape, "weights").to(at::kDouble)));
+}
+
+Napi::Value preferences(const Napi::CallbackInfo& info) {
+  const auto batch = BatchHandle::core(info);
+  const Napi::Object given = read_object(info[1], "options");
+  PreferenceOptions options;
+  options.beta = read_number(given.Get("beta"), "options.beta", Range::positive);
+  options.label_smoothing = read_number(given.Get("labelSmoothing"), "options.labelSmoothing", Range::fraction);
+  const at::Tensor reference = read_tensor(info[0], Numbers::floats, {batch->rows()}, "referenceLogProbabilities");
+  return wrap(info.Env(), batch->preferences(reference.to(at::kDouble), options));
+}
+
 }  // namespace
 
 void BatchHandle::define(Napi::Env env) {
@@ -54,6 +72,8 @@ void BatchHandle::define(Napi::Env env) {
       return Napi::Number::New(info.Env(), static_cast<double>(core(info)->count()));
     });
     method(prototype, "part", part);
+    method(prototype, "weighted", weighted);
+    method(prototype, "preferences", preferences);
   });
 }
 

@@ -4,6 +4,7 @@
 #include "decoder_arguments.hpp"
 #include "errors.hpp"
 #include "js_error.hpp"
+#include "network/mlp.hpp"
 
 namespace critical_sharpness::binding {
 namespace {
@@ -21,9 +22,9 @@ MlpDescription read_mlp(const Napi::Object& d) {
   return mlp;
 }
 
-void check_size(const Architecture& architecture) {
+void check_size(const Network& network) {
   int64_t total = 0;
-  for (const auto& [name, shape] : architecture.parameters()) {
+  for (const auto& [name, shape] : network.parameters()) {
     int64_t elements = 1;
     for (const int64_t size : shape) {
       if (elements > most_weights / size)
@@ -37,13 +38,13 @@ void check_size(const Architecture& architecture) {
 
 }  // namespace
 
-std::unique_ptr<const Architecture> read_architecture(const Napi::Value& value) {
+std::unique_ptr<const Network> read_network(const Napi::Value& value) {
   enum class Kind { mlp, decoder };
   const Napi::Object d = read_object(value, "description");
   const Kind kind = read_choice<Kind>(d.Get("kind"), "description.kind", {{"mlp", Kind::mlp}, {"decoder", Kind::decoder}});
-  auto architecture = kind == Kind::mlp ? make_mlp(read_mlp(d)) : make_decoder(read_decoder(d));
-  check_size(*architecture);
-  return architecture;
+  auto network = kind == Kind::mlp ? make_mlp(read_mlp(d)) : make_decoder(read_decoder(d));
+  check_size(*network);
+  return network;
 }
 
 }  // namespace critical_sharpness::binding

@@ -1,13 +1,13 @@
 #pragma once
 #include <memory>
 
-#include "architecture.hpp"
+#include "network/network.hpp"
 #include "node_api.hpp"
 
 namespace critical_sharpness::binding {
 
 /// NativeModelDescription of lib/torch/surface.ts. Rejects models of more than 2⁴⁰ weights: bad input, not an allocation
 /// that fails.
-std::unique_ptr<const Architecture> read_architecture(const Napi::Value& value);
+std::unique_ptr<const Network> read_network(const Napi::Value& value);
 
 }  // namespace critical_sharpness::binding

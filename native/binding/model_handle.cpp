@@ -24,6 +24,7 @@ Napi::Value parameters(const Napi::CallbackInfo& info) {
     auto entry = Napi::Object::New(info.Env());
     entry.Set("name", name);
     entry.Set("shape", shape);
+    entry.Set("trainable", layout->is_trainable(i));
     list[i] = entry;
   }
   return list;
@@ -67,13 +68,22 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value step(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info);
+  const auto direction = VectorHandle::core(info[0], "direction");
+  const double learning_rate = read_number(info[1], "learningRate");
+  const Cancellation cancel = read_cancel(info[2]), ending;
+  return submit(
+      info.Env(), [=] { model->step(*direction, learning_rate, cancel, ending); return Nothing{}; }, to_undefined, ending);
+}
+
 at::ScalarType read_dtype(const Napi::Value& value, const std::string& subject) {
   return read_choice<at::ScalarType>(value, subject,
                                      {{"float32", at::kFloat}, {"float64", at::kDouble}, {"bfloat16", at::kBFloat16}});
 }
 
 Napi::Value create_model(const Napi::CallbackInfo& info) {
-  auto architecture = read_architecture(info[0]);
+  auto network = read_network(info[0]);
   const auto compute = read_dtype(info[1], "computeDtype");
   const at::ScalarType usual = compute == at::kDouble ? at::kDouble : at::kFloat;
   const auto weights = info[2].IsUndefined() ? usual : read_dtype(info[2], "parameterDtype");
@@ -81,7 +91,9 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
     reject_range(std::string("Expected parameters and arithmetic both in float64, or neither, for the model but received ") +
                  name_of(weights) + " parameters and arithmetic in " + name_of(compute));
   const at::Device device = info[3].IsUndefined() ? at::Device(at::kCPU) : find_device(read_string(info[3], "device"));
-  return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(architecture), weights, compute, device), 0);
+  const std::vector<bool> trainable =
+      info[4].IsUndefined() ? std::vector<bool>() : read_booleans(info[4], "trainable", network->parameters().size());
+  return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(network), weights, compute, device, trainable), 0);
 }
 
 }  // namespace
@@ -107,6 +119,7 @@ void ModelHandle::define(Napi::Env env) {
     async_method(prototype, "initialize", initialize);
     async_method(prototype, "load", load);
     async_method(prototype, "read", read);
+    async_method(prototype, "step", step);
     async_method(prototype, "loss", loss);
     async_method(prototype, "gradient", gradient);
   });

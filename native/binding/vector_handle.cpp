@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "arguments.hpp"
 #include "handles.hpp"
 #include "job.hpp"
@@ -88,6 +90,36 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   return submit(info.Env(), [=] { return load_vector(layout, tensors, cancel); }, VectorHandle::wrap, cancel);
 }
 
+/// A direction's part in one parameter: numbers, or factors of a matrix.
+kernels::Delta read_part(const Napi::Value& value, const Model& model, size_t parameter, const std::string& subject) {
+  if (value.IsNull()) return {};
+  const Layout& layout = *model.layout();
+  const std::vector<int64_t>& shape = layout.parameters[parameter].shape;
+  const Napi::Object given = read_object(value, subject);
+  const auto read = [&](const Napi::Value& numbers, const std::vector<int64_t>& sizes, const char* name) {
+    return read_tensor(numbers, Numbers::floats, sizes, subject + name).to(layout.options());
+  };
+  const Napi::Value numbers = given.Get("numbers");
+  if (!numbers.IsUndefined()) return kernels::StoredDelta{read(numbers, shape, ".numbers")};
+  if (shape.size() != 2)
+    reject_range("Expected numbers for " + subject + ", which is no matrix, but received factors");
+  const int64_t rank = read_integer(given.Get("rank"), subject + ".rank", 1, std::min(shape[0], shape[1]));
+  kernels::LowRank factors;
+  factors.left = read(given.Get("left"), {shape[0], rank}, ".left");
+  factors.right = read(given.Get("right"), {rank, shape[1]}, ".right");
+  factors.scale = read_number(given.Get("scale"), subject + ".scale");
+  return kernels::low_rank_delta(model.parameter(parameter), std::move(factors));
+}
+
+Napi::Value assemble(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info[0], "model");
+  const auto count = static_cast<uint32_t>(model->layout()->size());
+  const Napi::Array given = read_array(info[1], "parts", count, count);
+  std::vector<kernels::Delta> parts;
+  for (uint32_t i = 0; i < count; i++) parts.push_back(read_part(given.Get(i), *model, i, "parts[" + std::to_string(i) + "]"));
+  return VectorHandle::wrap(info.Env(), assembled_direction(model->layout(), std::move(parts)));
+}
+
 Napi::Value difference_of_models(const Napi::CallbackInfo& info) {
   const auto a = ModelHandle::core(info[0], "model"), b = ModelHandle::core(info[1], "other");
   const Cancellation cancel = read_cancel(info[2]);
@@ -134,6 +166,7 @@ void VectorHandle::define(Napi::Env env) {
 void export_vectors(Napi::Env env, Napi::Object& exports) {
   VectorHandle::define(env);
   async_method(exports, "loadVector", load);
+  method(exports, "createDirection", assemble);
   async_method(exports, "difference", difference_of_models);
   async_method(exports, "combine", combine);
   async_method(exports, "randomVector", draw);

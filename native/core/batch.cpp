@@ -66,6 +66,24 @@ std::shared_ptr<const Batch> Batch::examples(at::Tensor inputs, at::Tensor targe
   return batch;
 }
 
+std::shared_ptr<const Batch> Batch::weighted(const at::Tensor& weights) const {
+  const at::IntArrayRef shape = kind_ == Kind::tokens ? targets_.sizes() : inputs_.sizes().slice(0, 1);
+  if (weights.sizes() != shape) reject_range("Expected a weight for each label or example for weights but received another number");
+  auto batch = std::shared_ptr<Batch>(new Batch(*this));
+  batch->elsewhere_.reset();
+  batch->objective_ = weighted_objective(kind_ == Kind::tokens ? weights.masked_fill(targets_.eq(ignored), 0) : weights);
+  return batch;
+}
+
+std::shared_ptr<const Batch> Batch::preferences(const at::Tensor& reference, PreferenceOptions options) const {
+  if (kind_ != Kind::tokens || reference.dim() != 1 || reference.size(0) != rows())
+    reject_range("Expected a log-probability for each row of tokens for referenceLogProbabilities but received another number");
+  auto batch = std::shared_ptr<Batch>(new Batch(*this));
+  batch->elsewhere_.reset();
+  batch->objective_ = preference_objective(reference, inputs_.size(1), options);
+  return batch;
+}
+
 const Batch* Batch::on(at::Device device) const {
   if (inputs_.device() == device) return this;
   if (!elsewhere_ || elsewhere_->inputs_.device() != device) {
@@ -74,6 +92,7 @@ const Batch* Batch::on(at::Device device) const {
     auto copy = std::shared_ptr<Batch>(new Batch(*this));
     copy->inputs_ = inputs_.to(device);
     copy->targets_ = targets_.to(device);
+    if (objective_) copy->objective_ = objective_->on(device);
     elsewhere_ = std::move(copy);
   }
   return elsewhere_.get();
@@ -83,19 +102,26 @@ Batch Batch::slice(int64_t start, int64_t length) const {
   Batch part = *this;
   part.inputs_ = wide(inputs_.narrow(0, start, length));
   part.targets_ = wide(targets_.narrow(0, start, length));
+  if (objective_) part.objective_ = objective_->part(start, length);
   part.count_ = 0;
   return part;
 }
 
 std::shared_ptr<const Batch> Batch::part(int64_t start, int64_t length) const {
+  if (start % rows_together() != 0 || length % rows_together() != 0)
+    reject_range("Expected whole pairs of rows, chosen and rejected, for a part of a batch of preferences but received rows " +
+                 std::to_string(start) + " to " + std::to_string(start + length));
   auto batch = std::shared_ptr<Batch>(new Batch(*this));
   batch->elsewhere_.reset();
   batch->inputs_ = inputs_.narrow(0, start, length);
   batch->targets_ = targets_.narrow(0, start, length);
+  if (objective_) batch->objective_ = objective_->part(start, length);
   batch->count_ = kind_ == Kind::tokens ? kernels::count_others(batch->targets_, ignored) : length;
   return batch;
 }
 
-int64_t Batch::byte_length() const { return static_cast<int64_t>(inputs_.nbytes() + targets_.nbytes()); }
+int64_t Batch::byte_length() const {
+  return static_cast<int64_t>(inputs_.nbytes() + targets_.nbytes()) + (objective_ ? objective_->byte_length() : 0);
+}
 
 }  // namespace critical_sharpness

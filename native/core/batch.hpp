@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "objective/objective.hpp"
+
 namespace critical_sharpness {
 
 /// Fixed input of one loss. Immutable; made by the factories, which check everything that needs no model.
@@ -17,6 +19,10 @@ class Batch {
   static std::shared_ptr<const Batch> tokens(at::Tensor inputs, at::Tensor labels, bool relative_positions = false);
   /// inputs: float [n, features]; targets: float [n, out] or int64 [n].
   static std::shared_ptr<const Batch> examples(at::Tensor inputs, at::Tensor targets);
+  /// The same rows with weights of their terms, float64 of the labels' shape, or [n] of examples: see weighted_objective.
+  std::shared_ptr<const Batch> weighted(const at::Tensor& weights) const;
+  /// The same rows of tokens as pairs, with float64 [batch]: see preference_objective.
+  std::shared_ptr<const Batch> preferences(const at::Tensor& reference, PreferenceOptions options) const;
 
   Kind kind() const { return kind_; }
   bool relative_positions() const { return relative_positions_; }
@@ -25,6 +31,12 @@ class Batch {
   int64_t rows() const { return inputs_.size(0); }
   /// Rows, or tokens whose label is not ignored.
   int64_t count() const { return count_; }
+  /// Null: the sum of the terms, over their number.
+  const Objective* objective() const { return objective_.get(); }
+  /// What the sum of the terms, or the objective's f of them, is divided by: `count`, or the objective's.
+  double normalizer() const { return objective_ ? objective_->normalizer() : static_cast<double>(count_); }
+  /// Rows that belong together.
+  int64_t rows_together() const { return objective_ ? objective_->rows_together() : 1; }
   /// Largest id among inputs (tokens) and among targets that count (class labels); −1 if none.
   int64_t largest_input() const { return largest_input_; }
   int64_t largest_target() const { return largest_target_; }
@@ -32,7 +44,8 @@ class Batch {
   const Batch* on(at::Device device) const;
   /// Rows [start, start + length) with ids as int64, for a pass. Its count is not computed (0).
   Batch slice(int64_t start, int64_t length) const;
-  /// The same as a batch of its own, in the same memory, with its count: 0 if none of its labels counts.
+  /// The same as a batch of its own, in the same memory, with its count: 0 if none of its labels counts. Throws where rows that
+  /// belong together are parted.
   std::shared_ptr<const Batch> part(int64_t start, int64_t length) const;
   int64_t byte_length() const;
 
@@ -41,6 +54,7 @@ class Batch {
   Kind kind_ = Kind::tokens;
   bool relative_positions_ = false;
   at::Tensor inputs_, targets_;
+  std::shared_ptr<const Objective> objective_;
   int64_t count_ = 0, largest_input_ = -1, largest_target_ = -1;
   mutable std::shared_ptr<const Batch> elsewhere_;
 };

@@ -1,6 +1,6 @@
 #include <ATen/ops/add.h>
 
-#include "architecture.hpp"
+#include "network/feature_network.hpp"
 #include "decoder_description.hpp"
 #include "decoder_parameters.hpp"
 #include "errors.hpp"
@@ -102,7 +102,7 @@ class LayerPass {
   const Sequences& sequences_;
 };
 
-class Decoder final : public Architecture {
+class Decoder final : public FeatureNetwork {
  public:
   explicit Decoder(DecoderDescription description)
       : d_(std::move(description)), p_(d_), head_{p_.head.weight, p_.head.bias, d_.vocabulary_size, d_.logit_cap} {}
@@ -128,25 +128,40 @@ class Decoder final : public Architecture {
                    std::to_string(largest));
   }
 
-  double normalizer(const Batch& batch) const override { return static_cast<double>(batch.count()); }
-
+  int64_t numbers_held(const Batch& part) const override { return part.inputs().numel() * d_.width; }
   bool only_in_head(size_t parameter) const override {
     return parameter != p_.embedding && (parameter == p_.head.weight || parameter == p_.head.bias);
   }
 
-  at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
-    at::Tensor x = view.embed(batch.inputs(), p_.embedding, p_.positions, d_.padding_token);
-    if (d_.embedding_scale != 1) x = x.mul(d_.embedding_scale);
-    const auto sequences =
-        std::make_shared<const Sequences>(d_, batch.inputs().sizes(), view.compute_dtype(), x.options());
-    for (size_t n = 0; n < p_.layers.size(); n++)
-      x = view.segment(x, [this, sequences, n, cancel](ParameterView& through, const at::Tensor& in) {
-        cancel.check();
-        return LayerPass(d_, through, *sequences)(in, p_.layers[n], d_.layers[n]);
-      });
-    x = view.norm(x, p_.final_norm);
-    // A scale of the logits is one of what the head reads, which is far smaller.
-    return d_.logit_scale == 1 ? x : x.mul(d_.logit_scale);
+  std::vector<at::Tensor> features(ParameterView& view, const std::vector<Batch>& parts,
+                                   const Cancellation& cancel) const override {
+    struct Stream {
+      at::Tensor x;
+      std::shared_ptr<const Sequences> sequences;
+    };
+    std::vector<Stream> streams;
+    for (const auto& part : parts) {
+      at::Tensor x = view.embed(part.inputs(), p_.embedding, p_.positions, d_.padding_token);
+      if (d_.embedding_scale != 1) x = x.mul(d_.embedding_scale);
+      const auto same = !streams.empty() && part.inputs().sizes() == parts.front().inputs().sizes();
+      streams.push_back({x, same ? streams.front().sequences
+                                 : std::make_shared<const Sequences>(d_, part.inputs().sizes(), view.compute_dtype(), x.options())});
+    }
+    for (size_t n = 0; n < p_.layers.size(); n++) {
+      const ParameterView::Shared shared(view, parts.size());
+      for (auto& stream : streams)
+        stream.x = view.segment(stream.x, [this, sequences = stream.sequences, n, cancel](ParameterView& through, const at::Tensor& in) {
+          cancel.check();
+          return LayerPass(d_, through, *sequences)(in, p_.layers[n], d_.layers[n]);
+        });
+    }
+    std::vector<at::Tensor> all;
+    for (const auto& stream : streams) {
+      const at::Tensor x = view.norm(stream.x, p_.final_norm);
+      // A scale of the logits is one of what the head reads, which is far smaller.
+      all.push_back(d_.logit_scale == 1 ? x : x.mul(d_.logit_scale));
+    }
+    return all;
   }
 
   at::Tensor head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
@@ -166,7 +181,7 @@ class Decoder final : public Architecture {
 
 }  // namespace
 
-std::unique_ptr<const Architecture> make_decoder(DecoderDescription description) {
+std::unique_ptr<const Network> make_decoder(DecoderDescription description) {
   return std::make_unique<Decoder>(std::move(description));
 }
 

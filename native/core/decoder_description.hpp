@@ -10,7 +10,7 @@
 
 namespace critical_sharpness {
 
-class Architecture;
+class Network;
 
 /// What the modules of a decoder are called in its checkpoints. A module without a name is one that the decoder lacks.
 /// Those of a layer follow `layers` and the layer's number: "model.layers." + "3" + "." + "self_attn.q_proj".
@@ -55,6 +55,6 @@ struct DecoderDescription {
   DecoderNames names;
 };
 
-std::unique_ptr<const Architecture> make_decoder(DecoderDescription description);
+std::unique_ptr<const Network> make_decoder(DecoderDescription description);
 
 }  // namespace critical_sharpness

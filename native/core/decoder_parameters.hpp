@@ -2,7 +2,7 @@
 #include <optional>
 #include <vector>
 
-#include "architecture.hpp"
+#include "network/feature_network.hpp"
 #include "decoder_description.hpp"
 
 namespace critical_sharpness {

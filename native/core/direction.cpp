@@ -20,7 +20,46 @@ std::vector<kernels::Delta> deltas_of(const Direction& direction) {
   return deltas;
 }
 
+class Assembled final : public Direction {
+ public:
+  Assembled(std::shared_ptr<const Layout> layout, std::vector<kernels::Delta> parts)
+      : layout_(std::move(layout)), parts_(std::move(parts)) {}
+
+  const std::shared_ptr<const Layout>& layout() const override { return layout_; }
+  bool has(size_t parameter) const override { return !kernels::is_zero(parts_[parameter]); }
+  kernels::Delta delta(size_t parameter) const override { return parts_[parameter]; }
+  std::shared_ptr<const Direction> masked(const std::vector<bool>& keep) const override {
+    auto parts = parts_;
+    for (size_t i = 0; i < parts.size(); i++)
+      if (!keep.at(i)) parts[i] = kernels::Delta();
+    return std::make_shared<Assembled>(layout_, std::move(parts));
+  }
+  int64_t byte_length() const override {
+    int64_t bytes = 0;
+    for (const auto& part : parts_) {
+      if (const auto* factors = kernels::low_rank(part))
+        bytes += static_cast<int64_t>(factors->left.nbytes() + factors->right.nbytes());
+      else if (!kernels::is_zero(part)) bytes += static_cast<int64_t>(kernels::like(part).nbytes());
+    }
+    return bytes;
+  }
+
+ private:
+  std::shared_ptr<const Layout> layout_;
+  std::vector<kernels::Delta> parts_;
+};
+
 }  // namespace
+
+std::shared_ptr<const Direction> assembled_direction(std::shared_ptr<const Layout> layout, std::vector<kernels::Delta> parts) {
+  TORCH_INTERNAL_ASSERT(parts.size() == layout->size());
+  std::vector<at::Tensor> stored;
+  for (const auto& part : parts) {
+    if (kernels::low_rank(part)) return std::make_shared<Assembled>(std::move(layout), std::move(parts));
+    stored.push_back(kernels::is_zero(part) ? at::Tensor() : std::get<kernels::StoredDelta>(part).numbers);
+  }
+  return std::make_shared<ParameterVector>(std::move(layout), std::move(stored));
+}
 
 double Direction::dot(const Direction& other, const Cancellation& cancel) const {
   require_same_layout(*layout(), *other.layout(), "the other direction");
@@ -35,9 +74,10 @@ double Direction::norm(const Cancellation& cancel) const { return std::sqrt(dot(
 
 ParameterVector store(const Direction& direction, const Cancellation& cancel) {
   direction.require_current();
-  auto tensors = ParameterVector::empty(direction.layout()).tensors();
+  const Layout& layout = *direction.layout();
+  std::vector<at::Tensor> tensors(layout.size());
   for (size_t i = 0; i < tensors.size(); i++)
-    if (!direction.has(i)) tensors[i] = at::Tensor();
+    if (direction.has(i)) tensors[i] = at::empty(layout.parameters[i].shape, layout.options());
   kernels::write(tensors, deltas_of(direction), cancel);
   return {direction.layout(), std::move(tensors)};
 }

@@ -35,6 +35,9 @@ class Direction {
   double norm(const Cancellation& cancel = {}) const;
 };
 
+/// One whose parts are given: numbers, factors, or nothing, for zeros.
+std::shared_ptr<const Direction> assembled_direction(std::shared_ptr<const Layout> layout, std::vector<kernels::Delta> parts);
+
 /// The numbers of a direction, written out.
 ParameterVector store(const Direction& direction, const Cancellation& cancel = {});
 /// The stored one that it is. Throws ERR_DIRECTION_NOT_STORED, with `what` as its subject.

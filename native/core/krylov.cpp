@@ -1,7 +1,7 @@
 #include "krylov.hpp"
 
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
-#include <c10/util/accumulate.h>
 
 #include <cmath>
 #include <limits>
@@ -15,26 +15,37 @@ double epsilon_of(at::ScalarType dtype) {
   return dtype == at::kDouble ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
 }
 
-/// Own, dense copies.
-std::vector<at::Tensor> dense(const ParameterVector& vector) {
-  std::vector<at::Tensor> tensors;
-  for (size_t i = 0; i < vector.size(); i++)
-    tensors.push_back(vector[i].defined() ? vector[i].clone()
-                                          : at::zeros(vector.layout()->parameters[i].shape, vector.layout()->options()));
-  return tensors;
-}
-
 }  // namespace
 
 Krylov::Krylov(std::shared_ptr<Curvature> curvature, KrylovOptions options)
     : curvature_(std::move(curvature)), options_(std::move(options)) {
   if (options_.scaling) require_same_layout(*layout(), *options_.scaling->layout(), "the scaling");
-  for (const auto& p : layout()->parameters) dimension_ += c10::multiply_integers(p.shape);
+  for (size_t i = 0; i < layout()->size(); i++) {
+    if (!layout()->is_trainable(i)) continue;
+    trainable_.push_back(i);
+    dimension_ += layout()->parameters[i].numel();
+  }
+}
+
+std::vector<at::Tensor> Krylov::dense(const ParameterVector& vector, bool copy) const {
+  std::vector<at::Tensor> tensors;
+  for (const size_t i : trainable_) {
+    const at::Tensor& t = vector[i];
+    if (t.defined()) tensors.push_back(copy ? t.clone() : t);
+    else tensors.push_back(at::zeros(layout()->parameters[i].shape, layout()->options()));
+  }
+  return tensors;
+}
+
+ParameterVector Krylov::vector(const std::vector<at::Tensor>& tensors) const {
+  std::vector<at::Tensor> all(layout()->size());
+  for (size_t k = 0; k < trainable_.size(); k++) all[trainable_[k]] = tensors[k];
+  return {layout(), std::move(all)};
 }
 
 bool Krylov::start(const ParameterVector* first) {
   if (first) require_same_layout(*layout(), *first->layout(), "the first vector");
-  auto q = first ? dense(*first) : draw();
+  auto q = first ? dense(*first, /*copy=*/true) : draw();
   basis_.clear();
   size_ = 0;
   const double norm = orthogonalize(q).norm;  // first: the order of arguments is the compiler's
@@ -42,7 +53,7 @@ bool Krylov::start(const ParameterVector* first) {
 }
 
 std::vector<at::Tensor> Krylov::draw() {
-  return random_vector(layout(), Distribution::normal, options_.seed + drawn_++).tensors();
+  return dense(random_vector(layout(), Distribution::normal, options_.seed + drawn_++), /*copy=*/false);
 }
 
 bool Krylov::append(std::vector<at::Tensor> w, double norm) {
@@ -54,16 +65,12 @@ bool Krylov::append(std::vector<at::Tensor> w, double norm) {
 }
 
 std::pair<std::vector<at::Tensor>, uint64_t> Krylov::apply(const std::vector<at::Tensor>& q, const Cancellation& cancel) const {
-  const ParameterVector plain(layout(), q);
-  const ParameterVector vector = options_.scaling ? elementwise_product(*options_.scaling, plain) : plain;
-  const CurvatureResult result = curvature_->product(vector, cancel);
-  std::vector<at::Tensor> w;
-  for (size_t i = 0; i < result.product->size(); i++) {
-    at::Tensor t = (*result.product)[i];  // nobody else's, so that it may be written to
-    if (!t.defined()) t = at::zeros(layout()->parameters[i].shape, layout()->options());
-    else if (options_.scaling) t.mul_((*options_.scaling)[i]);
-    w.push_back(t);
-  }
+  const ParameterVector plain = vector(q);
+  const CurvatureResult result =
+      curvature_->product(options_.scaling ? elementwise_product(*options_.scaling, plain) : plain, cancel);
+  auto w = dense(*result.product, /*copy=*/false);  // nobody else's, so that it may be written to
+  if (options_.scaling)
+    for (size_t k = 0; k < w.size(); k++) w[k].mul_((*options_.scaling)[trainable_[k]]);
   return {std::move(w), result.version};
 }
 
@@ -124,10 +131,11 @@ ParameterVector Krylov::combination(const std::vector<double>& coefficients) con
   if (coefficients.empty() || coefficients.size() > basis_.size())
     reject_range("Expected 1 to " + std::to_string(basis_.size()) + " coefficients for a combination of the basis but received " +
                  std::to_string(coefficients.size()));
-  auto out = ParameterVector::empty(layout());
+  std::vector<at::Tensor> out;
+  for (const auto& t : basis_.front()) out.push_back(at::empty_like(t));
   const auto last = basis_.begin() + static_cast<std::ptrdiff_t>(coefficients.size());
-  kernels::combine(out.tensors(), kernels::Basis(basis_.begin(), last), coefficients);
-  return out;
+  kernels::combine(out, kernels::Basis(basis_.begin(), last), coefficients);
+  return vector(out);
 }
 
 }  // namespace critical_sharpness

@@ -35,7 +35,7 @@ class Krylov {
   /// Bytes of the vectors, and of what the curvature keeps between products.
   int64_t byte_length() const {
     const auto vectors = static_cast<int64_t>(size() + (options_.scaling ? 1 : 0));
-    return vectors * curvature_->model()->byte_length() + curvature_->byte_length();
+    return vectors * dimension_ * static_cast<int64_t>(c10::elementSize(layout()->dtype)) + curvature_->byte_length();
   }
 
   /// A basis of one vector: `first`, or a random one. Returns false if `first` is zero or not finite.
@@ -57,10 +57,14 @@ class Krylov {
   std::pair<std::vector<at::Tensor>, uint64_t> apply(const std::vector<at::Tensor>& q, const Cancellation& cancel) const;
   bool append(std::vector<at::Tensor> w, double norm);
   std::vector<at::Tensor> draw();
+  /// A vector's tensors of the trainable parameters, zeros where it has none; and a vector of such.
+  std::vector<at::Tensor> dense(const ParameterVector& vector, bool copy) const;
+  ParameterVector vector(const std::vector<at::Tensor>& tensors) const;
 
   std::shared_ptr<Curvature> curvature_;
   KrylovOptions options_;
-  kernels::Basis basis_;
+  std::vector<size_t> trainable_;
+  kernels::Basis basis_;  // of the trainable parameters
   std::atomic<size_t> size_{0};
   int64_t dimension_ = 0;
   uint64_t drawn_ = 0;

@@ -1,7 +1,7 @@
 #pragma once
 #include <optional>
 
-#include "architecture.hpp"
+#include "network/feature_network.hpp"
 
 namespace critical_sharpness {
 
@@ -13,7 +13,7 @@ struct LanguageHead {
   int64_t vocabulary_size = 0;
   double cap = 0;  // z becomes cap·tanh(z/cap); 0: it stays
 
-  /// As `Architecture::head` and `head_tangent`.
+  /// As `FeatureNetwork::head` and `head_tangent`.
   at::Tensor loss(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
                   const Cancellation& cancel) const;
   at::Tensor tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent, const Batch& batch,

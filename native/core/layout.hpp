@@ -19,9 +19,12 @@ struct Layout {
   std::vector<ParameterSpec> parameters;
   at::ScalarType dtype = at::kFloat;  // float32 or float64
   at::Device device = at::kCPU;       // where their tensors lie
+  /// Of each parameter; a frozen one has no gradient, no state, no Δ. Empty: all are.
+  std::vector<bool> trainable;
 
   size_t size() const { return parameters.size(); }
   at::TensorOptions options() const { return at::TensorOptions(dtype).device(device); }
+  bool is_trainable(size_t parameter) const { return trainable.empty() || trainable[parameter]; }
   /// Of a vector without undefined tensors.
   int64_t byte_length() const;
   /// Same names, shapes, dtype and device: vectors of one fit the other.

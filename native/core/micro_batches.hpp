@@ -13,10 +13,11 @@ struct PassOptions {
   bool recompute = false;  // a gradient keeps each layer's input alone, and computes its activations again
 };
 
-/// Calls body(part) for every micro-batch.
+/// Calls body(part) for every micro-batch. Rows that belong together stay so.
 template <class Body>
 void for_each_micro_batch(const Batch& batch, const PassOptions& options, const Body& body) {
-  const int64_t rows = batch.rows(), size = options.micro_batch > 0 ? std::min(options.micro_batch, rows) : rows;
+  const int64_t rows = batch.rows(), together = batch.rows_together(), wanted = options.micro_batch;
+  const int64_t size = wanted > 0 ? std::min(std::max(wanted - wanted % together, together), rows) : rows;
   for (int64_t start = 0; start < rows; start += size) {
     options.cancel.check();
     body(batch.slice(start, std::min(size, rows - start)));

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "errors.hpp"
+#include "kernels/perturb.hpp"
 #include "mapped_file.hpp"
 #include "stretches.hpp"
 #include "tensor_bytes.hpp"
@@ -32,9 +33,12 @@ const char* name_of(Initialization scheme) {
   return "";
 }
 
-std::shared_ptr<const Layout> layout_of(const Architecture& architecture, at::ScalarType weight_dtype, at::Device device) {
+std::shared_ptr<const Layout> layout_of(const Network& network, at::ScalarType weight_dtype, at::Device device,
+                                        std::vector<bool> trainable) {
   auto layout = std::make_shared<Layout>();
-  layout->parameters = architecture.parameters();
+  layout->parameters = network.parameters();
+  TORCH_INTERNAL_ASSERT(trainable.empty() || trainable.size() == layout->size());
+  layout->trainable = std::move(trainable);
   layout->dtype = weight_dtype == at::kDouble ? at::kDouble : at::kFloat;
   layout->device = device;
   return layout;
@@ -48,28 +52,30 @@ struct AfterGradient final : torch::autograd::PostAccumulateGradHook {
 };
 
 /// What a view's scratch must hold: a weight or its step in the compute dtype (a norm's weight in the layout's), and a bias.
-std::array<int64_t, Scratch::slots> scratch_capacity(const Layout& layout, at::ScalarType compute_dtype) {
-  std::array<int64_t, Scratch::slots> most{};
+Scratch scratch_for(const Layout& layout, at::ScalarType compute_dtype) {
+  int64_t largest = 0, largest_vector = 0;
   for (const auto& p : layout.parameters) {
     const bool is_matrix = p.shape.size() > 1;
     const auto element = static_cast<int64_t>(c10::elementSize(is_matrix ? compute_dtype : layout.dtype));
-    const int64_t bytes = p.numel() * element;
-    most[0] = std::max(most[0], bytes);
-    if (!is_matrix) most[1] = std::max(most[1], bytes);
+    largest = std::max(largest, p.numel() * element);
+    if (!is_matrix) largest_vector = std::max(largest_vector, p.numel() * element);
   }
-  return most;
+  return {largest, largest_vector, layout.device};
 }
+
+/// Numbers of activations that a loss over several micro-batches holds so that they share what is made of weights.
+constexpr int64_t most_held = 1 << 25;
 
 }  // namespace
 
-Model::Model(std::unique_ptr<const Architecture> architecture, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
-             at::Device device)
-    : architecture_(std::move(architecture)),
-      layout_(layout_of(*architecture_, weight_dtype, device)),
+Model::Model(std::unique_ptr<const Network> network, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
+             at::Device device, std::vector<bool> trainable)
+    : network_(std::move(network)),
+      layout_(layout_of(*network_, weight_dtype, device, std::move(trainable))),
       weight_dtype_(weight_dtype),
       compute_dtype_(compute_dtype),
-      scratch_(scratch_capacity(*layout_, compute_dtype), device),
-      float32_scratch_(scratch_capacity(*layout_, at::kFloat), device) {}
+      scratch_(scratch_for(*layout_, compute_dtype)),
+      float32_scratch_(scratch_for(*layout_, at::kFloat)) {}
 
 int64_t Model::byte_length() const {
   const auto numbers = layout_->byte_length() / static_cast<int64_t>(c10::elementSize(layout_->dtype));
@@ -80,7 +86,7 @@ void Model::initialize(Initialization scheme, uint64_t seed, const Cancellation&
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   std::vector<at::Tensor> weights;
   for (size_t i = 0; i < layout_->size(); i++) {
-    const InitialValue start = scheme == Initialization::zeros ? InitialValue{} : architecture_->initial_value(i, name_of(scheme));
+    const InitialValue start = scheme == Initialization::zeros ? InitialValue{} : network_->initial_value(i, name_of(scheme));
     // Drawn in float32 on the CPU whatever dtype and device, so that a seed means the same weights everywhere.
     at::Tensor drawn = at::empty(layout_->parameters[i].shape, at::kFloat);
     // A generator gives the same numbers in stretches as at once: none of them is so short that normal_ draws otherwise, and
@@ -152,12 +158,22 @@ Scratch& Model::scratch_of(const PassOptions& options) {
 }
 
 double Model::mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const {
-  at::Tensor sum = at::zeros({}, layout_->options().dtype(at::kDouble));
-  for_each_micro_batch(*batch.on(device()), options, [&](const Batch& part) {
-    const at::Tensor features = architecture_->features(view, part, options.cancel);
-    sum.add_(architecture_->head(view, features, part, nullptr, options.cancel));
+  const at::Tensor sum = at::zeros({}, layout_->options().dtype(at::kDouble));
+  std::vector<Batch> together;
+  int64_t held = 0;
+  const auto take = [&] {
+    for (const auto& part : network_->losses(view, together, options.cancel)) sum.add_(part);
+    together.clear();
+    held = 0;
+  };
+  for_each_micro_batch(*batch.on(device()), options, [&](Batch part) {
+    const int64_t more = network_->numbers_held(part);
+    if (!together.empty() && held + more > most_held) take();
+    held += more;
+    together.push_back(std::move(part));
   });
-  return sum.item<double>() / architecture_->normalizer(batch);
+  take();
+  return sum.item<double>() / network_->normalizer(batch);
 }
 
 LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options) {
@@ -195,47 +211,74 @@ GradientResult Model::gradient(const Batch& batch, const PassOptions& options) {
 LossResult Model::differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink) {
   require_weights();
   check(batch);
-  auto leaves = differentiable_leaves(weights_);
+  auto leaves = differentiable_leaves(weights_, *layout_);
   PlainView plain(weights_, dtype_of(options), scratch_of(options));
   DifferentiableView differentiable(weights_, leaves, dtype_of(options), plain, options.recompute);
 
-  HeadGradient head;
-  head.scale = 1 / architecture_->normalizer(batch);
-  head.add = [&](size_t index, const at::Tensor& gradient) {
-    at::Tensor& sum = leaves[index].mutable_grad();
-    if (sum.defined()) sum.add_(gradient);
-    else sum = gradient.to(layout_->dtype);
-  };
+  // A micro-batch's own part is whole before it is added to those before it, wherever its contributions come from.
+  std::vector<at::Tensor> sums(leaves.size());
   std::vector<bool> taken(leaves.size());
+  bool is_last = false;
   const auto take = [&](size_t i) {
     TORCH_INTERNAL_ASSERT(!taken[i]);
-    const at::Tensor gradient = std::exchange(leaves[i].mutable_grad(), at::Tensor());
+    const at::Tensor gradient = std::exchange(sums[i], at::Tensor());
     taken[i] = true;
     sink.take(i, gradient.defined() ? gradient.contiguous() : gradient);
+  };
+  const auto part_is_whole = [&](size_t i) {
+    at::Tensor part = std::exchange(leaves[i].mutable_grad(), at::Tensor());
+    if (!sums[i].defined()) sums[i] = std::move(part);
+    else if (part.defined()) sums[i].add_(part);
+    if (is_last) take(i);
+  };
+  std::vector<size_t> before_backward, trainable;
+  for (size_t i = 0; i < leaves.size(); i++) {
+    if (!layout_->is_trainable(i)) continue;
+    trainable.push_back(i);
+    if (network_->is_whole_before_backward(i)) before_backward.push_back(i);
+    else torch::autograd::impl::set_post_acc_grad_hooks(leaves[i], std::make_unique<AfterGradient>([&part_is_whole, i] { part_is_whole(i); }));
+  }
+
+  const double scale = 1 / network_->normalizer(batch);
+  const auto wanted = [&](size_t i) { return layout_->is_trainable(i); };
+  const auto add = [&](size_t i, const at::Tensor& gradient) {
+    at::Tensor& sum = leaves[i].mutable_grad();
+    if (sum.defined()) sum.add_(gradient);
+    else sum = gradient.to(layout_->dtype);
   };
   const at::Tensor sum = at::zeros({}, layout_->options().dtype(at::kDouble));
   int64_t rows = 0;
   for_each_micro_batch(*batch.on(device()), options, [&](const Batch& part) {
-    const at::Tensor features = architecture_->features(differentiable, part, options.cancel);
-    {
-      const at::NoGradGuard closed_form;
-      sum.add_(architecture_->head(plain, features.detach(), part, &head, options.cancel));
-    }
+    const PendingGradient pending = network_->differentiate({plain, differentiable, scale, wanted, add, options.cancel}, part);
+    sum.add_(pending.sum);
     options.cancel.check();
     rows += part.rows();
-    if (rows == batch.rows()) {
-      // Gradients are whole after this micro-batch: those of the head's own now, the others as they come.
-      if (sink.begin) sink.begin(sum.item<double>() * head.scale);
-      for (size_t i = 0; i < leaves.size(); i++) {
-        if (architecture_->only_in_head(i)) take(i);
-        else torch::autograd::impl::set_post_acc_grad_hooks(leaves[i], std::make_unique<AfterGradient>([&take, i] { take(i); }));
-      }
-    }
-    torch::autograd::backward({features}, {head.features});
+    is_last = rows == batch.rows();
+    if (is_last && sink.begin) sink.begin(sum.item<double>() * scale);
+    for (const size_t i : before_backward) part_is_whole(i);
+    pending.backward();
   });
-  for (size_t i = 0; i < leaves.size(); i++)
+  // What the network made no use of, or nothing of in its last micro-batch.
+  for (const size_t i : trainable)
     if (!taken[i]) take(i);
-  return {sum.item<double>() / architecture_->normalizer(batch), version()};
+  return {sum.item<double>() / network_->normalizer(batch), version()};
+}
+
+void Model::step(const Direction& direction, double learning_rate, const Cancellation& cancel, const Cancellation& ending) {
+  require_same_layout(*layout_, *direction.layout(), "the direction");
+  direction.require_current();
+  cancel.check();
+  std::vector<at::Tensor>& weights = weights_to_change();
+  try {
+    for (size_t i = 0; i < weights.size(); i++) {
+      ending.check();
+      const kernels::Delta delta = kernels::in_parts(direction.delta(i), ending);
+      if (!kernels::is_zero(delta)) kernels::perturb(weights[i], weights[i], delta, learning_rate);
+    }
+  } catch (...) {
+    lose_weights();
+    throw;
+  }
 }
 
 std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout, const std::vector<FileTensor>& tensors,

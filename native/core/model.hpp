@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "architecture.hpp"
 #include "batch.hpp"
 #include "cancellation.hpp"
 #include "in_place.hpp"
 #include "micro_batches.hpp"
+#include "network/network.hpp"
 #include "parameter_vector.hpp"
 #include "scratch.hpp"
 
@@ -41,7 +41,7 @@ struct LossResult {
 struct GradientSink {
   /// Before the first parameter. What it throws ends the pass.
   std::function<void(double loss)> begin;
-  /// Once for each parameter, in any order, when its gradient is whole: contiguous, of the layout's dtype; undefined: zeros.
+  /// Once for each trainable parameter, in any order, when its gradient is whole: contiguous, of the layout's dtype; undefined: zeros.
   std::function<void(size_t parameter, const at::Tensor& gradient)> take;
 };
 struct GradientResult {
@@ -50,16 +50,17 @@ struct GradientResult {
   std::shared_ptr<const ParameterVector> gradient;
 };
 
-/// An architecture with weights. Every member that computes is called on the compute thread only.
+/// A network with weights. Every member that computes is called on the compute thread only.
 class Model {
  public:
   /// Weights in float32 or float64, computed with in the same or, from float32, in bfloat16; or weights in bfloat16,
   /// computed with in float32 or bfloat16. The vectors of bfloat16 weights (gradients, directions) are float32.
-  /// Everything that is made of it lies on `device`, and is computed there; batches are copied there.
-  Model(std::unique_ptr<const Architecture> architecture, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
-        at::Device device = at::kCPU);
+  /// Everything that is made of it lies on `device`, and is computed there; batches are copied there. `trainable`: of each
+  /// parameter; empty: all are.
+  Model(std::unique_ptr<const Network> network, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
+        at::Device device = at::kCPU, std::vector<bool> trainable = {});
 
-  const Architecture& architecture() const { return *architecture_; }
+  const Network& network() const { return *network_; }
   const std::shared_ptr<const Layout>& layout() const { return layout_; }
   at::ScalarType weight_dtype() const { return weight_dtype_; }
   at::ScalarType compute_dtype() const { return compute_dtype_; }
@@ -82,12 +83,15 @@ class Model {
   /// After a step that was cut short: no weights are better than half-changed ones.
   void lose_weights() { weights_.clear(); }
 
-  /// Throws unless `batch` fits the architecture (kind, ids, sequence length, features).
-  void check(const Batch& batch) const { architecture_->check(batch); }
+  /// Throws unless `batch` fits the network (kind, ids, sequence length, features).
+  void check(const Batch& batch) const { network_->check(batch); }
   LossResult loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options);
   GradientResult gradient(const Batch& batch, const PassOptions& options);
   /// The gradient, given away a parameter at a time: with one micro-batch it is never held whole.
   LossResult differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink);
+  /// θ ← θ − ηΔ, with the bits that a loss at θ − ηΔ reads. `cancel` stops it before anything changes, `ending` at any moment: the
+  /// model has no weights then.
+  void step(const Direction& direction, double learning_rate, const Cancellation& cancel = {}, const Cancellation& ending = {});
   /// For second derivatives: the weights as they are. Throws where they or what is computed with them are bfloat16.
   const std::vector<at::Tensor>& weights_to_differentiate() const;
 
@@ -98,7 +102,7 @@ class Model {
   double mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const;
   void require_weights() const;
 
-  std::unique_ptr<const Architecture> architecture_;
+  std::unique_ptr<const Network> network_;
   std::shared_ptr<const Layout> layout_;
   at::ScalarType weight_dtype_, compute_dtype_;
   std::vector<at::Tensor> weights_;

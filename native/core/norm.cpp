@@ -18,9 +18,10 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
     return kernels::norm(rows.detach(), fixed, {}, epsilon, false);
   }();
   std::vector<at::Tensor> inputs{rows};
-  if (weighted) inputs.push_back(weight);
-  const auto backward = [fixed, normalized = made.normalized, scale = made.scale](const at::Tensor& gradient) {
-    if (!fixed.defined()) return std::vector{kernels::norm_gradient(gradient, normalized, scale, fixed, false)};
+  const bool moves = weighted && weight.requires_grad();
+  if (moves) inputs.push_back(weight);
+  const auto backward = [fixed, moves, normalized = made.normalized, scale = made.scale](const at::Tensor& gradient) {
+    if (!moves) return std::vector{kernels::norm_gradient(gradient, normalized, scale, fixed, false)};
     const auto into = kernels::norm_gradients(gradient, normalized, scale, fixed, false);
     return std::vector{into.input, into.weight};
   };

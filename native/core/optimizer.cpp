@@ -27,7 +27,7 @@ void Optimizer::for_each_rule(size_t first, size_t count, const Body& body) cons
   for (size_t r = 0; r < rules_.rules.size(); r++) {
     std::vector<size_t> parameters;
     for (size_t i = first; i < first + count; i++)
-      if (rules_.of[i] == r) parameters.push_back(i);
+      if (rules_.of[i] == r && is_trainable(i)) parameters.push_back(i);
     if (!parameters.empty()) body(*rules_.rules[r], parameters);
   }
 }
@@ -75,6 +75,7 @@ int64_t Optimizer::byte_length() const {
 }
 
 kernels::Delta Optimizer::delta(size_t parameter, bool weight_decay) const {
+  if (!is_trainable(parameter)) return {};
   return rule(parameter).delta(states_[parameter], model_->parameter(parameter), steps(),
                                {groups_.learning_rate_ratio[parameter], weight_decay ? groups_.weight_decay[parameter] : 0});
 }

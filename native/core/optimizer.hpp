@@ -44,7 +44,9 @@ class Optimizer {
   /// Counts changes of the state.
   uint64_t version() const { return version_; }
   /// Of a parameter's state tensors.
-  std::vector<update::Role> roles(size_t parameter) const { return rule(parameter).roles(); }
+  std::vector<update::Role> roles(size_t parameter) const {
+    return is_trainable(parameter) ? rule(parameter).roles() : std::vector<update::Role>();
+  }
 
   /// `cancel` stops it before anything changes, `ending` at any moment: what is left then is refused.
   void accumulate(const ParameterVector& gradient, const Cancellation& cancel = {}, const Cancellation& ending = {});
@@ -71,8 +73,9 @@ class Optimizer {
   void require_gradient() const;
 
  private:
+  bool is_trainable(size_t parameter) const { return model_->layout()->is_trainable(parameter); }
   const update::Rule& rule(size_t parameter) const { return *rules_.rules[rules_.of[parameter]]; }
-  /// Calls body(rule, its parameters among [first, first + count)) for every rule that has some there.
+  /// Calls body(rule, its trainable parameters among [first, first + count)) for every rule that has some there.
   template <class Body>
   void for_each_rule(size_t first, size_t count, const Body& body) const;
   std::vector<update::State> states_of(const std::vector<size_t>& parameters) const;

@@ -14,14 +14,16 @@ ParameterVector::ParameterVector(std::shared_ptr<const Layout> layout, std::vect
 }
 
 ParameterVector ParameterVector::empty(std::shared_ptr<const Layout> layout) {
-  std::vector<at::Tensor> tensors;
-  for (const auto& p : layout->parameters) tensors.push_back(at::empty(p.shape, layout->options()));
+  std::vector<at::Tensor> tensors(layout->size());
+  for (size_t i = 0; i < tensors.size(); i++)
+    if (layout->is_trainable(i)) tensors[i] = at::empty(layout->parameters[i].shape, layout->options());
   return {std::move(layout), std::move(tensors)};
 }
 
 ParameterVector ParameterVector::zeros(std::shared_ptr<const Layout> layout, const Cancellation& cancel) {
-  std::vector<at::Tensor> tensors;
-  for (const auto& p : layout->parameters) tensors.push_back(critical_sharpness::zeros(p.shape, layout->options(), cancel));
+  std::vector<at::Tensor> tensors(layout->size());
+  for (size_t i = 0; i < tensors.size(); i++)
+    if (layout->is_trainable(i)) tensors[i] = critical_sharpness::zeros(layout->parameters[i].shape, layout->options(), cancel);
   return {std::move(layout), std::move(tensors)};
 }
 

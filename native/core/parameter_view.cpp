@@ -20,15 +20,19 @@ namespace critical_sharpness {
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   const at::Tensor rows = x.to(weight.scalar_type());
-  if (!wide) return bias.defined() ? at::addmm(bias, rows, weight) : at::mm(rows, weight);
+  if (!wide) {
+    at::Tensor y = bias.defined() ? at::addmm(bias, rows, weight) : at::mm(rows, weight);
+    return down.defined() ? y.addmm_(at::mm(rows, down), up) : y;
+  }
   at::Tensor y = at::mm(rows, weight).to(at::kFloat);
   if (step.defined()) y = at::add(y, at::mm(rows, step));
+  if (down.defined()) y.addmm_(at::mm(rows, down.to(rows.scalar_type())).to(at::kFloat), up);
   return bias.defined() ? at::add(y, bias) : y;
 }
 
 Linear ParameterView::open_linear(size_t weight, std::optional<size_t> bias, Storage storage) {
-  Linear map{oriented(value(weight, compute_dtype_, Scratch::Slot::weight), storage), {}, wide_, {}};
-  if (bias) map.bias = value(*bias, wide_ ? at::kFloat : compute_dtype_, Scratch::Slot::bias);
+  Linear map{oriented(value(weight, compute_dtype_), storage), {}, wide_, {}, {}, {}};
+  if (bias) map.bias = value(*bias, wide_ ? at::kFloat : compute_dtype_);
   return map;
 }
 
@@ -42,13 +46,11 @@ at::Tensor ParameterView::attention(const at::Tensor& q, const at::Tensor& k, co
 
 at::Tensor ParameterView::norm(const at::Tensor& x, const Norm& norm) {
   const at::Tensor wide = x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x;
-  const auto read = [&](std::optional<size_t> index, Scratch::Slot slot) {
-    return index ? value(*index, wide.scalar_type(), slot) : at::Tensor();
-  };
-  at::Tensor w = read(norm.weight, Scratch::Slot::weight);
+  const auto read = [&](std::optional<size_t> index) { return index ? value(*index, wide.scalar_type()) : at::Tensor(); };
+  at::Tensor w = read(norm.weight);
   if (norm.weight_from_one) w = at::add(w, 1);
   if (norm.kind == Norm::Kind::rms) return rms_norm(wide, w, norm.epsilon).to(compute_dtype_);
-  return at::layer_norm(wide, {wide.size(-1)}, w, read(norm.bias, Scratch::Slot::bias), norm.epsilon).to(compute_dtype_);
+  return at::layer_norm(wide, {wide.size(-1)}, w, read(norm.bias), norm.epsilon).to(compute_dtype_);
 }
 
 at::Tensor ParameterView::embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions, int64_t padding) {
@@ -74,45 +76,72 @@ at::Tensor gather(const at::Tensor& weight, const at::Tensor& ids) {
 
 }  // namespace
 
-at::Tensor PlainView::value(size_t index, at::ScalarType dtype, Scratch::Slot slot) {
-  const at::Tensor& weight = weights_[index];
-  if (weight.scalar_type() == dtype) return weight;
-  at::Tensor converted = scratch_.take(slot, weight.sizes(), dtype);
-  kernels::perturb(converted, weight, {}, 0);
-  return converted;
+void ScratchView::share(bool on) {
+  shares_ = on;
+  shared_.clear();
 }
 
-at::Tensor PlainView::embedding(const at::Tensor& ids, size_t weight) { return gather(weights_[weight], ids); }
+template <class Fill>
+at::Tensor ScratchView::made(size_t index, at::ScalarType dtype, What what, const Fill& fill) {
+  const auto make = [&] {
+    at::Tensor out = scratch_.take(weights_[index].sizes(), dtype, shares_);
+    fill(out);
+    return out;
+  };
+  if (!shares_) return make();
+  at::Tensor& kept = shared_[{index, dtype, what}];
+  if (!kept.defined()) kept = make();
+  return kept;
+}
 
-at::Tensor PerturbedView::value(size_t index, at::ScalarType dtype, Scratch::Slot slot) {
-  const at::Tensor& weight = weights_[index];
+at::Tensor PlainView::value(size_t index, at::ScalarType dtype) {
+  if (weight(index).scalar_type() == dtype) return weight(index);
+  return made(index, dtype, What::weight, [&](const at::Tensor& out) { kernels::perturb(out, weight(index), {}, 0); });
+}
+
+at::Tensor PlainView::embedding(const at::Tensor& ids, size_t index) { return gather(weight(index), ids); }
+
+at::Tensor PerturbedView::value(size_t index, at::ScalarType dtype) {
   const kernels::Delta delta = direction_.delta(index);
-  if (kernels::is_zero(delta) && weight.scalar_type() == dtype) return weight;
-  TORCH_INTERNAL_ASSERT(kernels::is_zero(delta) || weight.scalar_type() != at::kBFloat16 || dtype == at::kFloat);
-  at::Tensor moved = scratch_.take(slot, weight.sizes(), dtype);
-  kernels::perturb(moved, weight, delta, learning_rate_);
-  return moved;
+  if (kernels::is_zero(delta) && weight(index).scalar_type() == dtype) return weight(index);
+  TORCH_INTERNAL_ASSERT(kernels::is_zero(delta) || weight(index).scalar_type() != at::kBFloat16 || dtype == at::kFloat);
+  return made(index, dtype, What::weight,
+              [&](const at::Tensor& out) { kernels::perturb(out, weight(index), delta, learning_rate_); });
 }
 
-at::Tensor PerturbedView::embedding(const at::Tensor& ids, size_t weight) {
-  at::Tensor rows = gather(weights_[weight], ids);
-  const kernels::Delta delta = direction_.delta(weight);
-  if (!kernels::is_zero(delta)) kernels::perturb_rows(rows, ids.contiguous(), delta, learning_rate_);
+at::Tensor PerturbedView::embedding(const at::Tensor& ids, size_t index) {
+  at::Tensor rows = gather(weight(index), ids);
+  const kernels::Delta delta = direction_.delta(index);
+  if (const kernels::LowRank* factors = kernels::low_rank(delta)) {
+    const at::Tensor left = at::embedding(factors->left, ids.reshape({-1}));
+    rows.view({-1, rows.size(-1)}).addmm_(left, factors->right, 1, -learning_rate_ * factors->scale);
+  } else if (!kernels::is_zero(delta)) {
+    kernels::perturb_rows(rows, ids.contiguous(), delta, learning_rate_);
+  }
   return rows;
 }
 
-Linear PerturbedView::open_linear(size_t weight, std::optional<size_t> bias, Storage storage) {
-  const kernels::Delta delta = direction_.delta(weight);
-  if (!wide() || kernels::is_zero(delta)) return ParameterView::open_linear(weight, bias, storage);
-  const at::Tensor& theta = weights_[weight];
-  const at::Tensor step = scratch_.take(Scratch::Slot::weight, theta.sizes(), at::kBFloat16);
-  kernels::negative_step(step, delta, learning_rate_);
-  Linear map{oriented(theta, storage), {}, true, oriented(step, storage)};
-  if (bias) map.bias = value(*bias, at::kFloat, Scratch::Slot::bias);
+Linear PerturbedView::open_linear(size_t index, std::optional<size_t> bias, Storage storage) {
+  const kernels::Delta delta = direction_.delta(index);
+  const at::Tensor& theta = weight(index);
+  const kernels::LowRank* factors = kernels::low_rank(delta);
+  // Where products are rounded to bfloat16 at once, θ − ηΔ is made instead: a step added to them would be lost.
+  const bool applied = factors && (wide() || theta.scalar_type() == compute_dtype());
+  if (!applied && (!wide() || kernels::is_zero(delta))) return ParameterView::open_linear(index, bias, storage);
+  Linear map{oriented(theta, storage), {}, wide(), {}, {}, {}};
+  if (applied) {
+    map.down = storage == Storage::out_in ? factors->right.t() : factors->left;
+    map.up = (storage == Storage::out_in ? factors->left.t() : factors->right).mul(-learning_rate_ * factors->scale);
+  } else {
+    map.step = oriented(made(index, at::kBFloat16, What::step,
+                             [&](const at::Tensor& out) { kernels::negative_step(out, delta, learning_rate_); }),
+                        storage);
+  }
+  if (bias) map.bias = value(*bias, wide() ? at::kFloat : compute_dtype());
   return map;
 }
 
-at::Tensor DifferentiableView::value(size_t index, at::ScalarType dtype, Scratch::Slot) {
+at::Tensor DifferentiableView::value(size_t index, at::ScalarType dtype) {
   const at::Tensor &weight = weights_[index], &leaf = leaves_[index];
   if (is_leaf(index)) return leaf.to(dtype);
   const at::NoGradGuard closed_form;
@@ -130,7 +159,8 @@ at::Tensor DifferentiableView::embedding_but(int64_t padding, const at::Tensor& 
 }
 
 at::Tensor DifferentiableView::segment(const at::Tensor& x, const Segment& body) {
-  if (!recompute_) return body(*this, x);
+  // Without a gradient in its input there is no way back to it: what its parameters need is kept.
+  if (!recompute_ || !x.requires_grad()) return body(*this, x);
   const at::NoGradGuard once;
   const at::Tensor input = x.detach();
   // A copy: a pass without derivatives may write to its input.
@@ -142,11 +172,14 @@ at::Tensor DifferentiableView::segment(const at::Tensor& x, const Segment& body)
   });
 }
 
-std::vector<at::Tensor> differentiable_leaves(const std::vector<at::Tensor>& weights) {
+std::vector<at::Tensor> differentiable_leaves(const std::vector<at::Tensor>& weights, const Layout& layout) {
   std::vector<at::Tensor> leaves;
-  for (const auto& w : weights)
-    leaves.push_back((w.scalar_type() == at::kBFloat16 ? at::zeros({1}, w.options().dtype(at::kFloat)).expand(w.sizes()) : w.detach())
-                         .requires_grad_(true));
+  for (size_t i = 0; i < weights.size(); i++) {
+    const at::Tensor& w = weights[i];
+    const at::Tensor leaf =
+        w.scalar_type() == at::kBFloat16 ? at::zeros({1}, w.options().dtype(at::kFloat)).expand(w.sizes()) : w.detach();
+    leaves.push_back(leaf.requires_grad_(layout.is_trainable(i)));
+  }
   return leaves;
 }
 

@@ -2,7 +2,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <map>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "activation.hpp"
@@ -23,6 +25,8 @@ struct Linear {
   at::Tensor bias;    // undefined: none
   bool wide = false;
   at::Tensor step;    // −ηΔ of W, a product of its own: θ − ηΔ rounded to bfloat16 would often be θ. Undefined: none
+  /// −ηΔ of W as a product of two thin matrices, [in, rank] and [rank, out]. Undefined: none.
+  at::Tensor down, up;
 
   at::Tensor operator()(const at::Tensor& x) const;
 };
@@ -40,8 +44,8 @@ class ParameterView {
   /// Whether linear layers give float32 though they multiply in bfloat16.
   bool wide() const { return wide_; }
 
-  /// The whole parameter in `dtype`. Valid until the same slot is asked for again.
-  virtual at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot = Scratch::Slot::weight) = 0;
+  /// The whole parameter in `dtype`.
+  virtual at::Tensor value(size_t index, at::ScalarType dtype) = 0;
   /// Its rows at `ids` (any shape), in the parameter's own dtype or, if that is bfloat16, in float32.
   virtual at::Tensor embedding(const at::Tensor& ids, size_t weight) = 0;
   /// The same, where the row of one id is a constant to derivatives: torch.nn.Embedding's padding_idx. −1: none.
@@ -49,7 +53,6 @@ class ParameterView {
 
   /// Whether a weight is stored [out, in] (PyTorch's Linear) or [in, out] (GPT-2's Conv1D).
   using Storage = WeightStorage;
-  /// Valid until another parameter is read.
   virtual Linear open_linear(size_t weight, std::optional<size_t> bias, Storage storage = Storage::out_in);
   /// x·Wᵀ + b in the compute dtype.
   virtual at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage = Storage::out_in);
@@ -72,7 +75,26 @@ class ParameterView {
   using Segment = std::function<at::Tensor(ParameterView&, const at::Tensor&)>;
   virtual at::Tensor segment(const at::Tensor& x, const Segment& body) { return body(*this, x); }
 
+  /// While one lives, what is made of parameters is kept and read again: for inputs that take turns in the same layer. It costs
+  /// the memory of what the layer reads, and saves making it anew for each of them.
+  class Shared {
+   public:
+    /// Without effect for fewer than two inputs.
+    Shared(ParameterView& view, size_t inputs) : view_(inputs > 1 ? &view : nullptr) {
+      if (view_) view_->share(true);
+    }
+    ~Shared() {
+      if (view_) view_->share(false);
+    }
+    Shared(const Shared&) = delete;
+    Shared& operator=(const Shared&) = delete;
+
+   private:
+    ParameterView* view_;
+  };
+
  protected:
+  virtual void share(bool) {}
   static at::Tensor oriented(const at::Tensor& weight, Storage storage) {
     return storage == Storage::out_in ? weight.t() : weight;
   }
@@ -82,42 +104,53 @@ class ParameterView {
   bool wide_;
 };
 
-/// θ as it is stored.
-class PlainView : public ParameterView {
+/// Weights as they are stored, and what is made of them in scratch.
+class ScratchView : public ParameterView {
  public:
-  PlainView(const std::vector<at::Tensor>& weights, at::ScalarType compute_dtype, Scratch& scratch)
+  ScratchView(const std::vector<at::Tensor>& weights, at::ScalarType compute_dtype, Scratch& scratch)
       : ParameterView(weights.front().scalar_type(), compute_dtype), weights_(weights), scratch_(scratch) {}
-  at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
-  at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
+
+ protected:
+  void share(bool on) override;
+  /// What `fill` makes of a parameter in a tensor of its shape: the weight itself, or a bfloat16 step.
+  enum class What { weight, step };
+  template <class Fill>
+  at::Tensor made(size_t index, at::ScalarType dtype, What what, const Fill& fill);
+  const at::Tensor& weight(size_t index) const { return weights_[index]; }
 
  private:
   const std::vector<at::Tensor>& weights_;
   Scratch& scratch_;
+  bool shares_ = false;
+  std::map<std::tuple<size_t, at::ScalarType, What>, at::Tensor> shared_;
 };
 
-/// θ − ηΔ, made in scratch for one use at a time; an embedding perturbs only the rows that it gathers.
-class PerturbedView : public ParameterView {
+/// θ as it is stored.
+class PlainView : public ScratchView {
+ public:
+  using ScratchView::ScratchView;
+  at::Tensor value(size_t index, at::ScalarType dtype) override;
+  at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
+};
+
+/// θ − ηΔ, made in scratch for one use at a time; an embedding perturbs only the rows that it gathers, and a low-rank Δ of a
+/// linear layer is applied to what the layer reads.
+class PerturbedView : public ScratchView {
  public:
   PerturbedView(const std::vector<at::Tensor>& weights, const Direction& direction, double learning_rate,
                 at::ScalarType compute_dtype, Scratch& scratch)
-      : ParameterView(weights.front().scalar_type(), compute_dtype),
-        weights_(weights),
-        direction_(direction),
-        learning_rate_(learning_rate),
-        scratch_(scratch) {}
-  at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
+      : ScratchView(weights, compute_dtype, scratch), direction_(direction), learning_rate_(learning_rate) {}
+  at::Tensor value(size_t index, at::ScalarType dtype) override;
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
   Linear open_linear(size_t weight, std::optional<size_t> bias, Storage storage) override;
 
  private:
-  const std::vector<at::Tensor>& weights_;
   const Direction& direction_;
   double learning_rate_;
-  Scratch& scratch_;
 };
 
 /// Weights that autograd differentiates with respect to, each through its leaf: the weight itself or, where gradients have
-/// another dtype than it, a stand-in of theirs. `recompute`: a segment keeps its input alone, and is computed again
+/// another dtype than it, a stand-in of theirs. A leaf that needs no gradient is a constant. `recompute`: a segment keeps its input alone, and is computed again
 /// on the way back (Chen et al. 2016); the first time through `plain`.
 class DifferentiableView : public ParameterView {
  public:
@@ -128,7 +161,7 @@ class DifferentiableView : public ParameterView {
         leaves_(leaves),
         plain_(plain),
         recompute_(recompute) {}
-  at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
+  at::Tensor value(size_t index, at::ScalarType dtype) override;
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override { return embedding_but(-1, ids, weight); }
   at::Tensor embedding_but(int64_t padding, const at::Tensor& ids, size_t weight) override;
   at::Tensor segment(const at::Tensor& x, const Segment& body) override;
@@ -142,7 +175,8 @@ class DifferentiableView : public ParameterView {
   bool recompute_;
 };
 
-/// A leaf for each weight, whose gradients have the dtype of vectors: the weights' own, float32 for bfloat16 ones.
-std::vector<at::Tensor> differentiable_leaves(const std::vector<at::Tensor>& weights);
+/// A leaf for each weight, whose gradients have the dtype of vectors: the weights' own, float32 for bfloat16 ones. Those of
+/// frozen parameters need none.
+std::vector<at::Tensor> differentiable_leaves(const std::vector<at::Tensor>& weights, const Layout& layout);
 
 }  // namespace critical_sharpness

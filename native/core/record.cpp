@@ -23,6 +23,7 @@ struct Recorded : torch::autograd::Function<Recorded> {
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
+    TORCH_INTERNAL_ASSERT(!at::GradMode::is_enabled(), "what is recorded has no second derivative");
     const auto capsule = context->saved_data["backward"].toCapsule();
     const Backward run = std::move(static_cast<Closure&>(*capsule).run);
     auto result = run(gradients[0].contiguous());

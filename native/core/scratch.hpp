@@ -1,27 +1,25 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
-#include <array>
+#include <vector>
 
 namespace critical_sharpness {
 
-/// Buffers for weights made for one use. Kept between passes, so that measuring allocates nothing after the first.
+/// Buffers for weights made for one use. Kept between passes, so that measuring allocates nothing after the first. A buffer is
+/// free once nobody holds the tensor that was made in it: whoever keeps that, keeps its numbers.
 class Scratch {
  public:
-  /// A layer reads at most a weight and a bias at once.
-  enum class Slot { weight, bias };
-  static constexpr size_t slots = 2;
-  /// `capacity`: bytes of each slot's largest tensor. A buffer is made at its first use, at once in full: one that grew
-  /// would leave holes in the heap that cost as much again.
-  explicit Scratch(std::array<int64_t, slots> capacity, at::Device device = at::kCPU)
-      : capacity_(capacity), device_(device) {}
-  /// An uninitialised tensor in the slot's buffer; the slot's next use overwrites it.
-  at::Tensor take(Slot slot, at::IntArrayRef shape, at::ScalarType dtype);
+  /// `largest`, `largest_vector`: bytes of the largest weight, and of the largest of one axis. A buffer is made at once for one of
+  /// them: one that grew would leave holes in the heap that cost as much again.
+  Scratch(int64_t largest, int64_t largest_vector, at::Device device = at::kCPU)
+      : largest_(largest), largest_vector_(largest_vector), device_(device) {}
+  /// An uninitialised tensor. `together`: it is one of many that are held at once, and gets no more room than it takes.
+  at::Tensor take(at::IntArrayRef shape, at::ScalarType dtype, bool together = false);
 
  private:
-  std::array<int64_t, slots> capacity_;
+  int64_t largest_, largest_vector_;
   at::Device device_;
-  std::array<at::Tensor, slots> buffers_;
+  std::vector<c10::Storage> buffers_;
 };
 
 }  // namespace critical_sharpness

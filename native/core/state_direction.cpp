@@ -13,7 +13,9 @@ class StateDirection final : public Direction {
         weight_decay_(weight_decay),
         state_version_(optimizer_->version()),
         weights_version_(optimizer_->model()->version()),
-        keep_(layout()->size(), true) {}
+        keep_(layout()->size()) {
+    for (size_t i = 0; i < keep_.size(); i++) keep_[i] = layout()->is_trainable(i);
+  }
 
   const std::shared_ptr<const Layout>& layout() const override { return optimizer_->model()->layout(); }
   bool has(size_t parameter) const override { return keep_[parameter]; }

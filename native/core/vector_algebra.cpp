@@ -5,6 +5,8 @@
 #include <ATen/ops/mul.h>
 #include <ATen/ops/rsqrt.h>
 
+#include <algorithm>
+
 #include "errors.hpp"
 #include "kernels/basis.hpp"
 #include "stretches.hpp"
@@ -15,9 +17,13 @@ ParameterVector random_vector(const std::shared_ptr<const Layout>& layout, Distr
                               const Cancellation& cancel) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   std::vector<at::Tensor> tensors;
-  for (const auto& p : layout->parameters) {
+  for (size_t i = 0; i < layout->size(); i++) {
     cancel.check();
-    at::Tensor drawn = at::empty(p.shape, at::kFloat);
+    if (!layout->is_trainable(i)) {
+      tensors.emplace_back();
+      continue;
+    }
+    at::Tensor drawn = at::empty(layout->parameters[i].shape, at::kFloat);
     // Normal numbers are the same in stretches. Bernoulli's are not, but come five times as fast: one call a tensor.
     if (distribution == Distribution::normal)
       in_stretches(drawn.numel(), cancel,
@@ -30,14 +36,17 @@ ParameterVector random_vector(const std::shared_ptr<const Layout>& layout, Distr
 
 ParameterVector linear_combination(const std::vector<SharedVector>& vectors, const std::vector<double>& coefficients,
                                    const Cancellation& cancel) {
-  kernels::Basis tensors;
-  for (const auto& v : vectors) {
-    require_same_layout(*vectors.front()->layout(), *v->layout(), "the vectors of a combination");
-    tensors.push_back(v->tensors());
+  const auto& layout = vectors.front()->layout();
+  for (const auto& v : vectors) require_same_layout(*layout, *v->layout(), "the vectors of a combination");
+  std::vector<at::Tensor> out(layout->size()), defined;
+  kernels::Basis of_defined(vectors.size());
+  for (size_t i = 0; i < out.size(); i++) {
+    if (std::none_of(vectors.begin(), vectors.end(), [i](const auto& v) { return v->has(i); })) continue;
+    out[i] = defined.emplace_back(at::empty(layout->parameters[i].shape, layout->options()));
+    for (size_t k = 0; k < vectors.size(); k++) of_defined[k].push_back((*vectors[k])[i]);
   }
-  auto out = ParameterVector::empty(vectors.front()->layout());
-  kernels::combine(out.tensors(), tensors, coefficients, cancel);
-  return out;
+  if (!defined.empty()) kernels::combine(defined, of_defined, coefficients, cancel);
+  return {layout, std::move(out)};
 }
 
 ParameterVector elementwise_product(const ParameterVector& a, const ParameterVector& b, const Cancellation& cancel) {
@@ -60,6 +69,10 @@ ParameterVector inverse_square_root(const ParameterVector& diagonal, const Cance
                    diagonal.layout()->parameters[i].name + "\"");
     };
     const at::Tensor& numbers = diagonal[i];
+    if (!diagonal.layout()->is_trainable(i)) {
+      tensors.emplace_back();
+      continue;
+    }
     if (!numbers.defined()) refuse();
     tensors.push_back(made_like(numbers, numbers.options(), cancel, [&](at::Tensor& part, int64_t start, int64_t length) {
       const at::Tensor given = stretch(numbers, start, length);

@@ -15,7 +15,6 @@ using namespace critical_sharpness::test;
 
 namespace {
 
-using Slot = Scratch::Slot;
 
 Gpt2Description gpt2(bool tied) {
   Gpt2Description d;
@@ -30,7 +29,7 @@ Gpt2Description gpt2(bool tied) {
 }
 
 struct Case {
-  std::unique_ptr<const Architecture> (*architecture)();
+  std::unique_ptr<const Network> (*architecture)();
   std::shared_ptr<const Batch> batch;
 };
 std::vector<Case> cases() {
@@ -76,7 +75,7 @@ TEST("bfloat16 weights, float32 arithmetic: the bits of the same weights in floa
 }
 
 TEST("bfloat16 weights and arithmetic: a layer is x·θᵀ − η·(x·Δᵀ), each product rounded once, their sum in float32") {
-  Scratch scratch({1 << 20, 1 << 20});
+  Scratch scratch(1 << 20, 1 << 20);
   const auto layout = layout_of({{7, 40}, {7}, {40, 7}}, at::kFloat);
   std::vector<at::Tensor> weights;
   const auto numbers = random_vector(layout, 1), direction = random_vector(layout, 2);
@@ -106,7 +105,7 @@ TEST("bfloat16 weights and arithmetic: a layer is x·θᵀ − η·(x·Δᵀ), e
 }
 
 TEST("bfloat16 weights: rows of an embedding, norms and biases are θ − ηΔ in float32") {
-  Scratch scratch({1 << 20, 1 << 20});
+  Scratch scratch(1 << 20, 1 << 20);
   const auto layout = layout_of({{6, 9}, {9}}, at::kFloat);
   std::vector<at::Tensor> weights, wide;
   const auto numbers = random_vector(layout, 1), direction = random_vector(layout, 2);
@@ -118,8 +117,8 @@ TEST("bfloat16 weights: rows of an embedding, norms and biases are θ − ηΔ i
   for (const auto compute : {at::kFloat, at::kBFloat16}) {
     PerturbedView view(weights, *direction, 1e-4, compute, scratch), expected(wide, *direction, 1e-4, at::kFloat, scratch);
     CHECK(same_bits(view.embedding(ids, 0), expected.embedding(ids, 0)));
-    const at::Tensor value = view.value(1, at::kFloat, Slot::weight).clone();
-    CHECK(same_bits(value, expected.value(1, at::kFloat, Slot::weight)));
+    const at::Tensor value = view.value(1, at::kFloat).clone();
+    CHECK(same_bits(value, expected.value(1, at::kFloat)));
     PlainView plain(weights, compute, scratch);
     CHECK(same_bits(plain.embedding(ids, 0), wide[0].index_select(0, ids)));
   }

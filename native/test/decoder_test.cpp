@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "architecture.hpp"
+#include "network/network.hpp"
 #include "check.hpp"
 #include "curvature/curvature.hpp"
 #include "support.hpp"

@@ -1,7 +1,7 @@
 #pragma once
 // GPT-2, as the decoder describes it: the model that most tests of core use.
-#include "architecture.hpp"
 #include "decoder_description.hpp"
+#include "network/network.hpp"
 
 namespace critical_sharpness::test {
 
@@ -12,6 +12,6 @@ struct Gpt2Description {
   bool tied = true;
 };
 DecoderDescription decoder_of(const Gpt2Description& description);
-inline std::unique_ptr<const Architecture> make_gpt2(const Gpt2Description& d) { return make_decoder(decoder_of(d)); }
+inline std::unique_ptr<const Network> make_gpt2(const Gpt2Description& d) { return make_decoder(decoder_of(d)); }
 
 }  // namespace critical_sharpness::test

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "architecture.hpp"
 #include "batch.hpp"
 #include "gpt2.hpp"
 #include "model.hpp"
+#include "network/mlp.hpp"
 
 namespace critical_sharpness::test {
 

@@ -10,11 +10,10 @@
 
 using namespace critical_sharpness;
 using namespace critical_sharpness::test;
-using Slot = Scratch::Slot;
 
 namespace {
 
-Scratch roomy() { return Scratch({1 << 21, 1 << 10}); }
+Scratch roomy() { return Scratch(1 << 21, 1 << 10); }
 
 /// One or more chunks of the kernels, and ends that fill no vector register.
 const std::vector<std::vector<int64_t>> shapes{{1}, {7}, {16384 + 5}, {129, 311}};
@@ -56,7 +55,7 @@ TEST("view: plain is the parameter itself, without a copy") {
   Scratch scratch = roomy();
   const std::vector<at::Tensor> weights{random_tensor({5, 3}, at::kFloat, 1)};
   PlainView view(weights, at::kFloat, scratch);
-  CHECK(view.value(0, at::kFloat, Slot::weight).is_same(weights[0]));
+  CHECK(view.value(0, at::kFloat).is_same(weights[0]));
   const at::Tensor rows = view.embedding(tensor_of(std::vector<double>{4, 0, 4}).to(at::kLong), 0);
   CHECK(same_bits(rows[0], weights[0][4]) && same_bits(rows[1], weights[0][0]) && same_bits(rows[2], weights[0][4]));
 }
@@ -73,7 +72,7 @@ TEST("view: perturbed is θ − ηΔ bit for bit, and the parameter keeps its bi
         PerturbedView view(weights, *direction, learning_rate, dtype, scratch);
         const at::Tensor expected = dtype == at::kDouble ? moved<double>(weights[0], (*direction)[0], learning_rate)
                                                          : moved<float>(weights[0], (*direction)[0], learning_rate);
-        CHECK(same_bits(view.value(0, dtype, Slot::weight), expected));
+        CHECK(same_bits(view.value(0, dtype), expected));
         CHECK(same_bits(weights[0], before));
       }
 }
@@ -86,7 +85,7 @@ TEST("view: an embedding's rows are those of θ − ηΔ, whatever the shape of 
       const std::vector<at::Tensor> weights{random_tensor({6, width}, dtype, 5)};
       const auto direction = random_vector(layout, 6);
       PerturbedView view(weights, *direction, 0.3, dtype, scratch);
-      const at::Tensor whole = view.value(0, dtype, Slot::weight).clone();
+      const at::Tensor whole = view.value(0, dtype).clone();
       at::Tensor ids = tensor_of(std::vector<double>{5, 0, 3, 3, 1, 5}).to(at::kLong).reshape({2, 3});
       for (const at::Tensor& some : {ids, ids.t(), ids[1]}) {
         const at::Tensor rows = view.embedding(some, 0);
@@ -103,26 +102,26 @@ TEST("view: undefined Δ leaves the parameter as it is") {
   const std::vector<at::Tensor> weights{random_tensor({4, 3}, at::kFloat, 7)};
   const ParameterVector nothing(layout, {at::Tensor()});
   PerturbedView view(weights, nothing, 1e9, at::kFloat, scratch);
-  CHECK(view.value(0, at::kFloat, Slot::weight).is_same(weights[0]));
+  CHECK(view.value(0, at::kFloat).is_same(weights[0]));
   CHECK(same_bits(view.embedding(tensor_of(std::vector<double>{2}).to(at::kLong), 0)[0], weights[0][2]));
   PerturbedView rounded(weights, nothing, 1e9, at::kBFloat16, scratch);
-  CHECK(rounds_as_c10(rounded.value(0, at::kBFloat16, Slot::weight), weights[0]));
+  CHECK(rounds_as_c10(rounded.value(0, at::kBFloat16), weights[0]));
 }
 
 TEST("view: bfloat16 is round to nearest even, as c10 rounds") {
-  Scratch scratch({4 << 20, 16});
+  Scratch scratch(4 << 20, 16);
   const std::vector<at::Tensor> weights{tensor_of(rounding_cases())};
   PlainView view(weights, at::kBFloat16, scratch);
-  CHECK(rounds_as_c10(view.value(0, at::kBFloat16, Slot::weight), weights[0]));
+  CHECK(rounds_as_c10(view.value(0, at::kBFloat16), weights[0]));
 }
 
 TEST("view: θ and ηΔ are combined in float32 and rounded to bfloat16 once") {
-  Scratch scratch({4 << 20, 16});
+  Scratch scratch(4 << 20, 16);
   const std::vector<at::Tensor> weights{tensor_of(rounding_cases())};
   const auto layout = layout_of({{weights[0].numel()}}, at::kFloat);
   const auto direction = random_vector(layout, 8, 3);
   PerturbedView view(weights, *direction, 0.01, at::kBFloat16, scratch);
-  CHECK(rounds_as_c10(view.value(0, at::kBFloat16, Slot::weight), moved<float>(weights[0], (*direction)[0], 0.01)));
+  CHECK(rounds_as_c10(view.value(0, at::kBFloat16), moved<float>(weights[0], (*direction)[0], 0.01)));
 }
 
 TEST("view: a linear layer holds its weight and its bias at once, in both storages") {
@@ -151,14 +150,34 @@ TEST("view: a linear layer holds its weight and its bias at once, in both storag
     }
 }
 
-TEST("view: a value of the same slot takes the place of the one before, another slot's does not") {
+TEST("scratch: a tensor keeps its numbers as long as somebody holds it, and its room is used again thereafter") {
   Scratch scratch = roomy();
   const auto layout = layout_of({{8}, {8}}, at::kFloat);
   const auto weights = random_vector(layout, 12)->tensors();
   const auto direction = random_vector(layout, 13);
   PerturbedView view(weights, *direction, 1, at::kFloat, scratch);
-  const at::Tensor first = view.value(0, at::kFloat, Slot::weight), kept = first.clone();
-  view.value(1, at::kFloat, Slot::bias);
-  CHECK(same_bits(first, kept));
-  CHECK(view.value(1, at::kFloat, Slot::weight).const_data_ptr() == first.const_data_ptr());
+  at::Tensor first = view.value(0, at::kFloat);
+  const at::Tensor kept = first.clone();
+  const void* room = view.value(1, at::kFloat).const_data_ptr();
+  CHECK(same_bits(first, kept) && room != first.const_data_ptr());
+  CHECK(view.value(1, at::kFloat).const_data_ptr() == room);
+  const void* of_first = first.const_data_ptr();
+  const at::Tensor part = std::exchange(first, at::Tensor()).narrow(0, 2, 3);
+  CHECK(view.value(0, at::kFloat).const_data_ptr() != of_first);
+}
+
+TEST("view: what is shared is made once, and again after") {
+  Scratch scratch = roomy();
+  const auto layout = layout_of({{8, 4}, {4}}, at::kFloat);
+  const auto weights = random_vector(layout, 12)->tensors();
+  const auto direction = random_vector(layout, 13);
+  PerturbedView view(weights, *direction, 1, at::kFloat, scratch);
+  {
+    const ParameterView::Shared shared(view, 2);
+    const at::Tensor once = view.value(0, at::kFloat);
+    CHECK(view.value(0, at::kFloat).is_same(once) && !view.value(1, at::kFloat).is_same(once));
+  }
+  const ParameterView::Shared alone(view, 1);
+  const at::Tensor once = view.value(0, at::kFloat);
+  CHECK(!view.value(0, at::kFloat).is_same(once));
 }

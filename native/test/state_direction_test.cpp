@@ -57,29 +57,25 @@ const std::vector<Make> makers{
     [](const auto& m) -> std::shared_ptr<Optimizer> { return make_muon(m, groups_of(*m), {}); },
 };
 
-/// GPT-2 that says when a gradient's parameters begin to be given away: then it is asked what only the head reads.
-class Watched final : public Architecture {
+/// GPT-2 that says when the gradient of its last part begins to be given away.
+class Watched final : public Network {
  public:
   explicit Watched(std::function<void()> on_begin) : inner_(make_gpt2(gpt2(false))), on_begin_(std::move(on_begin)) {}
   std::vector<ParameterSpec> parameters() const override { return inner_->parameters(); }
   InitialValue initial_value(size_t p, const std::string& scheme) const override { return inner_->initial_value(p, scheme); }
   void check(const Batch& batch) const override { inner_->check(batch); }
-  double normalizer(const Batch& batch) const override { return inner_->normalizer(batch); }
-  bool only_in_head(size_t parameter) const override { return on_begin_(), inner_->only_in_head(parameter); }
-  at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
-    return inner_->features(view, batch, cancel);
+  int64_t numbers_held(const Batch& part) const override { return inner_->numbers_held(part); }
+  std::vector<at::Tensor> losses(ParameterView& view, const std::vector<Batch>& parts, const Cancellation& cancel) const override {
+    return inner_->losses(view, parts, cancel);
   }
-  at::Tensor head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
-                  const Cancellation& cancel) const override {
-    return inner_->head(view, features, batch, gradient, cancel);
+  PendingGradient differentiate(const Differentiation& how, const Batch& part) const override {
+    auto pending = inner_->differentiate(how, part);
+    return {pending.sum, [this, backward = std::move(pending.backward)] { on_begin_(); backward(); }};
   }
-  at::Tensor head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent, const Batch& batch,
-                          HeadCurvature& curvature, const Cancellation& cancel) const override {
-    return inner_->head_tangent(view, features, tangent, batch, curvature, cancel);
-  }
+  bool is_whole_before_backward(size_t parameter) const override { return inner_->is_whole_before_backward(parameter); }
 
  private:
-  std::unique_ptr<const Architecture> inner_;
+  std::unique_ptr<const Network> inner_;
   std::function<void()> on_begin_;
 };
 

@@ -61,7 +61,7 @@ TEST("stretches: a large weight's first values are those of a generator that dra
     model->initialize(scheme, 5);
     auto generator = at::make_generator<at::CPUGeneratorImpl>(5);
     for (size_t i = 0; i < 2; i++) {
-      const InitialValue start = model->architecture().initial_value(i, name);
+      const InitialValue start = model->network().initial_value(i, name);
       at::Tensor whole = at::empty(model->layout()->parameters[i].shape, at::kFloat).fill_(start.value);
       if (start.kind == InitialValue::Kind::normal) whole.normal_(0, start.value, generator);
       if (start.kind == InitialValue::Kind::uniform) whole.uniform_(-start.value, start.value, generator);

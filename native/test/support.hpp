@@ -10,6 +10,7 @@
 
 #include "batch.hpp"
 #include "model.hpp"
+#include "network/mlp.hpp"
 #include "optimizer.hpp"
 #include "parameter_vector.hpp"
 #include "update/muon.hpp"

@@ -229,3 +229,52 @@ describe("files", () => {
     await expect(Direction.load(cut, {} as Model)).rejects.toEqual(badArgument);
   });
 });
+
+describe("from numbers", () => {
+  test("numbers and factors are what they say, and a step has the bits of the loss at θ − ηΔ", async () => {
+    const fresh = await createModel(mlp, { seed: 1, dtype: "float64" });
+    const left = values(12);
+    const right = values(8, 2);
+    const bias = values(3, 3);
+    const given = { "layers.0.weight": { left, right, rank: 2, scale: 0.5 }, "layers.1.bias": bias };
+    const direction = Direction.from(fresh, given);
+    expect(direction.stored).toBe(false);
+    const product = Array.from({ length: 24 }, (_, i) => {
+      const [row, column] = [Math.floor(i / 4), i % 4];
+      return (
+        0.5 *
+        [0, 1].reduce((sum, k) => sum + (left[2 * row + k] as number) * (right[4 * k + column] as number), 0)
+      );
+    });
+    const found = await all(direction);
+    for (const [i, x] of [...product, ...Array(24).fill(0), ...bias].entries())
+      expect(found[i]).toBeCloseTo(x, 13);
+    using stored = await direction.store();
+    using alone = Direction.from(fresh, { "layers.1.bias": Float64Array.from(bias) });
+    expect(alone.stored).toBe(true);
+    using batch = Batch.examples({
+      inputs: values(12, 5),
+      targets: mlp.loss === "mse" ? Float64Array.from(values(9, 6)) : Int32Array.of(0, 1, 2),
+      shape: [3],
+    });
+    const at = async (d: Direction) =>
+      fresh.loss(batch, { perturbation: { direction: d, learningRate: 0.3 } });
+    expect(await at(direction)).toBeCloseTo(await at(stored), 12);
+    const expected = await at(stored);
+    const version = fresh.version;
+    await fresh.step(direction, 0.3);
+    expect(fresh.version).toBe(version + 1);
+    expect(await fresh.loss(batch)).toBe(expected);
+  });
+
+  test.each([
+    [{ nothing: [1] }, "numbers"],
+    [{ "layers.0.bias": [1] }, 'numbers["layers.0.bias"]'],
+    [{ "layers.0.bias": { left: [1], right: [1], rank: 1 } }, 'numbers["layers.0.bias"]'],
+    [{ "layers.0.weight": { left: [1], right: [1], rank: 0 } }, ".rank"],
+    [{ "layers.0.weight": { left: [1], right: values(4), rank: 1 } }, ".left"],
+    [{ "layers.0.weight": { left: values(6), right: values(4), rank: 1, scale: Number.NaN } }, ".scale"],
+  ])("%o is an error", (given, text) => {
+    expect(() => Direction.from(model, given as Parameters<typeof Direction.from>[1])).toThrow(text);
+  });
+});

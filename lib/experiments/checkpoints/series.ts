@@ -7,6 +7,7 @@ import { AbortError } from "../../errors.js";
 import { Direction, loadModel, type Model, parameterParts } from "../../models/index.js";
 import { count, flags, name, type OptionsOf, readOptions } from "../../options/index.js";
 import { Run, type RunOptions, runFiles, runOptions, StateFolder } from "../../runs/index.js";
+import { modelOptionsOf } from "../configuration.js";
 import { closeData, TrainingData } from "../training-data.js";
 import { type ListedCheckpoint, listCheckpoints } from "./checkpoint-list.js";
 import { checkFrozenOptions } from "./frozen-options.js";
@@ -189,9 +190,9 @@ async function measureCheckpoint(
 ): Promise<SeriesRecord[]> {
   const started = performance.now();
   const { optimizer, search, batch, weightDecay, directional, accumulate, measure } = configuration;
-  const { dtype, device, parameterDtype, recompute, hessian } = configuration;
+  const { recompute, hessian } = configuration;
   const { directory } = checkpoint;
-  using model = await loadModel(directory, { dtype, device, parameterDtype: parameterDtype ?? undefined });
+  using model = await loadModel(directory, modelOptionsOf(configuration));
   await using data = TrainingData.over(opened, configuration, model.config);
   using given =
     configuration.direction === null ? undefined : await Direction.load(configuration.direction, model);

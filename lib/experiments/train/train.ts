@@ -12,6 +12,7 @@ import {
   StateFolder,
 } from "../../runs/index.js";
 import { type MeterState, SharpnessMeter } from "../../sharpness/index.js";
+import { modelOptionsOf } from "../configuration.js";
 import { TrainingData } from "../training-data.js";
 import { trainKind } from "./index.js";
 import {
@@ -299,11 +300,9 @@ class Resources implements AsyncDisposable {
 }
 
 /** Those of a checkpoint, or those that a run begins with. */
-function loadWeights(
-  { model, dtype, device, parameterDtype }: TrainConfiguration,
-  checkpoint: string | undefined,
-): Promise<Model> {
-  const options = { dtype, device, parameterDtype: parameterDtype ?? undefined };
+function loadWeights(configuration: TrainConfiguration, checkpoint: string | undefined): Promise<Model> {
+  const { model } = configuration;
+  const options = modelOptionsOf(configuration);
   if (checkpoint !== undefined) return loadModel(checkpoint, options);
   if ("directory" in model) return loadModel(model.directory as string, options);
   const { seed, initialization, ...config } = model;

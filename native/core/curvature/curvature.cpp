@@ -1,5 +1,7 @@
 #include "curvature.hpp"
 
+#include "double_backward.hpp"
+#include "errors.hpp"
 #include "micro_batches.hpp"
 
 namespace critical_sharpness {
@@ -9,6 +11,10 @@ using curvature::Linearization;
 Curvature::Curvature(std::shared_ptr<Model> model, std::shared_ptr<const Batch> batch, CurvatureOptions options)
     : model_(std::move(model)), batch_(std::move(batch)), options_(options) {
   model_->check(*batch_);
+  const Objective* objective = batch_->objective();
+  if (options_.kind == curvature::Operator::gauss_newton && objective && !objective->is_convex())
+    reject_range("Expected a batch without negative weights or preferences for the operator \"gauss-newton\", which is to have no "
+                 "negative eigenvalues, but received one with them: the operator \"hessian\" takes it");
   if (options_.micro_batch > 0 && options_.micro_batch < batch_->rows()) options_.keep = false;
 }
 
@@ -24,12 +30,13 @@ CurvatureResult Curvature::product(const ParameterVector& vector, const Cancella
   refresh();
   CurvatureResult result;
   result.version = model_->version();
-  auto leaves = curvature::leaves_of(weights);
-  const double scale = 1 / model_->architecture().normalizer(*batch_);
+  const Network& network = model_->network();
+  auto leaves = differentiable_leaves(weights, *model_->layout());
+  const curvature::LinearizationOptions options{1 / network.normalizer(*batch_), options_.kind, *model_->layout(), cancel};
   for_each_micro_batch(*batch_->on(model_->device()), {options_.micro_batch, cancel}, [&](const Batch& part) {
     auto linearization = std::move(kept_);
-    if (!linearization)
-      linearization = std::make_unique<Linearization>(model_->architecture(), weights, part, scale, options_.kind, cancel);
+    if (!linearization) linearization = network.linearize(weights, part, options);
+    if (!linearization) linearization = std::make_unique<curvature::DoubleBackward>(network, weights, part, options);
     result.slope += linearization->add_product(vector, leaves, cancel);
     if (!options_.keep) return;
     kept_ = std::move(linearization);

@@ -2,15 +2,23 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/zeros.h>
 
 #include "record.hpp"
 
 namespace critical_sharpness::curvature {
 
-RecordingView::RecordingView(const std::vector<at::Tensor>& leaves, Weights weights, Operations& operations)
-    : ParameterView(leaves.front().scalar_type(), leaves.front().scalar_type()), leaves_(leaves), weights_(weights), operations_(operations) {}
+namespace {
 
-at::Tensor RecordingView::value(size_t index, at::ScalarType dtype, Scratch::Slot) { return weights_.value(index).to(dtype); }
+at::ScalarType dtype_of(const Weights& weights) { return weights.values.front().scalar_type(); }
+at::Tensor moving() { return at::zeros({}).requires_grad_(true); }
+
+}  // namespace
+
+RecordingView::RecordingView(Weights weights, Operations& operations)
+    : ParameterView(dtype_of(weights), dtype_of(weights)), weights_(weights), moving_(moving()), operations_(operations) {}
+
+at::Tensor RecordingView::value(size_t index, at::ScalarType dtype) { return weights_.value(index).to(dtype); }
 
 at::Tensor RecordingView::embedding(const at::Tensor& ids, size_t weight) {
   return at::embedding(weights_.value(weight), ids);
@@ -39,8 +47,7 @@ at::Tensor RecordingView::put_down(std::unique_ptr<Operation> made, Tensors inpu
   Operation& operation = *operations_.emplace_back(std::move(made));
   Tensors values;
   for (const auto& x : inputs) values.push_back(x.detach());
-  // A leaf among the inputs makes the output need a gradient, whatever x is. The leaf itself gets none.
-  inputs.push_back(leaves_.front());
+  inputs.push_back(moving_);
   return record(inputs, operation.output(weights_, values), [&operation, weights = weights_](const at::Tensor& g) {
     Tensors into = operation.keep_gradient(weights, g);
     into.emplace_back();
@@ -49,9 +56,13 @@ at::Tensor RecordingView::put_down(std::unique_ptr<Operation> made, Tensors inpu
 }
 
 TangentView::TangentView(const std::vector<at::Tensor>& leaves, Weights weights, const Operations& operations)
-    : ParameterView(leaves.front().scalar_type(), leaves.front().scalar_type()), leaves_(leaves), weights_(weights), operations_(operations) {}
+    : ParameterView(dtype_of(weights), dtype_of(weights)),
+      leaves_(leaves),
+      weights_(weights),
+      moving_(moving()),
+      operations_(operations) {}
 
-at::Tensor TangentView::value(size_t index, at::ScalarType dtype, Scratch::Slot) { return weights_.value(index).to(dtype); }
+at::Tensor TangentView::value(size_t index, at::ScalarType dtype) { return weights_.value(index).to(dtype); }
 
 at::Tensor TangentView::embedding(const at::Tensor& ids, size_t weight) {
   return at::embedding(weights_.value(weight), ids);
@@ -68,7 +79,7 @@ at::Tensor TangentView::next(Tensors inputs) {
   for (const auto& x : inputs) tangents.push_back(x.requires_grad() ? x.detach() : at::Tensor());
   Tangent tangent = operation.tangent(weights_, tangents);
   for (const size_t index : operation.parameters()) inputs.push_back(leaves_[index]);
-  if (operation.parameters().empty()) inputs.push_back(leaves_.front());
+  inputs.push_back(moving_);
   return record(inputs, tangent.output,
                 [&operation, weights = weights_, memory = std::move(tangent.memory), count = inputs.size()](const at::Tensor& g) {
                   Gradients into = operation.differentiate(weights, memory, g);

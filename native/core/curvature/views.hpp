@@ -8,15 +8,15 @@ namespace critical_sharpness::curvature {
 
 using Operations = std::vector<std::unique_ptr<Operation>>;
 
-// The two passes over a network. Weights are leaves that need a gradient, for tensors that do not are constants; what is
-// made of them is a node of autograd's graph, which finds the way back.
+// The two passes over a network. What is made of weights needs a gradient, for tensors that do not are constants, and is a node
+// of autograd's graph, which finds the way back.
 
 /// Activations; every operation is put down. Backwards, they keep the loss's gradients.
 class RecordingView : public ParameterView {
  public:
-  RecordingView(const std::vector<at::Tensor>& leaves, Weights weights, Operations& operations);
+  RecordingView(Weights weights, Operations& operations);
 
-  at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot) override;
+  at::Tensor value(size_t index, at::ScalarType dtype) override;
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
   at::Tensor linear(const at::Tensor& x, size_t weight, std::optional<size_t> bias, Storage storage) override;
   at::Tensor norm(const at::Tensor& x, const Norm& norm) override;
@@ -29,8 +29,8 @@ class RecordingView : public ParameterView {
  private:
   at::Tensor put_down(std::unique_ptr<Operation> operation, Tensors inputs);
 
-  const std::vector<at::Tensor>& leaves_;
   Weights weights_;
+  at::Tensor moving_;  // among the inputs, it makes an output need a gradient, whatever the others are; it gets none
   Operations& operations_;
 };
 
@@ -41,7 +41,7 @@ class TangentView : public ParameterView {
   TangentView(const std::vector<at::Tensor>& leaves, Weights weights, const Operations& operations);
 
   /// The value alone.
-  at::Tensor value(size_t index, at::ScalarType dtype, Scratch::Slot slot = Scratch::Slot::weight) override;
+  at::Tensor value(size_t index, at::ScalarType dtype) override;
   const at::Tensor& tangent(size_t index) const { return weights_.tangent(index); }
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
   at::Tensor linear(const at::Tensor& x, size_t, std::optional<size_t>, Storage) override { return next({x}); }
@@ -57,6 +57,7 @@ class TangentView : public ParameterView {
 
   const std::vector<at::Tensor>& leaves_;
   Weights weights_;
+  at::Tensor moving_;  // as of the RecordingView
   const Operations& operations_;
   size_t next_ = 0;
 };

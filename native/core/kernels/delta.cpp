@@ -1,5 +1,7 @@
 #include "delta.hpp"
 
+#include <ATen/ops/mm.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -43,7 +45,14 @@ std::vector<Delta> one_by_one(std::vector<Delta> deltas, const Cancellation& can
 
 Delta in_parts(const Delta& delta, const Cancellation& cancel) {
   const auto* whole = std::get_if<WholeDelta>(&delta);
-  return whole ? Delta(whole->make(cancel)) : delta;
+  return whole ? whole->make(cancel) : delta;
+}
+
+Delta low_rank_delta(const at::Tensor& weight, LowRank factors) {
+  const auto make = [factors](const Cancellation&) -> Delta {
+    return StoredDelta{at::mm(factors.left, factors.right).mul_(factors.scale)};
+  };
+  return WholeDelta{weight, make, std::move(factors)};
 }
 
 const at::Tensor& like(const Delta& delta) {

@@ -2,6 +2,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <optional>
 #include <variant>
 
 #include "cancellation.hpp"
@@ -26,18 +27,35 @@ struct FormulaDelta {
   double learning_rate_ratio, weight_decay;  // r, γ
 };
 
-/// One whose numbers depend on one another: it is made whole, for one parameter at a time, before any of them is read.
-struct WholeDelta {
-  at::Tensor weight;
-  /// Every time with the same bits.
-  std::function<FormulaDelta(const Cancellation&)> make;
+/// scale·left·right, of the shape in which the weight is stored: left [rows, rank], right [rank, columns].
+struct LowRank {
+  at::Tensor left, right;
+  double scale = 1;
 };
+
+struct WholeDelta;
 
 /// The first: zero throughout, and not to be read.
 using Delta = std::variant<std::monostate, StoredDelta, FormulaDelta, WholeDelta>;
 
+/// One whose numbers depend on one another: it is made whole, for one parameter at a time, before any of them is read.
+struct WholeDelta {
+  at::Tensor weight;
+  /// What can be read in parts, every time with the same bits.
+  std::function<Delta(const Cancellation&)> make;
+  /// Where it is one, for those who need not make it.
+  std::optional<LowRank> low_rank = std::nullopt;
+};
+
 inline bool is_zero(const Delta& delta) { return delta.index() == 0; }
 inline bool is_whole(const Delta& delta) { return std::holds_alternative<WholeDelta>(delta); }
+/// Its factors, or null.
+inline const LowRank* low_rank(const Delta& delta) {
+  const auto* whole = std::get_if<WholeDelta>(&delta);
+  return whole && whole->low_rank ? &*whole->low_rank : nullptr;
+}
+/// A low-rank Δ of a parameter.
+Delta low_rank_delta(const at::Tensor& weight, LowRank factors);
 /// The same Δ as what can be read in parts: a whole one made, any other as it is.
 Delta in_parts(const Delta& delta, const Cancellation& cancel = {});
 /// A tensor on its device, of its length and, but for bfloat16 weights, of its dtype.

@@ -1,14 +1,16 @@
+#include "mlp.hpp"
+
+#include <algorithm>
 #include <cmath>
 
-#include "architecture.hpp"
 #include "errors.hpp"
-#include "loss_heads.hpp"
+#include "feature_network.hpp"
 
 namespace critical_sharpness {
 namespace {
 
 /// Fully connected layers with an activation between them. Parameters 2n and 2n + 1 are layer n's weight and bias.
-class Mlp final : public Architecture {
+class Mlp final : public FeatureNetwork {
  public:
   explicit Mlp(MlpDescription description) : d_(std::move(description)) {}
 
@@ -53,36 +55,44 @@ class Mlp final : public Architecture {
     }
   }
 
+  /// A row's squared errors are averaged over its outputs.
   double normalizer(const Batch& batch) const override {
-    return static_cast<double>(d_.loss == Loss::mse ? batch.targets().numel() : batch.rows());
+    return batch.normalizer() * (d_.loss == Loss::mse ? static_cast<double>(d_.layer_sizes.back()) : 1.0);
   }
-
+  int64_t numbers_held(const Batch& part) const override {
+    return part.rows() * *std::max_element(d_.layer_sizes.begin(), d_.layer_sizes.end());
+  }
   bool only_in_head(size_t) const override { return false; }
 
-  at::Tensor features(ParameterView& view, const Batch& batch, const Cancellation& cancel) const override {
-    at::Tensor x = batch.inputs();
+  std::vector<at::Tensor> features(ParameterView& view, const std::vector<Batch>& parts,
+                                   const Cancellation& cancel) const override {
+    std::vector<at::Tensor> all;
+    for (const auto& part : parts) all.push_back(part.inputs());
     for (size_t n = 0; n < layers(); n++) {
-      cancel.check();
-      x = view.linear(x, 2 * n, 2 * n + 1);
-      if (n + 1 < layers()) x = view.activation(x, d_.activation);
+      const ParameterView::Shared shared(view, parts.size());
+      for (auto& x : all) {
+        cancel.check();
+        x = view.linear(x, 2 * n, 2 * n + 1);
+        if (n + 1 < layers()) x = view.activation(x, d_.activation);
+      }
     }
-    return x;
+    return all;
   }
 
   at::Tensor head(ParameterView&, const at::Tensor& outputs, const Batch& batch, HeadGradient* gradient,
                   const Cancellation&) const override {
-    const double scale = gradient ? gradient->scale : 0;
-    at::Tensor* d = gradient ? &gradient->features : nullptr;
-    const at::Tensor sum = d_.loss == Loss::mse ? squared_error_sum(outputs, batch.targets(), scale, d)
-                                                : cross_entropy_sum(outputs, batch.targets(), scale, d);
-    if (d) *d = d->to(outputs.scalar_type());
+    if (!gradient) return loss_of(d_.loss, outputs, batch.targets(), batch.objective(), 0, nullptr);
+    const at::Tensor sum = loss_of(d_.loss, outputs, batch.targets(), batch.objective(), gradient->scale, &gradient->features);
+    gradient->features = gradient->features.to(outputs.scalar_type());
     return sum;
   }
 
   at::Tensor head_tangent(curvature::TangentView&, const at::Tensor& outputs, const at::Tensor& tangent, const Batch& batch,
                           HeadCurvature& curvature, const Cancellation&) const override {
-    const auto of_loss = d_.loss == Loss::mse ? squared_error_tangent : cross_entropy_tangent;
-    return of_loss(outputs, tangent, batch.targets(), curvature.scale, curvature.features);
+    const LossTangent made = tangent_of(d_.loss, outputs, tangent.clone(at::MemoryFormat::Contiguous), batch.targets(),
+                                        batch.objective(), curvature.scale);
+    curvature.features = made.of_gradient;
+    return made.sum;
   }
 
  private:
@@ -92,7 +102,7 @@ class Mlp final : public Architecture {
 
 }  // namespace
 
-std::unique_ptr<const Architecture> make_mlp(MlpDescription description) {
+std::unique_ptr<const Network> make_mlp(MlpDescription description) {
   return std::make_unique<Mlp>(std::move(description));
 }
 

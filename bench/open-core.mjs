@@ -1,0 +1,135 @@
+// What directions of low rank, frozen parameters and micro-batches cost: `node bench/open-core.mjs`. Every figure is a ratio of
+// processor times in one process, in pairs that take turns.
+import { AdamW, Batch, createModel, Direction } from "../dist/index.js";
+import { native } from "../dist/torch/index.js";
+import { figure, writeResults } from "./shared/results.mjs";
+
+const pairs = 9;
+
+/** Seconds of processor time that a call takes. */
+async function cost(call) {
+  const before = process.cpuUsage();
+  await call();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
+}
+
+/** Median of the ratios of `a` to `b`, each pair in turns, after one of each. */
+async function ratio(a, b) {
+  await a();
+  await b();
+  const found = [];
+  for (let i = 0; i < pairs; i++) {
+    const [first, second] = i % 2 ? [b, a] : [a, b];
+    const one = await cost(first);
+    const two = await cost(second);
+    found.push(i % 2 ? two / one : one / two);
+  }
+  return found.sort((x, y) => x - y)[(pairs - 1) / 2];
+}
+
+const gpt = (width, layers, vocabulary) => ({
+  model_type: "gpt2",
+  vocab_size: vocabulary,
+  n_positions: 512,
+  n_embd: width,
+  n_layer: layers,
+  n_head: width / 64,
+});
+
+function tokens(rows, length, vocabulary) {
+  const ids = (k) => Int32Array.from({ length: rows * length }, (_, i) => (i * 2654435761 + k) % vocabulary);
+  return Batch.tokens({ inputIds: ids(1), labels: ids(7), shape: [rows, length] });
+}
+
+const rows = [];
+const put = (what, bar, measured, detail) =>
+  rows.push({ what, bar: `≤ ${bar}`, measured: figure(measured), met: measured <= bar, detail });
+
+{
+  // 10 M weights: 8 layers of width 256 and a vocabulary of 8,192 words.
+  const config = gpt(256, 8, 8192);
+  using model = await createModel(config);
+  const numbers = (n, k) => Float32Array.from({ length: n }, (_, i) => Math.sin(k * (i + 1)) / 16);
+  const factors = Object.fromEntries(
+    model.parameters
+      .filter((p) => p.shape.length === 2 && /\.h\./.test(p.name))
+      .map(({ name, shape: [out, into] }, k) => [
+        name,
+        { left: numbers(out * 8, k + 1), right: numbers(8 * into, k + 2), rank: 8 },
+      ]),
+  );
+  using direction = Direction.from(model, factors);
+  for (const [batch, length] of [
+    [4, 512],
+    [1, 512],
+  ]) {
+    using data = tokens(batch, length, config.vocab_size);
+    const perturbation = { direction, learningRate: 1e-3 };
+    const found = await ratio(
+      () => model.loss(data, { perturbation }),
+      () => model.loss(data),
+    );
+    put(
+      `forward pass along Δ of rank 8 ÷ plain one, ${batch * length} tokens`,
+      1.05,
+      found,
+      "GPT-2 of 8.5 M",
+    );
+  }
+}
+{
+  const config = gpt(512, 12, 4096);
+  const last = `*.h.${config.n_layer - 1}.*`;
+  using whole = await createModel(config);
+  using part = await createModel(config, { trainable: [last] });
+  using data = tokens(2, 256, config.vocab_size);
+  const gradient = async (model) => (await model.gradient(data)).gradient.dispose();
+  const found = await ratio(
+    () => gradient(part),
+    () => gradient(whole),
+  );
+  const millions = whole.parameterCount / 1e6;
+  put(
+    "gradient with all but the last layer frozen ÷ whole gradient",
+    0.7,
+    found,
+    `GPT-2 of ${figure(millions)} M`,
+  );
+  const held = async (model) => {
+    const before = native().memory().bytes;
+    using optimizer = new AdamW(model, { learningRate: 1e-3 });
+    await optimizer.accumulateFrom(data);
+    using direction = await optimizer.direction();
+    return (native().memory().bytes - before) / (4 * model.trainableCount * (direction.stored ? 3 : 2));
+  };
+  const share = (await held(part)) / (await held(whole));
+  put(
+    "bytes of state and Δ a trainable weight ÷ the same of the whole",
+    1.01,
+    share,
+    `${figure(part.trainableCount / 1e6)} M trainable`,
+  );
+}
+{
+  const config = gpt(256, 8, 8192);
+  using model = await createModel(config);
+  using data = tokens(8, 256, config.vocab_size);
+  using direction = (await model.gradient(data)).gradient;
+  const parts = Array.from({ length: 8 }, (_, i) => data.rows(i, i + 1));
+  const perturbation = { direction, learningRate: 1e-2 };
+  const together = () => model.loss(data, { perturbation, microBatch: 1 });
+  const apart = async () => {
+    for (const one of parts) await model.loss(one, { perturbation });
+  };
+  const found = await ratio(together, apart);
+  put(
+    "loss at η > 0, 8 micro-batches of 256 tokens, layer by layer ÷ one after the other",
+    0.8,
+    found,
+    "GPT-2 of 8.5 M",
+  );
+  for (const one of parts) one.dispose();
+}
+
+await writeResults("open-core", "Directions of low rank, frozen parameters, micro-batches", rows);

@@ -1,0 +1,69 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "batch.hpp"
+#include "cancellation.hpp"
+#include "layout.hpp"
+#include "parameter_view.hpp"
+
+namespace critical_sharpness {
+
+namespace curvature {
+class Linearization;
+struct LinearizationOptions;
+}  // namespace curvature
+
+/// How one parameter starts: N(0, deviation²), U(−bound, bound) or a constant.
+struct InitialValue {
+  enum class Kind { constant, normal, uniform } kind = Kind::constant;
+  double value = 0;
+};
+
+/// What a gradient is taken with.
+struct Differentiation {
+  ParameterView& plain;           // θ, for what has derivatives in closed form
+  ParameterView& differentiable;  // θ, as leaves of autograd's graph
+  double scale = 1;               // of every derivative
+  /// Whether a parameter's derivatives are wanted.
+  std::function<bool(size_t parameter)> wanted;
+  /// Takes one in closed form, to be added up.
+  std::function<void(size_t parameter, const at::Tensor&)> add;
+  Cancellation cancel;
+};
+
+/// A loss whose gradient is still to be taken.
+struct PendingGradient {
+  at::Tensor sum;                  // as of `Network::losses`
+  std::function<void()> backward;  // adds scale·∂sum/∂θ to the gradients of the leaves
+};
+
+/// A network without weights: what its parameters are, and how a loss reads them through a view. The loss of a batch is the sum
+/// of its rows' terms, or an objective of them, over `normalizer`; both may be taken of parts of its rows, and added up.
+class Network {
+ public:
+  virtual ~Network() = default;
+  virtual std::vector<ParameterSpec> parameters() const = 0;
+  virtual InitialValue initial_value(size_t parameter, const std::string& scheme) const = 0;
+  virtual void check(const Batch& batch) const = 0;
+  virtual double normalizer(const Batch& batch) const { return batch.normalizer(); }
+
+  /// Of each part that sum, one number in float64, which stays on its device until somebody reads it. Several parts go through
+  /// the network together, so that what is made of a parameter is made once.
+  virtual std::vector<at::Tensor> losses(ParameterView& view, const std::vector<Batch>& parts,
+                                         const Cancellation& cancel) const = 0;
+  /// Numbers that each further part adds to what `losses` holds.
+  virtual int64_t numbers_held(const Batch& part) const = 0;
+  /// By autograd through `losses`, unless the network knows better.
+  virtual PendingGradient differentiate(const Differentiation& how, const Batch& part) const;
+  /// Whether the parameter's gradient is whole before `backward` begins.
+  virtual bool is_whole_before_backward(size_t /*parameter*/) const { return false; }
+  /// What products of the curvature of scale·loss with vectors have in common. Null: there is none, and the loss is
+  /// differentiated twice by autograd, for which all that `losses` does must have second derivatives.
+  virtual std::unique_ptr<curvature::Linearization> linearize(const std::vector<at::Tensor>& /*weights*/, const Batch& /*part*/,
+                                                              const curvature::LinearizationOptions& /*options*/) const;
+};
+
+}  // namespace critical_sharpness
