@@ -61,9 +61,9 @@ std::optional<Projection> DecoderParameters::maybe_projection(const std::string&
 }
 
 Norm DecoderParameters::add_norm(const std::string& name, int64_t width) {
-  Norm norm = d_.norm;
-  if (d_.norm_has_weight) norm.weight = add(name + ".weight", {width}, Role::scale);
-  if (d_.norm_has_bias) norm.bias = add(name + ".bias", {width}, Role::offset);
+  Norm norm{d_.norm.kind, d_.norm.epsilon, {}, {}, d_.norm.weight_from_one};
+  if (d_.norm.weight) norm.weight = add(name + ".weight", {width}, Role::scale);
+  if (d_.norm.bias) norm.bias = add(name + ".bias", {width}, Role::offset);
   return norm;
 }
 

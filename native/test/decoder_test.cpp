@@ -24,7 +24,7 @@ DecoderDescription llama() {
   d.attention_kinds = {{0, {1, 0.3}, 1}};
   d.layers = {0, 0};
   d.norm.kind = Norm::Kind::rms;
-  d.norm_has_bias = false;
+  d.norm.bias = false;
   d.attention_scale = 0.5;
   auto& n = d.names;
   n.embedding = "embed";
@@ -65,7 +65,7 @@ DecoderDescription neox() {
   d.attention_kinds = {{3, {0.5}, 1}};
   d.key_value_heads = d.heads;
   d.norm.kind = Norm::Kind::layer;
-  d.norm_has_bias = d.parallel = d.query_key_value_by_head = true;
+  d.norm.bias = d.parallel = d.query_key_value_by_head = true;
   d.query_key_value_bias = d.attention_output_bias = d.mlp_bias = d.head_bias = true;
   d.names.query = d.names.key = d.names.value = d.names.gate = "";
   d.names.query_key_value = "qkv";
@@ -76,7 +76,7 @@ DecoderDescription neox() {
 DecoderDescription olmo() {
   DecoderDescription d = llama();
   d.norm.kind = Norm::Kind::layer;
-  d.norm_has_weight = false;
+  d.norm.weight = false;
   d.query_key_value_bound = 0.5;
   return d;
 }
