@@ -68,6 +68,7 @@ void read(const Entry& entry, T& out);
     });                                                                                            \
   }
 #define RECORD(name, type) { FIELD(name); read(entry, out.name); }
+#define OPTIONAL_RECORD(name, type) { FIELD(name); if (!entry.value.IsUndefined()) read(entry, out.name.emplace()); }
 #define RECORDS(name, type, most) \
   { FIELD(name); entry.each(1, most, [&](const Entry& one) { read(one, out.name.emplace_back()); }); }
 #define NAME(name) { FIELD(name); if (!entry.value.IsUndefined()) out.name = read_string(entry.value, entry.subject); }
@@ -84,6 +85,11 @@ void read(const Entry& entry, T& out);
 
 READER(NormDescription)
 #define NORM_FIELDS
+#include "decoder_description.def"
+}
+
+READER(MixtureDescription)
+#define MIXTURE_FIELDS
 #include "decoder_description.def"
 }
 
@@ -111,6 +117,25 @@ void check_names(const DecoderNames& names) {
     reject_range("Expected names of one or of three projections for description.names.queryKeyValue but received others");
   if (names.query_norm.empty() != names.key_norm.empty() || (!names.query_norm.empty() && !all_three))
     reject_range("Expected norms of both of two projections for description.names.queryNorm but received others");
+}
+
+constexpr int64_t most_experts = 1 << 17;
+
+void check_mixture(const DecoderDescription& d) {
+  const MixtureDescription& m = *d.mixture;
+  const DecoderNames& names = d.names;
+  for (size_t i = 0; i < m.layers.size(); i++)
+    if (m.layers[i] >= d.layers.size())
+      reject_range("Expected one of the " + std::to_string(d.layers.size()) + " layers for " +
+                   at("description.mixture.layers", static_cast<uint32_t>(i)) + " but received " + std::to_string(m.layers[i]));
+  if (m.chosen > m.experts)
+    reject_range("Expected at most " + std::to_string(m.experts) + ", all experts, for description.mixture.chosen but received " +
+                 std::to_string(m.chosen));
+  if (m.experts > most_experts / static_cast<int64_t>(d.layers.size()))
+    reject_range("Expected at most 2^17 experts in all layers for description.mixture.experts but received " +
+                 std::to_string(m.experts) + " in each of " + std::to_string(d.layers.size()));
+  if (names.router.empty() || names.experts.empty() || names.expert_up.empty() || names.expert_down.empty())
+    reject_range("Expected names of a router and of its experts' matrices for description.names but received none");
 }
 
 void check_layers(const DecoderDescription& d) {
@@ -158,6 +183,7 @@ DecoderDescription read_decoder(const Napi::Object& description) {
   check_names(d.names);
   check_heads(d);
   check_layers(d);
+  if (d.mixture) check_mixture(d);
   return d;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ class Architecture;
 #define CHOICE(name, type, first) type name = type::first;
 #define INDICES(name, most) std::vector<size_t> name;
 #define RECORD(name, type) type name;
+#define OPTIONAL_RECORD(name, type) std::optional<type> name;
 #define RECORDS(name, type, most) std::vector<type> name;
 #define NAME(name) std::string name;
 #define NEEDED_NAME NAME
@@ -32,6 +34,12 @@ struct DecoderNames {
 /// A norm without its parameters.
 struct NormDescription {
 #define NORM_FIELDS
+#include "decoder_description.def"
+};
+
+/// What the layers with a mixture of experts (Shazeer et al. 2017) have in place of one MLP.
+struct MixtureDescription {
+#define MIXTURE_FIELDS
 #include "decoder_description.def"
 };
 
@@ -55,6 +63,7 @@ struct DecoderDescription {
 #undef CHOICE
 #undef INDICES
 #undef RECORD
+#undef OPTIONAL_RECORD
 #undef RECORDS
 #undef NAME
 #undef NEEDED_NAME

@@ -8,6 +8,7 @@
 #include "activation.hpp"
 #include "attention.hpp"
 #include "direction.hpp"
+#include "experts.hpp"
 #include "norm.hpp"
 #include "scratch.hpp"
 
@@ -66,6 +67,11 @@ class ParameterView {
   /// Self-attention within sequences: rows [batch·length, heads·size] of queries [batch, length, heads, size], keys and
   /// values [batch, length, as many heads or a divisor of them, size].
   virtual at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how);
+
+  /// A mixture's choice of experts and their weights, from its router's logits [tokens, experts].
+  virtual Routing route(const at::Tensor& logits, const Router& router);
+  /// Rows [tokens, width]: each token's weighted sum of its experts' rows, which are sorted as `dispatch` has them.
+  virtual at::Tensor combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch& dispatch);
 
   /// A part of a pass, as a function of the view that it reads and of its input alone. It may be computed more than once. What
   /// it reads, no other part reads.

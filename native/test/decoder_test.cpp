@@ -111,10 +111,22 @@ DecoderDescription granite(DecoderDescription d) {
   return d;
 }
 
+/// A mixture of experts in the last layer, whose weights add up to 1, or in all, whose weights do not.
+DecoderDescription mixture(DecoderDescription d, bool normalized) {
+  d.mixture = {{1}, 5, 2, 3, normalized};
+  if (!normalized) d.mixture->layers.push_back(0);
+  d.names.router = "router";
+  d.names.experts = "experts.";
+  if (!d.names.gate.empty()) d.names.expert_gate = "gate";
+  d.names.expert_up = "up";
+  d.names.expert_down = "down";
+  return d;
+}
+
 std::vector<DecoderDescription> descriptions() {
   using Over = DecoderDescription::QueryKeyNorm;
   return {llama(), gemma(), neox(), olmo(), post_norms(Over::head), post_norms(Over::projection), phi(),
-          granite(gemma()), granite(neox())};
+          granite(gemma()), granite(neox()), mixture(llama(), true), mixture(granite(neox()), false)};
 }
 
 const auto batch = [] { return token_batch(3, 5, 11, 2, 4); };

@@ -71,8 +71,17 @@ const everyName: Required<NativeDecoderNames> = {
   queryNorm: "qn",
   keyNorm: "kn",
   gate: "g",
+  router: "r",
+  experts: "e.",
+  expertGate: "eg",
+  expertUp: "eu",
+  expertDown: "ed",
 };
-const everything: Required<NativeDecoderDescription> = { ...decoder, names: everyName };
+const everything: Required<NativeDecoderDescription> = {
+  ...decoder,
+  mixture: { layers: [1], experts: 2, chosen: 1, innerWidth: 3, normalized: true },
+  names: everyName,
+};
 
 /** Its keys, "norm.kind" of those within. */
 const keysOf = (value: unknown, of = ""): string[] =>
@@ -203,5 +212,29 @@ describe("model descriptions", () => {
         { positions: "p" },
       ].map((change) => ({ names: { ...names, ...change } })),
     );
+    const mixture = { layers: [1], experts: 2, chosen: 1, innerWidth: 3, normalized: true };
+    const known = {
+      mixture,
+      names: { ...names, router: "r", experts: "e.", expertUp: "eu", expertDown: "ed" },
+    };
+    n.createModel({ ...decoder, ...known }, "float32").dispose();
+    await rejected(
+      [
+        ...[
+          { layers: [2] },
+          { layers: [] },
+          { layers: [-1] },
+          { chosen: 3 },
+          { chosen: 0 },
+          { experts: 2 ** 17 },
+        ],
+        ...[{ experts: 2 ** 31 }, { innerWidth: 0.5 }, { normalized: 1 }],
+      ].map((change) => ({ ...known, mixture: { ...mixture, ...change } })),
+    );
+    await rejected([
+      { mixture },
+      { ...known, mixture: null },
+      { ...known, names: { ...known.names, experts: "" } },
+    ]);
   });
 });

@@ -29,12 +29,15 @@ from transformers import AutoConfig, AutoModelForCausalLM
 HERE = Path(__file__).parent
 STEP = 0.01
 PADDING = 3
+# Of mixtures: plain products, which have second derivatives.
+EXPERTS = dict(experts_implementation="eager")
 
 SIZES = dict(vocab_size=23, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=20,
              max_position_embeddings=16, pad_token_id=None)
 GROUPED = dict(num_key_value_heads=2)
 LLAMA3 = dict(rope_type="llama3", rope_theta=100.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=8)
+MOE = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=8)
 YARN = dict(rope_type="yarn", rope_theta=500000.0, factor=4.0, original_max_position_embeddings=4, beta_fast=2.0,
             beta_slow=0.5)
 
@@ -95,6 +98,19 @@ CASES = {
                                                       "full_attention": {"rope_type": "linear", "factor": 4.0,
                                                                          "rope_theta": 1000.0},
                                                       "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}})),
+    # Mixtures of experts; the dense layers of Qwen3's, and a step between those that have one.
+    "mixtral": ("mixtral", SIZES | GROUPED | dict(num_local_experts=4, sliding_window=3)),
+    "mixtral-tied": ("mixtral", SIZES | dict(num_key_value_heads=4, num_local_experts=5, num_experts_per_tok=3, head_dim=6, tie_word_embeddings=True,
+                                             pad_token_id=PADDING, rope_parameters=LLAMA3)),
+    "mixtral-fused": ("mixtral", SIZES | dict(num_key_value_heads=4, num_local_experts=3, num_experts_per_tok=3)),
+    "olmoe": ("olmoe", SIZES | dict(num_experts=5, num_experts_per_tok=2, clip_qkv=0.6, eos_token_id=2)),
+    "olmoe-grouped": ("olmoe", SIZES | GROUPED | dict(num_experts=4, num_experts_per_tok=2, norm_topk_prob=True, attention_bias=True,
+                                                      pad_token_id=PADDING, eos_token_id=2)),
+    "qwen3-moe": ("qwen3_moe", SIZES | GROUPED | MOE | dict(num_hidden_layers=3, head_dim=6, norm_topk_prob=True, mlp_only_layers=[1],
+                                                            use_sliding_window=True, sliding_window=3)),
+    "qwen3-moe-steps": ("qwen3_moe", SIZES | GROUPED | MOE | dict(num_hidden_layers=3, decoder_sparse_step=2, num_experts_per_tok=1,
+                                                                  tie_word_embeddings=True, attention_bias=True)),
+    "qwen3-moe-fused": ("qwen3_moe", SIZES | GROUPED | MOE | dict(num_hidden_layers=1, pad_token_id=PADDING)),
 }
 # Of older transformers: their names of keys, and what is no parameter among the tensors.
 OLDER = {
@@ -122,6 +138,28 @@ def drawn(name, shape, scales_from_one, generator):
     return float(name.endswith("weight") and not scales_from_one) + 0.2 * values
 
 
+def published(key, tensor):
+    """The names and the parts of a parameter as checkpoints have them: a matrix for each expert."""
+    fused = re.fullmatch(r"(.*\.)mlp\.experts\.(gate_up|down)_proj", key)
+    if not fused:
+        return {key: tensor}
+    start, kind = fused.groups()
+    matrices = ("gate", "up") if kind == "gate_up" else ("down",)
+    return {f"{start}mlp.experts.{expert}.{matrix}_proj.weight": part.contiguous() for expert, whole in enumerate(tensor)
+            for matrix, part in zip(matrices, whole.chunk(len(matrices)))}
+
+
+MIXTRALS = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
+
+
+def published_all(model_type, tensors):
+    found = {name: part.contiguous() for key, tensor in tensors.items() for name, part in published(key, tensor).items()}
+    if model_type != "mixtral":
+        return found
+    renamed = lambda name: re.sub(r"\w+_proj(?=\.weight$)", lambda m: MIXTRALS[m[0]], name) if ".experts." in name else name
+    return {renamed(name).replace(".mlp.", ".block_sparse_moe."): part for name, part in found.items()}
+
+
 def tokens(generator, padding):
     ids = torch.randint(23, [3, 12], generator=generator)
     if padding is not None:
@@ -138,7 +176,7 @@ def make(name, model_type, settings, seed):
     torch.set_default_dtype(torch.float64)
     with Widened():
         config = AutoConfig.for_model(model_type, **settings)
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float64).eval()
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float64, **EXPERTS).eval()
     torch.set_default_dtype(torch.float32)
     for key, parameter in model.named_parameters():
         parameter.data.copy_(drawn(key, parameter.shape, model_type in ("gemma2", "gemma3_text"), generator))
@@ -164,11 +202,13 @@ def make(name, model_type, settings, seed):
             parameter += STEP * g
 
     ragged = write_ragged(folder, model, generator)
-    model.float().save_pretrained(folder)
+    # "fused": as transformers computes, all experts of a layer in one tensor.
+    model.float().save_pretrained(folder, save_original_format=not name.endswith("-fused"))
     save_file({"input_ids": ids, "labels": labels}, folder / "batch.safetensors")
-    save_file(vector, folder / "vector.safetensors")
-    save_file(dict(zip(parameters, (g.detach().contiguous() for g in gradient))), folder / "gradient.safetensors")
-    save_file(dict(zip(parameters, (p.contiguous() for p in product))), folder / "product.safetensors")
+    save_file(published_all(model_type, vector), folder / "vector.safetensors")
+    for file, parts in (("gradient", gradient), ("product", product)):
+        tensors = dict(zip(parameters, (part.detach().contiguous() for part in parts)))
+        save_file(published_all(model_type, tensors), folder / f"{file}.safetensors")
     (folder / "generation_config.json").unlink(missing_ok=True)
     make_older(folder, OLDER.get(name, {}))
     if name.endswith("-other-head"):
