@@ -140,6 +140,7 @@ export {
   type Device,
   Direction,
   type ExampleData,
+  type ExpertChanges,
   type Gpt2Config,
   type Gradient,
   type GradientOptions,

@@ -23,6 +23,7 @@ export { type CreateOptions, createModel, loadModel, type ModelOptions, modelOpt
 export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOptions } from "./curvature.js";
 export { Direction } from "./direction.js";
 export {
+  type ExpertChanges,
   type Gradient,
   type GradientOptions,
   Model,

@@ -26,6 +26,17 @@ Routing route(const at::Tensor& logits, const Router& router) {
   return {router.normalized ? at::softmax(wide.gather(-1, experts), -1) : probabilities.gather(-1, experts), experts};
 }
 
+ExpertChanges compare(const std::vector<at::Tensor>& experts, const std::vector<at::Tensor>& others) {
+  TORCH_INTERNAL_ASSERT(experts.size() == others.size());
+  const auto sorted = [](const at::Tensor& choice) { return std::get<0>(choice.sort(1)); };
+  ExpertChanges changes;
+  for (size_t i = 0; i < experts.size(); i++) {
+    changes.changed += sorted(experts[i]).ne(sorted(others[i])).any(1).sum().item<int64_t>();
+    changes.of += experts[i].size(0);
+  }
+  return changes;
+}
+
 Dispatch::Dispatch(const at::Tensor& experts, int64_t count) : chosen_(experts.size(1)) {
   const at::Tensor flat = experts.reshape({-1});
   order_ = at::argsort(flat, /*stable=*/true, 0, /*descending=*/false);

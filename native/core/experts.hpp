@@ -22,6 +22,12 @@ Routing route(const at::Tensor& logits, const Router& router);
 /// The experts alone, of probabilities [tokens, experts].
 at::Tensor choose(const at::Tensor& probabilities, const Router& router);
 
+/// How many of the choices of one pass are other sets of experts in another, which chose for the same tokens in the same order.
+struct ExpertChanges {
+  int64_t changed = 0, of = 0;  // of each token in each layer with a mixture
+};
+ExpertChanges compare(const std::vector<at::Tensor>& experts, const std::vector<at::Tensor>& others);
+
 /// The way of tokens to their experts and back: a row for each token and each of its experts, sorted by expert. Backwards it gathers as
 /// well, so that no sum depends on the order in which threads come.
 class Dispatch {

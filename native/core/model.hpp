@@ -85,6 +85,8 @@ class Model {
   /// Throws unless `batch` fits the architecture (kind, ids, sequence length, features).
   void check(const Batch& batch) const { architecture_->check(batch); }
   LossResult loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options);
+  /// How many tokens have other experts at θ − ηΔ than at θ: two passes without their heads. None, where there are no mixtures.
+  ExpertChanges expert_changes(const Batch& batch, const Direction& direction, double learning_rate, const PassOptions& options);
   GradientResult gradient(const Batch& batch, const PassOptions& options);
   /// The gradient, given away a parameter at a time: with one micro-batch it is never held whole.
   LossResult differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink);

@@ -73,6 +73,9 @@ class ParameterView {
   /// Rows [tokens, width]: each token's weighted sum of its experts' rows, which are sorted as `dispatch` has them.
   virtual at::Tensor combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch& dispatch);
 
+  /// Every choice of a plain or perturbed pass is put there too, in its order. Null: nowhere.
+  void put_choices(std::vector<at::Tensor>* into) { choices_ = into; }
+
   /// A part of a pass, as a function of the view that it reads and of its input alone. It may be computed more than once. What
   /// it reads, no other part reads.
   using Segment = std::function<at::Tensor(ParameterView&, const at::Tensor&)>;
@@ -86,6 +89,7 @@ class ParameterView {
  private:
   at::ScalarType compute_dtype_;
   bool wide_;
+  std::vector<at::Tensor>* choices_ = nullptr;
 };
 
 /// θ as it is stored.

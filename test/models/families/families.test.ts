@@ -10,9 +10,10 @@ import {
   loadModel,
   type ModelConfigInput,
 } from "../../../lib/models/index.js";
+import { criticalSharpness } from "../../../lib/sharpness/index.js";
 import { temporaryFolder } from "../../data/helpers.js";
 import { relative } from "../../golden/golden.js";
-import { configOf, distance, folderOf, names, openCase, step } from "./cases.js";
+import { configOf, distance, far, folderOf, names, openCase, step } from "./cases.js";
 
 const root = temporaryFolder();
 const precisions = [
@@ -74,6 +75,24 @@ describe.each(names)("%s", (name) => {
     const narrow = await openCase(name, "float32");
     const { product } = await new Curvature(narrow.model, batch).product(await narrow.vector("vector"));
     expect(await distance(product, await narrow.vector("product"))).toBeLessThan(2e-5);
+  });
+
+  test("tokens change experts along the line where transformers' do", async () => {
+    const { model, batch, expertChanges, ...open } = await openCase(name, "float64");
+    const direction = await open.vector("gradient");
+    const options = { perturbation: { direction, learningRate: far } };
+    expect(model.hasExperts).toBe(expertChanges !== undefined);
+    expect(await model.expertChanges(batch, options)).toEqual(expertChanges ?? { tokens: 0, of: 0 });
+    expect(await model.expertChanges(batch, { ...options, microBatch: 2 })).toEqual(
+      expertChanges ?? { tokens: 0, of: 0 },
+    );
+    expect((await model.expertChanges(batch, { perturbation: { direction, learningRate: 0 } })).tokens).toBe(
+      0,
+    );
+    if (expertChanges === undefined) return;
+    const found = await criticalSharpness({ model, batch, direction, initialLearningRate: 0.1 });
+    expect(found.status).toBe("converged");
+    expect(found.expertChanges?.of).toBe(expertChanges.of);
   });
 
   test("comes back from a file bit for bit, with its configuration", async () => {

@@ -12,7 +12,7 @@ PyTorch's CPU build will do; some seconds. For each case a folder cases/<name>/ 
                                      with attention_mask (and, left, position_ids), and in one row with position_ids
     vector.safetensors               v, float32 numbers
     gradient.safetensors, product.safetensors   float64: ∇L and Hv
-and cases.json with the losses, that of θ − 0.01·∇L too.
+and cases.json with the losses, that of θ − 0.01·∇L too, and of mixtures how many tokens change experts on the way to θ − ∇L.
 """
 
 import json
@@ -28,6 +28,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 HERE = Path(__file__).parent
 STEP = 0.01
+FAR = 1.0
+MIXTURES = ("mixtral", "olmoe", "qwen3_moe")
 PADDING = 3
 # Of mixtures: plain products, which have second derivatives.
 EXPERTS = dict(experts_implementation="eager")
@@ -201,6 +203,7 @@ def make(name, model_type, settings, seed):
         for parameter, g in zip(parameters.values(), gradient):
             parameter += STEP * g
 
+    changes = {"expertChanges": expert_changes(model, ids, parameters.values(), gradient)} if model_type in MIXTURES else {}
     ragged = write_ragged(folder, model, generator)
     # "fused": as transformers computes, all experts of a layer in one tensor.
     model.float().save_pretrained(folder, save_original_format=not name.endswith("-fused"))
@@ -213,7 +216,26 @@ def make(name, model_type, settings, seed):
     make_older(folder, OLDER.get(name, {}))
     if name.endswith("-other-head"):
         tie(folder, ids, labels, value.item())
-    return {"loss": value.item(), "slope": along.item(), "movedLoss": moved, "raggedLoss": ragged}
+    return {"loss": value.item(), "slope": along.item(), "movedLoss": moved, "raggedLoss": ragged} | changes
+
+
+def expert_changes(model, ids, parameters, gradient):
+    """Tokens of a layer that have other experts at θ − FAR·∇L."""
+    chosen = model.config.num_experts_per_tok
+
+    def experts():
+        with Widened(), torch.no_grad():
+            logits = model(input_ids=ids, use_cache=False, output_router_logits=True).router_logits
+        return torch.cat([layer.topk(chosen, -1).indices.sort(-1).values for layer in logits])
+
+    before = experts()
+    with torch.no_grad():
+        for parameter, g in zip(parameters, gradient):
+            parameter -= FAR * g
+        after = experts()
+        for parameter, g in zip(parameters, gradient):
+            parameter += FAR * g
+    return {"tokens": (before != after).any(-1).sum().item(), "of": len(before)}
 
 
 def write_ragged(folder, model, generator):
@@ -273,7 +295,8 @@ def make_older(folder, keys):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     wanted = sys.argv[1:] or list(CASES)
-    golden = json.loads((HERE / "cases.json").read_text()) if sys.argv[1:] else {"step": STEP, "cases": {}}
+    golden = json.loads((HERE / "cases.json").read_text()) if sys.argv[1:] else {"step": STEP, "far": FAR, "cases": {}}
+    golden["far"] = FAR
     for seed, (name, (model_type, settings)) in enumerate(CASES.items(), start=1):
         if name not in wanted:
             continue
