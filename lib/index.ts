@@ -141,6 +141,7 @@ export {
   Direction,
   type ExampleData,
   type Factors,
+  type ExpertChanges,
   type Gpt2Config,
   type Gradient,
   type GradientOptions,

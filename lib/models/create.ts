@@ -152,7 +152,7 @@ export async function loadModel(directory: string, options: ModelOptions = {}): 
   const { signal, ...placement } = readOptions(loadSchema, options);
   throwIfAborted(signal);
   const given = configureModel(await readConfiguration(directory));
-  const found = await findTensors(directory, signal);
+  const found = withParts(await findTensors(directory, signal), given.checkpoint);
   const { configured, copies } = await untie(given, found, signal);
   const handle = nativeModel(configured.description, placement);
   try {
@@ -179,6 +179,22 @@ function nativeModel(
   } finally {
     whole.dispose();
   }
+}
+
+/** The same, with the parameters in place of what holds several of them. */
+function withParts(found: FoundTensors, checkpoint: Checkpoint | undefined): FoundTensors {
+  if (!checkpoint?.parts) return found;
+  const tensors = new Map<string, FoundTensor>();
+  const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+  for (const tensor of found.tensors.values()) {
+    let { byteOffset } = tensor;
+    for (const part of checkpoint.parts(tensor.name, tensor.shape) ?? [tensor]) {
+      const byteLength = (tensor.byteLength / count(tensor.shape)) * count(part.shape);
+      tensors.set(part.name, { ...tensor, ...part, shape: [...part.shape], byteOffset, byteLength });
+      byteOffset += byteLength;
+    }
+  }
+  return { ...found, tensors };
 }
 
 /** What a tensor of the model may be called in the files: by its name, another one, or without the prefix of models with a head. */

@@ -30,6 +30,7 @@ export {
 export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOptions } from "./curvature.js";
 export { Direction, type Factors } from "./direction.js";
 export {
+  type ExpertChanges,
   type Gradient,
   type GradientOptions,
   Model,

@@ -53,6 +53,7 @@ const lossShape = {
 };
 
 const lossSchema = z.strictObject(lossShape);
+const movedSchema = z.strictObject({ ...passOptions, perturbation: lossShape.perturbation.unwrap() });
 
 const gradientShape = {
   ...passOptions,
@@ -79,17 +80,29 @@ export interface Gradient {
   readonly version: number;
 }
 
+/** Tokens, counted in each layer that has a mixture of experts: those that have other experts, and all. */
+export interface ExpertChanges {
+  readonly tokens: number;
+  readonly of: number;
+}
+
 /** Bytes that are hashed at a time, on the event loop: a few milliseconds. */
 const digestChunk = 1 << 20;
 
 /** A network with weights. */
 export class Model extends ParameterSet {
   readonly config: ModelConfig;
+  /** Whether layers of it are mixtures of experts. */
+  readonly hasExperts: boolean;
   readonly #configFile: Record<string, unknown>;
 
   /** @internal Use `createModel` or `loadModel`. */
-  constructor(handle: NativeModel, { config, file }: Pick<ConfiguredModel, "config" | "file">) {
+  constructor(
+    handle: NativeModel,
+    { config, file, description }: Pick<ConfiguredModel, "config" | "file" | "description">,
+  ) {
     super(handle);
+    this.hasExperts = description.kind === "decoder" && description.mixture !== undefined;
     this.config = config;
     this.#configFile = file;
   }
@@ -125,6 +138,25 @@ export class Model extends ParameterSet {
     const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
     const moved = perturbation ? { ...perturbation, direction: perturbation.direction.handle } : null;
     return withSignal(signal, (cancel) => this.handle.loss(handle, moved, { ...nativePass(pass), cancel }));
+  }
+
+  /**
+   * How many tokens of a batch are sent to other experts at θ − η·Δ than at θ, of all tokens in all layers with a mixture: where
+   * some are, the loss along the line has steps in its slope, which no derivative at θ knows of. Two forward passes; 0 of 0 for
+   * a model without mixtures.
+   *
+   * @throws as `loss`.
+   */
+  async expertChanges(
+    batch: Batch,
+    options: PassOptions & { perturbation: Perturbation },
+  ): Promise<ExpertChanges> {
+    const { signal, perturbation, ...pass } = readOptions(movedSchema, options);
+    const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
+    const { direction, learningRate } = perturbation;
+    return withSignal(signal, (cancel) =>
+      this.handle.expertChanges(handle, direction.handle, learningRate, { ...nativePass(pass), cancel }),
+    );
   }
 
   /**

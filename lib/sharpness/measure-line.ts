@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Batch, Direction, Model } from "../models/index.js";
+import type { Batch, Direction, ExpertChanges, Model } from "../models/index.js";
 import { count, flags, type OptionsOf } from "../options/index.js";
 import {
   type LossAt,
@@ -81,6 +81,8 @@ export function searchOptions({ tolerance, method, initialLearningRate, scan }: 
 export interface MeasuredSharpness extends SearchResult {
   /** The arithmetic of its losses: float32 where `resolve` measured again. */
   readonly dtype: ComputeDtype;
+  /** Of a mixture of experts with a crossing: tokens that have other experts at θ − ηc·Δ than at θ (see `Model.expertChanges`). */
+  readonly expertChanges?: ExpertChanges;
 }
 
 /** A line of a model, and what was given of it. */
@@ -104,6 +106,22 @@ const other = 1.5;
  * expected; where there was none, measures the noise near the crossing, and searches again if that changes the answer.
  */
 export async function measureLine(
+  line: ModelLine,
+  measure: Measure,
+  search: SearchLine,
+  memory: NoiseMemory,
+): Promise<MeasuredSharpness> {
+  const found = await searchLine(line, measure, search, memory);
+  const { model, batch, direction, signal } = line;
+  if (!model.hasExperts || found.status !== "converged") return found;
+  const { perturbation: mode, microBatch } = measure;
+  const dtype = found.dtype === model.dtype ? undefined : "float32";
+  const perturbation = { direction, learningRate: found.criticalLearningRate, mode };
+  const expertChanges = await model.expertChanges(batch, { perturbation, microBatch, signal, dtype });
+  return { ...found, expertChanges, forwardPasses: found.forwardPasses + 2 };
+}
+
+async function searchLine(
   line: ModelLine,
   { perturbation, microBatch, lossNoise, resolve, tolerance }: Measure,
   search: SearchLine,

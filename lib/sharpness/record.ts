@@ -82,6 +82,8 @@ export const measurementSchema = z.object({
   noise: finite.default(null),
   /** Arithmetic of the losses. */
   dtype: z.enum(["float32", "float64", "bfloat16"]).default("float32"),
+  /** Of a mixture of experts. */
+  expertChanges: z.object({ tokens: z.number(), of: z.number() }).optional(),
   evaluations: z.array(z.object({ learningRate: z.number(), loss: finite })).default([]),
   forwardPasses: z.number(),
   seconds: z.number().default(0),
@@ -103,6 +105,7 @@ export function measurementRecord(result: MeasuredSharpness, seconds: number): M
     baseLoss: finiteOrNull(result.baseLoss),
     noise: finiteOrNull(result.noise),
     dtype: result.dtype,
+    ...(result.expertChanges && { expertChanges: result.expertChanges }),
     evaluations: result.evaluations.map(({ learningRate, loss }) => ({
       learningRate,
       loss: finiteOrNull(loss),

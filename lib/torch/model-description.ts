@@ -28,6 +28,18 @@ export interface NativeDecoderDescription {
   attentionKinds: { window: number; frequencies: number[]; rotaryScale: number }[];
   /** Of each layer, its kind. */
   layers: number[];
+  /**
+   * Layers whose MLP is a mixture: a router gives each token the `chosen` ones of its experts that have the largest probability,
+   * which weights them; `normalized`: divided by the chosen ones' sum. None: no layer.
+   */
+  mixture?: {
+    layers: number[];
+    experts: number;
+    chosen: number;
+    /** Of an expert. */
+    innerWidth: number;
+    normalized: boolean;
+  };
   /** Of every norm. `weightFromOne`: it multiplies by 1 + the parameter. */
   norm: {
     kind: "layer" | "rms";
@@ -95,4 +107,10 @@ export interface NativeDecoderNames {
   gate?: string;
   up: string;
   down: string;
+  /** Of a mixture. `experts` stands before an expert's number, a dot and the names of its matrices. */
+  router?: string;
+  experts?: string;
+  expertGate?: string;
+  expertUp?: string;
+  expertDown?: string;
 }

@@ -109,6 +109,13 @@ export interface NativeModel extends NativeDisposable {
     perturbation: NativePerturbation | null,
     options: NativePassOptions,
   ): Promise<{ loss: number; version: number }>;
+  /** Tokens of a layer with a mixture of experts whose experts at θ − learningRate·direction are others, and how many there are. */
+  expertChanges(
+    batch: NativeBatch,
+    direction: NativeVector,
+    learningRate: number,
+    options: NativePassOptions,
+  ): Promise<{ tokens: number; of: number }>;
   gradient(
     batch: NativeBatch,
     options: NativePassOptions,

@@ -1,97 +1,155 @@
 #include "decoder_arguments.hpp"
 
+#include <cctype>
+
 #include "arguments.hpp"
 #include "errors.hpp"
 
 namespace critical_sharpness::binding {
 namespace {
 
-constexpr uint32_t most_kinds = 64;
-
 std::string at(const std::string& subject, uint32_t index) { return subject + "[" + std::to_string(index) + "]"; }
 
-/// A description's entries, each read once.
-class Reader {
- public:
-  Reader(Napi::Object object, std::string subject) : object_(std::move(object)), subject_(std::move(subject)) {}
+/// query_key_norm: queryKeyNorm
+std::string in_javascript(const std::string& name) {
+  std::string key;
+  for (size_t i = 0; i < name.size(); i++)
+    key += name[i] == '_' ? static_cast<char>(std::toupper(static_cast<unsigned char>(name[++i]))) : name[i];
+  return key;
+}
 
-  std::string name(const char* key) const { return subject_ + "." + key; }
-  Napi::Value get(const char* key) const { return object_.Get(key); }
-  int64_t size(const char* key, int64_t least = 1) const { return read_integer(get(key), name(key), least, largest_size); }
-  double number(const char* key, Range range = Range::nonnegative) const { return read_number(get(key), name(key), range); }
-  bool flag(const char* key) const { return read_boolean(get(key), name(key)); }
-  template <class T>
-  T choice(const char* key, const std::vector<std::pair<const char*, T>>& choices) const {
-    return read_choice<T>(get(key), name(key), choices);
-  }
-  /// Empty where the key is missing.
-  std::string maybe_string(const char* key) const {
-    const Napi::Value value = get(key);
-    return value.IsUndefined() ? std::string() : read_string(value, name(key));
+template <class T>
+using Choices = std::vector<std::pair<const char*, T>>;
+Choices<Norm::Kind> choices(Norm::Kind) { return {{"layer", Norm::Kind::layer}, {"rms", Norm::Kind::rms}}; }
+Choices<DecoderDescription::QueryKeyNorm> choices(DecoderDescription::QueryKeyNorm) {
+  return {{"head", DecoderDescription::QueryKeyNorm::head}, {"projection", DecoderDescription::QueryKeyNorm::projection}};
+}
+Choices<WeightStorage> choices(WeightStorage) { return {{"out_in", WeightStorage::out_in}, {"in_out", WeightStorage::in_out}}; }
+Choices<Activation> choices(Activation) {
+  return {{"gelu", Activation::gelu},
+          {"gelu_tanh", Activation::gelu_tanh},
+          {"relu", Activation::relu},
+          {"silu", Activation::silu},
+          {"tanh", Activation::tanh}};
+}
+
+/// One entry of a description, read once.
+struct Entry {
+  Entry(const Napi::Object& object, const std::string& of, const char* field)
+      : subject(of + "." + in_javascript(field)), value(object.Get(in_javascript(field))) {}
+  Entry(Napi::Value element, std::string called) : subject(std::move(called)), value(std::move(element)) {}
+
+  template <class Read>
+  void each(uint32_t least, uint32_t most, const Read& read) const {
+    const Napi::Array array = read_array(value, subject, least, most);
+    for (uint32_t i = 0, n = array.Length(); i < n && i < most; i++) read(Entry(array.Get(i), at(subject, i)));
   }
 
- private:
-  Napi::Object object_;
-  std::string subject_;
+  std::string subject;
+  Napi::Value value;
 };
 
-DecoderNames read_names(const Reader& r) {
-  DecoderNames names;
-  const std::pair<const char*, std::string*> all[] = {{"embedding", &names.embedding},
-                                                      {"positions", &names.positions},
-                                                      {"layers", &names.layers},
-                                                      {"finalNorm", &names.final_norm},
-                                                      {"head", &names.head},
-                                                      {"attentionNorm", &names.attention_norm},
-                                                      {"mlpNorm", &names.mlp_norm},
-                                                      {"attentionPostNorm", &names.attention_post_norm},
-                                                      {"mlpPostNorm", &names.mlp_post_norm},
-                                                      {"query", &names.query},
-                                                      {"key", &names.key},
-                                                      {"value", &names.value},
-                                                      {"queryKeyValue", &names.query_key_value},
-                                                      {"queryNorm", &names.query_norm},
-                                                      {"keyNorm", &names.key_norm},
-                                                      {"attentionOutput", &names.attention_output},
-                                                      {"gate", &names.gate},
-                                                      {"up", &names.up},
-                                                      {"down", &names.down}};
-  for (const auto& [key, name] : all) *name = r.maybe_string(key);
-  const std::pair<const char*, const std::string*> needed[] = {
-      {"embedding", &names.embedding},  {"layers", &names.layers}, {"finalNorm", &names.final_norm},
-      {"attentionOutput", &names.attention_output}, {"up", &names.up}, {"down", &names.down}};
-  for (const auto& [key, name] : needed)
-    if (name->empty()) reject_range("Expected a name for " + r.name(key) + " but received none");
+/// `out`: a struct of decoder_description.def.
+template <class T>
+void read(const Entry& entry, T& out);
+
+#define FIELD(name) const Entry entry(object, subject, #name)
+#define SIZE(name, first, least) { FIELD(name); out.name = read_integer(entry.value, entry.subject, least, largest_size); }
+#define NUMBER(name, first) { FIELD(name); out.name = read_number(entry.value, entry.subject, Range::nonnegative); }
+#define FLAG(name, first) { FIELD(name); out.name = read_boolean(entry.value, entry.subject); }
+#define CHOICE(name, type, first) { FIELD(name); out.name = read_choice<type>(entry.value, entry.subject, choices(type{})); }
+#define NUMBERS(name, most) \
+  { FIELD(name); entry.each(0, most, [&](const Entry& one) { out.name.push_back(read_number(one.value, one.subject)); }); }
+#define INDICES(name, most)                                                                        \
+  {                                                                                                \
+    FIELD(name);                                                                                   \
+    entry.each(1, most, [&](const Entry& one) {                                                    \
+      out.name.push_back(static_cast<size_t>(read_integer(one.value, one.subject, 0, most - 1)));  \
+    });                                                                                            \
+  }
+#define RECORD(name, type) { FIELD(name); read(entry, out.name); }
+#define OPTIONAL_RECORD(name, type) { FIELD(name); if (!entry.value.IsUndefined()) read(entry, out.name.emplace()); }
+#define RECORDS(name, type, most) \
+  { FIELD(name); entry.each(1, most, [&](const Entry& one) { read(one, out.name.emplace_back()); }); }
+#define NAME(name) { FIELD(name); if (!entry.value.IsUndefined()) out.name = read_string(entry.value, entry.subject); }
+#define NEEDED_NAME(name) \
+  NAME(name)              \
+  if (out.name.empty()) reject_range("Expected a name for " + subject + "." + in_javascript(#name) + " but received none");
+
+/// A `read` of the struct whose lines come next.
+#define READER(type)                                                 \
+  template <>                                                        \
+  void read(const Entry& all, type& out) {                           \
+    const std::string& subject = all.subject;                        \
+    const Napi::Object object = read_object(all.value, subject);
+
+READER(NormDescription)
+#define NORM_FIELDS
+#include "decoder_description.def"
+}
+
+READER(MixtureDescription)
+#define MIXTURE_FIELDS
+#include "decoder_description.def"
+}
+
+READER(DecoderNames)
+#define DECODER_NAMES
+#include "decoder_description.def"
+}
+
+READER(DecoderDescription::AttentionKind)
+#define ATTENTION_KIND_FIELDS
+#include "decoder_description.def"
+}
+
+using AttentionKind = DecoderDescription::AttentionKind;
+using QueryKeyNorm = DecoderDescription::QueryKeyNorm;
+READER(DecoderDescription)
+#define DECODER_FIELDS
+#include "decoder_description.def"
+}
+
+void check_names(const DecoderNames& names) {
   const bool all_three = !names.query.empty() && !names.key.empty() && !names.value.empty();
   const bool none = names.query.empty() && names.key.empty() && names.value.empty();
   if (names.query_key_value.empty() ? !all_three : !none)
-    reject_range("Expected names of one or of three projections for " + r.name("queryKeyValue") + " but received others");
+    reject_range("Expected names of one or of three projections for description.names.queryKeyValue but received others");
   if (names.query_norm.empty() != names.key_norm.empty() || (!names.query_norm.empty() && !all_three))
-    reject_range("Expected norms of both of two projections for " + r.name("queryNorm") + " but received others");
-  return names;
+    reject_range("Expected norms of both of two projections for description.names.queryNorm but received others");
 }
 
-DecoderDescription::AttentionKind read_kind(const Napi::Value& value, const std::string& subject, int64_t head_width) {
-  const Reader r(read_object(value, subject), subject);
-  DecoderDescription::AttentionKind kind;
-  kind.window = r.size("window", 0);
-  const Napi::Array frequencies =
-      read_array(r.get("frequencies"), r.name("frequencies"), 0, static_cast<uint32_t>(head_width / 2));
-  for (uint32_t i = 0, n = frequencies.Length(); i < n && i < head_width / 2; i++)
-    kind.frequencies.push_back(read_number(frequencies.Get(i), at(r.name("frequencies"), i)));
-  kind.rotary_scale = r.number("rotaryScale");
-  return kind;
+constexpr int64_t most_experts = 1 << 17;
+
+void check_mixture(const DecoderDescription& d) {
+  const MixtureDescription& m = *d.mixture;
+  const DecoderNames& names = d.names;
+  for (size_t i = 0; i < m.layers.size(); i++)
+    if (m.layers[i] >= d.layers.size())
+      reject_range("Expected one of the " + std::to_string(d.layers.size()) + " layers for " +
+                   at("description.mixture.layers", static_cast<uint32_t>(i)) + " but received " + std::to_string(m.layers[i]));
+  if (m.chosen > m.experts)
+    reject_range("Expected at most " + std::to_string(m.experts) + ", all experts, for description.mixture.chosen but received " +
+                 std::to_string(m.chosen));
+  if (m.experts > most_experts / static_cast<int64_t>(d.layers.size()))
+    reject_range("Expected at most 2^17 experts in all layers for description.mixture.experts but received " +
+                 std::to_string(m.experts) + " in each of " + std::to_string(d.layers.size()));
+  if (names.router.empty() || names.experts.empty() || names.expert_up.empty() || names.expert_down.empty())
+    reject_range("Expected names of a router and of its experts' matrices for description.names but received none");
 }
 
-void read_layers(const Reader& r, DecoderDescription& d) {
-  const Napi::Array kinds = read_array(r.get("attentionKinds"), r.name("attentionKinds"), 1, most_kinds);
-  for (uint32_t i = 0, n = kinds.Length(); i < n && i < most_kinds; i++)
-    d.attention_kinds.push_back(read_kind(kinds.Get(i), at(r.name("attentionKinds"), i), d.head_width));
-  if (d.attention_kinds.empty()) reject_range("Expected a kind for " + r.name("attentionKinds") + " but received none");
-  const Napi::Array layers = read_array(r.get("layers"), r.name("layers"), 1, most_layers);
-  const auto last = static_cast<int64_t>(d.attention_kinds.size()) - 1;
-  for (uint32_t i = 0, n = layers.Length(); i < n && i < most_layers; i++)
-    d.layers.push_back(static_cast<size_t>(read_integer(layers.Get(i), at(r.name("layers"), i), 0, last)));
+void check_layers(const DecoderDescription& d) {
+  for (size_t i = 0; i < d.attention_kinds.size(); i++)
+    if (const auto rotated = static_cast<int64_t>(d.attention_kinds[i].frequencies.size()); rotated > d.head_width / 2)
+      reject_range("Expected at most " + std::to_string(d.head_width / 2) + " frequencies, one for two channels of a head, for " +
+                   at("description.attentionKinds", static_cast<uint32_t>(i)) + " but received " + std::to_string(rotated));
+  for (size_t i = 0; i < d.layers.size(); i++)
+    if (d.layers[i] >= d.attention_kinds.size())
+      reject_range("Expected one of the " + std::to_string(d.attention_kinds.size()) + " kinds for " +
+                   at("description.layers", static_cast<uint32_t>(i)) + " but received " + std::to_string(d.layers[i]));
+  // An array may have lost elements while it was read.
+  if (d.attention_kinds.empty() || d.layers.empty())
+    reject_range("Expected kinds of attention and layers for the description but received none");
 }
 
 void check_heads(const DecoderDescription& d) {
@@ -109,60 +167,23 @@ void check_heads(const DecoderDescription& d) {
 }  // namespace
 
 Activation read_activation(const Napi::Value& value, const std::string& subject) {
-  return read_choice<Activation>(value, subject,
-                                 {{"gelu", Activation::gelu},
-                                  {"gelu_tanh", Activation::gelu_tanh},
-                                  {"relu", Activation::relu},
-                                  {"silu", Activation::silu},
-                                  {"tanh", Activation::tanh}});
+  return read_choice<Activation>(value, subject, choices(Activation{}));
 }
 
 DecoderDescription read_decoder(const Napi::Object& description) {
-  using QueryKeyNorm = DecoderDescription::QueryKeyNorm;
-  const Reader r(description, "description");
   DecoderDescription d;
-  d.vocabulary_size = r.size("vocabularySize");
-  d.width = r.size("width");
-  d.heads = r.size("heads");
-  d.key_value_heads = r.size("keyValueHeads");
-  d.head_width = r.size("headWidth");
-  d.inner_width = r.size("innerWidth");
-  d.positions = r.size("positions", 0);
-  read_layers(r, d);
-  const Reader norm(read_object(r.get("norm"), r.name("norm")), r.name("norm"));
-  d.norm.kind = norm.choice<Norm::Kind>("kind", {{"layer", Norm::Kind::layer}, {"rms", Norm::Kind::rms}});
-  d.norm.epsilon = norm.number("epsilon");
-  d.norm.weight_from_one = norm.flag("weightFromOne");
-  d.norm_has_weight = norm.flag("weight");
-  d.norm_has_bias = norm.flag("bias");
-  d.query_key_norm =
-      r.choice<QueryKeyNorm>("queryKeyNorm", {{"head", QueryKeyNorm::head}, {"projection", QueryKeyNorm::projection}});
-  d.parallel = r.flag("parallel");
-  d.query_key_value_by_head = r.flag("queryKeyValueByHead");
-  d.query_key_value_bias = r.flag("queryKeyValueBias");
-  d.attention_output_bias = r.flag("attentionOutputBias");
-  d.mlp_bias = r.flag("mlpBias");
-  d.head_bias = r.flag("headBias");
-  d.storage = r.choice<WeightStorage>("storage", {{"out_in", WeightStorage::out_in}, {"in_out", WeightStorage::in_out}});
-  d.activation = read_activation(r.get("activation"), r.name("activation"));
-  d.attention_scale = r.number("attentionScale");
-  d.attention_cap = r.number("attentionCap");
-  d.logit_cap = r.number("logitCap");
-  d.embedding_scale = r.number("embeddingScale");
-  d.residual_scale = r.number("residualScale");
-  d.logit_scale = r.number("logitScale");
-  d.query_key_value_bound = r.number("queryKeyValueBound");
-  d.initial_deviation = r.number("initialDeviation");
-  d.padding_token = r.size("paddingToken", -1);
+  read(Entry(description, "description"), d);
   if (d.padding_token >= d.vocabulary_size)
     reject_range("Expected a token of the " + std::to_string(d.vocabulary_size) + " for description.paddingToken but received " +
                  std::to_string(d.padding_token));
-  d.names = read_names(Reader(read_object(r.get("names"), r.name("names")), r.name("names")));
   if (d.positions == 0 && !d.names.positions.empty())
     reject_range("Expected an integer ≥ 1 for description.positions but received 0");
-  if (d.norm.kind == Norm::Kind::rms && d.norm_has_bias)
+  if (d.norm.kind == Norm::Kind::rms && d.norm.bias)
     reject_range("Expected norms without bias for description.norm but received RMS norms with one");
+  check_names(d.names);
   check_heads(d);
+  check_layers(d);
+  if (d.mixture) check_mixture(d);
   return d;
 }
 

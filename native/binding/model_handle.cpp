@@ -121,6 +121,7 @@ void ModelHandle::define(Napi::Env env) {
     async_method(prototype, "read", read);
     async_method(prototype, "step", step);
     async_method(prototype, "loss", loss);
+    async_method(prototype, "expertChanges", expert_changes);
     async_method(prototype, "gradient", gradient);
   });
 }

@@ -42,6 +42,24 @@ Napi::Value loss(const Napi::CallbackInfo& info) {
       options.cancel);
 }
 
+Napi::Value expert_changes(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info);
+  const auto batch = BatchHandle::core(info[0], "batch");
+  const auto direction = VectorHandle::core(info[1], "direction");
+  const double learning_rate = read_number(info[2], "learningRate");
+  const PassOptions options = read_pass_options(info[3]);
+  model->check(*batch);
+  return submit(
+      info.Env(), [=] { return model->expert_changes(*batch, *direction, learning_rate, options); },
+      [](Napi::Env env, const ExpertChanges& changes) -> Napi::Value {
+        auto object = Napi::Object::New(env);
+        object.Set("tokens", to_number(env, static_cast<double>(changes.changed)));
+        object.Set("of", to_number(env, static_cast<double>(changes.of)));
+        return object;
+      },
+      options.cancel);
+}
+
 Napi::Value gradient(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::core(info);
   const auto batch = BatchHandle::core(info[0], "batch");

@@ -1,4 +1,5 @@
 #include <ATen/ops/add.h>
+#include <ATen/ops/cat.h>
 
 #include "network/feature_network.hpp"
 #include "decoder_description.hpp"
@@ -82,7 +83,7 @@ class LayerPass {
     const auto normed = [&](const at::Tensor& rows, const std::optional<Norm>& n) {
       return d_.query_key_norm == DecoderDescription::QueryKeyNorm::head ? norm(by_head(rows), n) : by_head(norm(rows, n));
     };
-    return {normed(bounded(project(in, *p.query)), p.query_norm), normed(bounded(project(in, *p.key)), p.key_norm),
+    return {bounded(normed(project(in, *p.query), p.query_norm)), bounded(normed(project(in, *p.key), p.key_norm)),
             by_head(bounded(project(in, *p.value)))};
   }
 
@@ -92,9 +93,23 @@ class LayerPass {
 
   at::Tensor mlp(const at::Tensor& x, const DecoderLayer& p) const {
     const at::Tensor in = x.to(view_.compute_dtype());
+    return p.router ? mixture(in, p) : expert(in, p.experts.front());
+  }
+
+  at::Tensor expert(const at::Tensor& in, const DecoderMlp& p) const {
     const at::Tensor inner = p.gate ? view_.gate(project(in, *p.gate), project(in, p.up), d_.activation)
                                     : view_.activation(project(in, p.up), d_.activation);
     return project(inner, p.down);
+  }
+
+  at::Tensor mixture(const at::Tensor& in, const DecoderLayer& p) const {
+    const Routing routing = view_.route(project(in, *p.router), {d_.mixture->chosen, d_.mixture->normalized});
+    const Dispatch dispatch(routing.experts, d_.mixture->experts);
+    const auto parts = dispatch.rows_of(in).split_with_sizes(dispatch.counts());
+    std::vector<at::Tensor> rows;
+    for (size_t e = 0; e < parts.size(); e++)
+      if (parts[e].size(0) > 0) rows.push_back(expert(parts[e], p.experts[e]));
+    return view_.combine(routing.weights, at::cat(rows), dispatch);
   }
 
   const DecoderDescription& d_;

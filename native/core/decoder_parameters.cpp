@@ -1,5 +1,6 @@
 #include "decoder_parameters.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -11,14 +12,15 @@ DecoderParameters::DecoderParameters(const DecoderDescription& description) : d_
   const DecoderNames& names = d_.names;
   embedding = add(names.embedding + ".weight", {d_.vocabulary_size, d_.width}, Role::matrix);
   if (!names.positions.empty()) positions = add(names.positions + ".weight", {d_.positions, d_.width}, Role::matrix);
-  for (size_t n = 0; n < d_.layers.size(); n++) layers.push_back(add_layer(names.layers + std::to_string(n) + "."));
+  for (size_t n = 0; n < d_.layers.size(); n++) layers.push_back(add_layer(n));
   final_norm = add_norm(names.final_norm, d_.width);
   head.weight = names.head.empty() ? embedding : add(names.head + ".weight", {d_.vocabulary_size, d_.width}, Role::matrix);
   if (d_.head_bias) head.bias = add(names.head + ".bias", {d_.vocabulary_size}, Role::offset);
 }
 
-DecoderLayer DecoderParameters::add_layer(const std::string& prefix) {
+DecoderLayer DecoderParameters::add_layer(size_t number) {
   const DecoderNames& names = d_.names;
+  const std::string prefix = names.layers + std::to_string(number) + ".";
   const int64_t q = d_.heads * d_.head_width, kv = d_.key_value_heads * d_.head_width;
   const bool by_head = d_.query_key_norm == DecoderDescription::QueryKeyNorm::head;
   DecoderLayer layer;
@@ -33,11 +35,28 @@ DecoderLayer DecoderParameters::add_layer(const std::string& prefix) {
       add_projection(prefix + names.attention_output, q, d_.width, d_.attention_output_bias, Role::residual_matrix);
   layer.attention_post_norm = maybe_norm(prefix, names.attention_post_norm, d_.width);
   layer.mlp_norm = maybe_norm(prefix, names.mlp_norm, d_.width);
-  layer.gate = maybe_projection(prefix, names.gate, d_.inner_width, d_.mlp_bias);
-  layer.up = add_projection(prefix + names.up, d_.width, d_.inner_width, d_.mlp_bias);
-  layer.down = add_projection(prefix + names.down, d_.inner_width, d_.width, d_.mlp_bias, Role::residual_matrix);
+  if (d_.mixture && std::ranges::find(d_.mixture->layers, number) != d_.mixture->layers.end()) add_mixture(prefix, layer);
+  else layer.experts.push_back(add_mlp(prefix, {names.gate, names.up, names.down}, d_.inner_width));
   layer.mlp_post_norm = maybe_norm(prefix, names.mlp_post_norm, d_.width);
   return layer;
+}
+
+DecoderMlp DecoderParameters::add_mlp(const std::string& prefix, const MlpNames& names, int64_t width) {
+  DecoderMlp mlp;
+  mlp.gate = maybe_projection(prefix, names.gate, width, d_.mlp_bias);
+  mlp.up = add_projection(prefix + names.up, d_.width, width, d_.mlp_bias);
+  mlp.down = add_projection(prefix + names.down, width, d_.width, d_.mlp_bias, Role::residual_matrix);
+  return mlp;
+}
+
+/// An expert's matrices are parameters of their own, as they are tensors of their own in checkpoints: a matrix is what Muon and a mask by
+/// names are about, and only those of experts that are chosen are ever read.
+void DecoderParameters::add_mixture(const std::string& prefix, DecoderLayer& layer) {
+  const DecoderNames& names = d_.names;
+  layer.router = add_projection(prefix + names.router, d_.width, d_.mixture->experts, false);
+  for (int64_t e = 0; e < d_.mixture->experts; e++)
+    layer.experts.push_back(add_mlp(prefix + names.experts + std::to_string(e) + ".",
+                                    {names.expert_gate, names.expert_up, names.expert_down}, d_.mixture->inner_width));
 }
 
 size_t DecoderParameters::add(std::string name, std::vector<int64_t> shape, Role role) {
@@ -61,9 +80,9 @@ std::optional<Projection> DecoderParameters::maybe_projection(const std::string&
 }
 
 Norm DecoderParameters::add_norm(const std::string& name, int64_t width) {
-  Norm norm = d_.norm;
-  if (d_.norm_has_weight) norm.weight = add(name + ".weight", {width}, Role::scale);
-  if (d_.norm_has_bias) norm.bias = add(name + ".bias", {width}, Role::offset);
+  Norm norm{d_.norm.kind, d_.norm.epsilon, {}, {}, d_.norm.weight_from_one};
+  if (d_.norm.weight) norm.weight = add(name + ".weight", {width}, Role::scale);
+  if (d_.norm.bias) norm.bias = add(name + ".bias", {width}, Role::offset);
   return norm;
 }
 

@@ -13,10 +13,18 @@ struct Projection {
   std::optional<size_t> bias;
 };
 
+/// down(f(gate(x))·up(x)), or down(f(up(x))) without a gate.
+struct DecoderMlp {
+  std::optional<Projection> gate;
+  Projection up, down;
+};
+
 struct DecoderLayer {
   std::optional<Norm> attention_norm, attention_post_norm, mlp_norm, mlp_post_norm, query_norm, key_norm;
-  std::optional<Projection> query, key, value, query_key_value, gate;
-  Projection attention_output, up, down;
+  std::optional<Projection> query, key, value, query_key_value;
+  Projection attention_output;
+  std::optional<Projection> router;  // of a layer with a mixture; without one its MLP is the one expert
+  std::vector<DecoderMlp> experts;
 };
 
 /// A decoder's parameters: in order, and by what they are for.
@@ -42,7 +50,12 @@ class DecoderParameters {
   std::optional<Projection> maybe_projection(const std::string& prefix, const std::string& name, int64_t outputs, bool bias);
   Norm add_norm(const std::string& name, int64_t width);
   std::optional<Norm> maybe_norm(const std::string& prefix, const std::string& name, int64_t width);
-  DecoderLayer add_layer(const std::string& prefix);
+  struct MlpNames {
+    std::string gate, up, down;
+  };
+  DecoderMlp add_mlp(const std::string& prefix, const MlpNames& names, int64_t width);
+  void add_mixture(const std::string& prefix, DecoderLayer& layer);
+  DecoderLayer add_layer(size_t number);
 
   const DecoderDescription& d_;
   std::vector<ParameterSpec> specs_;

@@ -201,6 +201,30 @@ LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, con
   return {mean_loss(view, batch, options), version()};
 }
 
+ExpertChanges Model::expert_changes(const Batch& batch, const Direction& direction, double learning_rate, const PassOptions& options) {
+  require_weights();
+  check(batch);
+  require_same_layout(*layout_, *direction.layout(), "the direction");
+  direction.require_current();
+  const c10::InferenceMode no_autograd;
+  PlainView plain(weights_, dtype_of(options), scratch_of(options));
+  PerturbedView moved(weights_, direction, learning_rate, dtype_of(options), scratch_of(options));
+  ExpertChanges all;
+  for_each_micro_batch(*batch.on(device()), options, [&](const Batch& part) {
+    const auto choices = [&](ParameterView& view) {
+      std::vector<at::Tensor> experts;
+      view.put_choices(&experts);
+      network_->losses(view, {part}, options.cancel);
+      view.put_choices(nullptr);
+      return experts;
+    };
+    const ExpertChanges changes = compare(choices(plain), choices(moved));
+    all.changed += changes.changed;
+    all.of += changes.of;
+  });
+  return all;
+}
+
 GradientResult Model::gradient(const Batch& batch, const PassOptions& options) {
   std::vector<at::Tensor> gradients(layout_->size());
   const GradientSink sink{{}, [&](size_t i, const at::Tensor& gradient) { gradients[i] = gradient; }};

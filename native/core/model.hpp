@@ -86,6 +86,8 @@ class Model {
   /// Throws unless `batch` fits the network (kind, ids, sequence length, features).
   void check(const Batch& batch) const { network_->check(batch); }
   LossResult loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options);
+  /// How many tokens have other experts at θ − ηΔ than at θ: two passes. None, where there are no mixtures.
+  ExpertChanges expert_changes(const Batch& batch, const Direction& direction, double learning_rate, const PassOptions& options);
   GradientResult gradient(const Batch& batch, const PassOptions& options);
   /// The gradient, given away a parameter at a time: with one micro-batch it is never held whole.
   LossResult differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink);

@@ -64,6 +64,16 @@ at::Tensor ParameterView::gate(const at::Tensor& g, const at::Tensor& x, Activat
   return activated.requires_grad() || x.requires_grad() ? at::mul(activated, x) : activated.mul_(x);
 }
 
+Routing ParameterView::route(const at::Tensor& logits, const Router& router) {
+  Routing routing = critical_sharpness::route(logits, router);
+  if (choices_) choices_->push_back(routing.experts);
+  return routing;
+}
+
+at::Tensor ParameterView::combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch& dispatch) {
+  return critical_sharpness::combine(weights, rows, dispatch);
+}
+
 at::Tensor ParameterView::clamp(const at::Tensor& x, double bound) { return at::clamp(x, -bound, bound); }
 
 namespace {

@@ -10,6 +10,7 @@
 #include "activation.hpp"
 #include "attention.hpp"
 #include "direction.hpp"
+#include "experts.hpp"
 #include "norm.hpp"
 #include "scratch.hpp"
 
@@ -70,6 +71,14 @@ class ParameterView {
   /// values [batch, length, as many heads or a divisor of them, size].
   virtual at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how);
 
+  /// A mixture's choice of experts and their weights, from its router's logits [tokens, experts].
+  virtual Routing route(const at::Tensor& logits, const Router& router);
+  /// Rows [tokens, width]: each token's weighted sum of its experts' rows, which are sorted as `dispatch` has them.
+  virtual at::Tensor combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch& dispatch);
+
+  /// Every choice of a plain or perturbed pass is put there too, in its order. Null: nowhere.
+  void put_choices(std::vector<at::Tensor>* into) { choices_ = into; }
+
   /// A part of a pass, as a function of the view that it reads and of its input alone. It may be computed more than once. What
   /// it reads, no other part reads.
   using Segment = std::function<at::Tensor(ParameterView&, const at::Tensor&)>;
@@ -102,6 +111,7 @@ class ParameterView {
  private:
   at::ScalarType compute_dtype_;
   bool wide_;
+  std::vector<at::Tensor>* choices_ = nullptr;
 };
 
 /// Weights as they are stored, and what is made of them in scratch.

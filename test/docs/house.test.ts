@@ -57,7 +57,20 @@ describe("rooms", () => {
 describe("names", () => {
   const members = {
     optimizers: kinds as readonly string[],
-    families: ["gpt2", "gpt_neox", "llama", "mistral", "smollm3", "granite", "qwen", "olmo", "gemma", "phi"],
+    families: [
+      "gpt2",
+      "gpt_neox",
+      "llama",
+      "mistral",
+      "smollm3",
+      "granite",
+      "qwen",
+      "olmo",
+      "gemma",
+      "phi",
+      "mixtral",
+      "qwen3_moe",
+    ],
     experiments: ["train", "checkpoints", "mix"],
   };
   const named = (room: string, names: readonly string[]) =>

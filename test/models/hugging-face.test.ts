@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from transformers import AutoModelForCausalLM
 ids, labels = (torch.tensor(json.loads(text)).view(2, 4) for text in sys.argv[1:3])
 for folder in sys.argv[3:]:
-    model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+    model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, experts_implementation="eager")
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
     with torch.no_grad():
         logits = model.double().eval()(ids).logits
@@ -51,6 +51,17 @@ const configs: ModelConfigInput[] = [
     num_key_value_heads: 1,
     sliding_window: 3,
     sliding_window_pattern: 2,
+  },
+  { model_type: "mixtral", ...sizes, num_key_value_heads: 1, num_local_experts: 3, sliding_window: 3 },
+  { model_type: "olmoe", ...sizes, num_experts: 4, num_experts_per_tok: 2, eos_token_id: 2 },
+  {
+    model_type: "qwen3_moe",
+    ...sizes,
+    num_key_value_heads: 1,
+    num_experts: 4,
+    num_experts_per_tok: 3,
+    moe_intermediate_size: 6,
+    mlp_only_layers: [0],
   },
 ];
 

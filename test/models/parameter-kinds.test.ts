@@ -40,6 +40,12 @@ const families: Record<string, Record<string, string>> = {
     "model.norm.weight": "norms",
     "lm_head.weight": "head",
   },
+  "mixtral, olmoe, qwen3_moe": {
+    "model.layers.0.block_sparse_moe.gate.weight": "mlp",
+    "model.layers.0.block_sparse_moe.experts.7.w2.weight": "mlp",
+    "model.layers.0.mlp.gate.weight": "mlp",
+    "model.layers.0.mlp.experts.63.down_proj.weight": "mlp",
+  },
   phi: {
     "model.embed_tokens.weight": "embeddings",
     "model.layers.2.self_attn.dense.weight": "attention",

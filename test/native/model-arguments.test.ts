@@ -1,10 +1,20 @@
-import { describe, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import type { NativeDecoderDescription, NativeDecoderNames } from "../../lib/torch/model-description.js";
 import { addon, expectAllRejected, expectRejected, noCount, noHandle } from "./misuse.js";
 
 const n = addon();
 const mlp = { kind: "mlp", layerSizes: [2, 2], activation: "gelu", loss: "mse" };
-const kinds = { attentionKinds: [{ window: 0, frequencies: [1, 0.5], rotaryScale: 1 }], layers: [0, 0] };
-const norm = { kind: "rms", epsilon: 1e-5, weight: true, bias: false, weightFromOne: false };
+const kinds: Pick<NativeDecoderDescription, "attentionKinds" | "layers"> = {
+  attentionKinds: [{ window: 0, frequencies: [1, 0.5], rotaryScale: 1 }],
+  layers: [0, 0],
+};
+const norm: NativeDecoderDescription["norm"] = {
+  kind: "rms",
+  epsilon: 1e-5,
+  weight: true,
+  bias: false,
+  weightFromOne: false,
+};
 const names = {
   embedding: "e",
   layers: "l.",
@@ -16,7 +26,7 @@ const names = {
   up: "u",
   down: "d",
 };
-const decoder = {
+const decoder: NativeDecoderDescription = {
   kind: "decoder",
   vocabularySize: 16,
   width: 8,
@@ -48,7 +58,58 @@ const decoder = {
   names,
 };
 
+/** All that a description may say, as the compiler knows it. */
+const everyName: Required<NativeDecoderNames> = {
+  ...names,
+  positions: "p",
+  head: "h",
+  attentionNorm: "an",
+  mlpNorm: "mn",
+  attentionPostNorm: "ap",
+  mlpPostNorm: "mp",
+  queryKeyValue: "qkv",
+  queryNorm: "qn",
+  keyNorm: "kn",
+  gate: "g",
+  router: "r",
+  experts: "e.",
+  expertGate: "eg",
+  expertUp: "eu",
+  expertDown: "ed",
+};
+const everything: Required<NativeDecoderDescription> = {
+  ...decoder,
+  mixture: { layers: [1], experts: 2, chosen: 1, innerWidth: 3, normalized: true },
+  names: everyName,
+};
+
+/** Its keys, "norm.kind" of those within. */
+const keysOf = (value: unknown, of = ""): string[] =>
+  Array.isArray(value)
+    ? keysOf(value[0], of)
+    : typeof value === "object" && value !== null
+      ? Object.entries(value).flatMap(([key, within]) => [of + key, ...keysOf(within, `${of + key}.`)])
+      : [];
+
+/** The same, and what is read of it is put down. */
+function watched(value: unknown, seen: Set<string>, of = ""): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((one) => watched(one, seen, of));
+  return new Proxy(value, {
+    get(target, key) {
+      if (typeof key === "string") seen.add(of + key);
+      return watched(Reflect.get(target, key), seen, `${of + String(key)}.`);
+    },
+  });
+}
+
 describe("model descriptions", () => {
+  it("say to native code what their type says", () => {
+    const seen = new Set<string>();
+    expect(() => n.createModel(watched(everything, seen), "float32")).toThrow(/positions/);
+    expect([...seen].toSorted()).toEqual([...new Set(keysOf(everything))].toSorted());
+  });
+
   it("are objects of a known kind with a known compute dtype", async () => {
     await expectAllRejected([...noHandle, new Proxy({}, {})], (d) => n.createModel(d, "float32"));
     await expectAllRejected(["float16", "", 32, undefined], (dtype) => n.createModel(mlp, dtype));
@@ -151,5 +212,29 @@ describe("model descriptions", () => {
         { positions: "p" },
       ].map((change) => ({ names: { ...names, ...change } })),
     );
+    const mixture = { layers: [1], experts: 2, chosen: 1, innerWidth: 3, normalized: true };
+    const known = {
+      mixture,
+      names: { ...names, router: "r", experts: "e.", expertUp: "eu", expertDown: "ed" },
+    };
+    n.createModel({ ...decoder, ...known }, "float32").dispose();
+    await rejected(
+      [
+        ...[
+          { layers: [2] },
+          { layers: [] },
+          { layers: [-1] },
+          { chosen: 3 },
+          { chosen: 0 },
+          { experts: 2 ** 17 },
+        ],
+        ...[{ experts: 2 ** 31 }, { innerWidth: 0.5 }, { normalized: 1 }],
+      ].map((change) => ({ ...known, mixture: { ...mixture, ...change } })),
+    );
+    await rejected([
+      { mixture },
+      { ...known, mixture: null },
+      { ...known, names: { ...known.names, experts: "" } },
+    ]);
   });
 });

@@ -70,6 +70,14 @@ function describe(result: MeasuredSharpness): string[] {
         ? "–"
         : `rounding of losses makes a standard error of ${short(100 * result.noise)} % in ηc`,
     ],
+    ...(result.expertChanges
+      ? [
+          [
+            "experts",
+            `${result.expertChanges.tokens} of ${result.expertChanges.of} choices change up to ηc`,
+          ] as const,
+        ]
+      : []),
     ["forward passes", `${result.forwardPasses}`],
   ]);
 }

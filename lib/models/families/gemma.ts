@@ -53,8 +53,6 @@ function gemmaDescription(own: SharedValues) {
   return {
     ...description,
     norm: { ...description.norm, weightFromOne: true },
-    queryKeyValueBias: own.attention_bias,
-    attentionOutputBias: own.attention_bias,
     attentionScale: 1 / Math.sqrt(own.query_pre_attn_scalar),
     logitCap: own.final_logit_softcapping ?? 0,
     embeddingScale: Math.sqrt(own.hidden_size),

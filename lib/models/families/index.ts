@@ -1,8 +1,8 @@
 import { gemma2, gemma3 } from "./gemma.js";
 import { gptNeox } from "./gpt-neox.js";
 import { gpt2 } from "./gpt2.js";
-import { granite } from "./granite.js";
-import { llama, mistral } from "./llama.js";
+import { granite, llama, mistral } from "./llama.js";
+import { mixtral, olmoe, qwen3Moe } from "./mixtures.js";
 import { olmo, olmo2, olmo3 } from "./olmo.js";
 import { phi } from "./phi.js";
 import { qwen2, qwen3 } from "./qwen.js";
@@ -25,6 +25,9 @@ export const families = {
   gemma2,
   gemma3_text: gemma3,
   phi,
+  mixtral,
+  olmoe,
+  qwen3_moe: qwen3Moe,
 } satisfies Record<string, Family>;
 
 export type FamilyName = keyof typeof families;

@@ -37,6 +37,9 @@ export const llamaSettings = {
 };
 export type LlamaValues = ValuesOf<typeof llamaSettings>;
 
+/** Those of the family itself and of some descendants: of all four projections of attention, and of the MLP's. */
+export const llamaBiases = { attention_bias: flag(false), mlp_bias: flag(false) };
+
 export const llamaNames = {
   embedding: "model.embed_tokens",
   layers: "model.layers.",
@@ -100,7 +103,7 @@ export function llamaRotation(values: LlamaValues, fraction?: number, roundsUp =
 
 /** Llama (Touvron et al. 2023) without its layers' attention; descendants change what is theirs. */
 export function llamaDescription(
-  values: LlamaValues,
+  values: LlamaValues & Partial<ValuesOf<typeof llamaBiases>>,
   epsilon: number,
 ): Omit<NativeDecoderDescription, "attentionKinds" | "layers"> {
   const width = headWidth(values);
@@ -117,9 +120,9 @@ export function llamaDescription(
     queryKeyNorm: "head",
     parallel: false,
     queryKeyValueByHead: false,
-    queryKeyValueBias: false,
-    attentionOutputBias: false,
-    mlpBias: false,
+    queryKeyValueBias: values.attention_bias ?? false,
+    attentionOutputBias: values.attention_bias ?? false,
+    mlpBias: values.mlp_bias ?? false,
     headBias: false,
     storage: "out_in",
     activation: activations[values.hidden_act],
@@ -136,12 +139,7 @@ export function llamaDescription(
   };
 }
 
-const settings = {
-  ...llamaSettings,
-  rms_norm_eps: positive(1e-6),
-  attention_bias: flag(false),
-  mlp_bias: flag(false),
-};
+const settings = { ...llamaSettings, ...llamaBiases, rms_norm_eps: positive(1e-6) };
 
 export const llama = family(
   { architecture: "LlamaForCausalLM", ...llamaCheckpoint },
@@ -150,9 +148,31 @@ export const llama = family(
     description: {
       ...llamaDescription(values, values.rms_norm_eps),
       ...alike(values.num_hidden_layers, llamaRotation(values)),
-      queryKeyValueBias: values.attention_bias,
-      attentionOutputBias: values.attention_bias,
-      mlpBias: values.mlp_bias,
+    },
+    contextLength: values.max_position_embeddings,
+  }),
+);
+
+const graniteSettings = {
+  ...settings,
+  embedding_multiplier: positive(1),
+  attention_multiplier: positive(1),
+  residual_multiplier: positive(1),
+  logits_scaling: positive(1),
+};
+
+/** Granite (IBM 2024): Llama with multipliers in the manner of μP (Yang et al. 2022); logits are divided by theirs. */
+export const granite = family(
+  { architecture: "GraniteForCausalLM", ...llamaCheckpoint },
+  { settings: graniteSettings },
+  (values) => ({
+    description: {
+      ...llamaDescription(values, values.rms_norm_eps),
+      ...alike(values.num_hidden_layers, llamaRotation(values)),
+      embeddingScale: values.embedding_multiplier,
+      attentionScale: values.attention_multiplier,
+      residualScale: values.residual_multiplier,
+      logitScale: 1 / values.logits_scaling,
     },
     contextLength: values.max_position_embeddings,
   }),

@@ -29,8 +29,6 @@ export const olmo = family(
         ...llamaDescription(values, 1e-5),
         ...alike(values.num_hidden_layers, llamaRotation(values)),
         norm: { kind: "layer", epsilon: 1e-5, weight: false, bias: false, weightFromOne: false },
-        queryKeyValueBias: values.attention_bias,
-        attentionOutputBias: values.attention_bias,
         queryKeyValueBound: values.clip_qkv ?? 0,
       },
       contextLength: values.max_position_embeddings,
@@ -47,8 +45,6 @@ function description2(values: LlamaValues & { rms_norm_eps: number; attention_bi
   return {
     ...description,
     queryKeyNorm: "projection" as const,
-    queryKeyValueBias: values.attention_bias,
-    attentionOutputBias: values.attention_bias,
     names: {
       ...namesWithoutNorms,
       attentionPostNorm: "post_attention_layernorm",

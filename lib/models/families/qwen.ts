@@ -1,5 +1,5 @@
 import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
-import { ofTypes } from "./rotary.js";
+import { ofTypes, usedWindow } from "./rotary.js";
 import {
   family,
   flag,
@@ -26,7 +26,7 @@ const shared = {
 
 /** Windows in the upper layers, where they are used at all. */
 function layers(values: ValuesOf<typeof shared>) {
-  const window = values.use_sliding_window ? values.sliding_window : null;
+  const window = usedWindow(values);
   const count = values.num_hidden_layers;
   const types = Array.from({ length: count }, (_, i) =>
     window !== null && i >= values.max_window_layers
@@ -68,8 +68,6 @@ export const qwen3 = family(
       description: {
         ...description,
         ...layers(values),
-        queryKeyValueBias: values.attention_bias,
-        attentionOutputBias: values.attention_bias,
         names: { ...description.names, queryNorm: "self_attn.q_norm", keyNorm: "self_attn.k_norm" },
       },
       contextLength: values.max_position_embeddings,

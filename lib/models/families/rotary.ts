@@ -172,6 +172,10 @@ function yarn(
   return { frequencies, rotaryScale: number("attention_factor", usual) };
 }
 
+/** Of layers that slide, where there may be a window that is not used. */
+export const usedWindow = (values: { use_sliding_window: boolean; sliding_window: number | null }) =>
+  values.use_sliding_window ? values.sliding_window : null;
+
 export type Layers = Pick<NativeDecoderDescription, "attentionKinds" | "layers">;
 
 /** Layers that all attend alike: to the last `window` tokens, or (null) to all. */

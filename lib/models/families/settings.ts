@@ -84,6 +84,17 @@ export const layerTypes: Setting<readonly LayerType[] | null> = {
   },
 };
 
+/** Numbers of layers; null: none. */
+export const layerNumbers: Setting<readonly number[]> = {
+  fallback: [],
+  read(value, subject) {
+    if (value === null) return [];
+    if (!Array.isArray(value)) throw expected("an array of layers' numbers", subject, value);
+    const bounds = { minimum: 0, maximum: mostLayers, integer: true };
+    return Array.from(value, (layer, i) => checkNumber(layer, `${subject}[${i}]`, bounds));
+  },
+};
+
 export interface Schema<S extends Settings> {
   settings: S;
   /** Keys that change a loss unless they have this value. */
@@ -214,6 +225,13 @@ export interface Checkpoint {
   aliases?: Record<string, string>;
   /** Tensors that are no parameters, in older checkpoints. */
   buffers?: RegExp;
+  /** Of a tensor that holds several parameters, or one of another name: what lies in it, from its start to its end. */
+  parts?: (name: string, shape: readonly number[]) => readonly Part[] | undefined;
+}
+
+export interface Part {
+  name: string;
+  shape: readonly number[];
 }
 
 export interface ConfiguredDecoder {

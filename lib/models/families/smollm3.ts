@@ -1,7 +1,7 @@
 import { expected } from "../../errors.js";
 import { checkNumber } from "../../options/index.js";
-import { llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
-import { type Layers, ofTypes } from "./rotary.js";
+import { llamaBiases, llamaCheckpoint, llamaDescription, llamaRotation, llamaSettings } from "./llama.js";
+import { type Layers, ofTypes, usedWindow } from "./rotary.js";
 import {
   family,
   flag,
@@ -38,8 +38,7 @@ const settings = {
   tie_word_embeddings: flag(true),
   pad_token_id: token(128_004),
   rope_theta: positive(2_000_000),
-  attention_bias: flag(false),
-  mlp_bias: flag(false),
+  ...llamaBiases,
   use_sliding_window: flag(false),
   sliding_window: optional(size(1)),
   layer_types: layerTypes,
@@ -59,7 +58,7 @@ export const smollm3 = family(
     const rotated = values.no_rope_layers ?? usual;
     if (rotated.length < count)
       throw expected(`${count} numbers, one a layer,`, "config.no_rope_layers", rotated.length, "range");
-    const window = values.use_sliding_window ? values.sliding_window : null;
+    const window = usedWindow(values);
     const types = usual.map(
       (_, i): LayerType => (window !== null && !rotated[i] ? "sliding_attention" : "full_attention"),
     );
@@ -69,9 +68,6 @@ export const smollm3 = family(
       description: {
         ...llamaDescription(values, values.rms_norm_eps),
         ...withoutPositions(layers, (layer) => !rotated[layer]),
-        queryKeyValueBias: values.attention_bias,
-        attentionOutputBias: values.attention_bias,
-        mlpBias: values.mlp_bias,
       },
       contextLength: values.max_position_embeddings,
     };

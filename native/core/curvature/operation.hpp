@@ -7,6 +7,7 @@
 
 #include "activation.hpp"
 #include "attention.hpp"
+#include "experts.hpp"
 #include "norm.hpp"
 #include "parameter_vector.hpp"
 
@@ -63,6 +64,17 @@ class Operation {
   std::vector<size_t> parameters_;
 };
 
+/// One that chooses experts of its input: the same for every tangent.
+class Choice : public Operation {
+ public:
+  Choice() : Operation({}) {}
+  /// [tokens, chosen], once there is an output.
+  const at::Tensor& experts() const { return experts_; }
+
+ protected:
+  at::Tensor experts_;
+};
+
 inline int64_t bytes_of(std::initializer_list<at::Tensor> tensors) {
   int64_t bytes = 0;
   for (const auto& t : tensors)
@@ -83,5 +95,10 @@ std::unique_ptr<Operation> attention(const Attention& attention);
 /// Rows tokens[id] (+ positions[place]) of ids [batch, length], which are the constant input. `padding`: the id whose row does
 /// not move, or −1.
 std::unique_ptr<Operation> embedding(size_t tokens, std::optional<size_t> positions, int64_t padding);
+
+/// From a router's logits to the chosen experts' weights.
+std::unique_ptr<Choice> route(const Router& router);
+/// The sum of the inputs weights and rows, by `dispatch`.
+std::unique_ptr<Operation> combine(const Dispatch& dispatch);
 
 }  // namespace critical_sharpness::curvature

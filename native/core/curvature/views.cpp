@@ -42,6 +42,16 @@ at::Tensor RecordingView::attention(const at::Tensor& q, const at::Tensor& k, co
   return put_down(curvature::attention(how), {q, repeat_heads(k, q.size(2)), repeat_heads(v, q.size(2))});
 }
 
+Routing RecordingView::route(const at::Tensor& logits, const Router& router) {
+  auto made = curvature::route(router);
+  const Choice& choice = *made;
+  const at::Tensor weights = put_down(std::move(made), {logits});
+  return {weights, choice.experts()};
+}
+at::Tensor RecordingView::combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch& dispatch) {
+  return put_down(curvature::combine(dispatch), {weights, rows});
+}
+
 at::Tensor RecordingView::put_down(std::unique_ptr<Operation> made, Tensors inputs) {
   const at::NoGradGuard no_gradient;
   Operation& operation = *operations_.emplace_back(std::move(made));
@@ -70,6 +80,11 @@ at::Tensor TangentView::embedding(const at::Tensor& ids, size_t weight) {
 
 at::Tensor TangentView::attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention&) {
   return next({q, repeat_heads(k, q.size(2)), repeat_heads(v, q.size(2))});
+}
+
+Routing TangentView::route(const at::Tensor& logits, const Router&) {
+  const auto& choice = dynamic_cast<const Choice&>(*operations_.at(next_));
+  return {next({logits}), choice.experts()};
 }
 
 at::Tensor TangentView::next(Tensors inputs) {

@@ -25,6 +25,8 @@ class RecordingView : public ParameterView {
   at::Tensor gate(const at::Tensor& g, const at::Tensor& x, Activation kind) override;
   at::Tensor clamp(const at::Tensor& x, double bound) override;
   at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how) override;
+  Routing route(const at::Tensor& logits, const Router& router) override;
+  at::Tensor combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch& dispatch) override;
 
  private:
   at::Tensor put_down(std::unique_ptr<Operation> operation, Tensors inputs);
@@ -51,6 +53,8 @@ class TangentView : public ParameterView {
   at::Tensor gate(const at::Tensor& g, const at::Tensor& x, Activation) override { return next({g, x}); }
   at::Tensor clamp(const at::Tensor& x, double) override { return next({x}); }
   at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention&) override;
+  Routing route(const at::Tensor& logits, const Router&) override;
+  at::Tensor combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch&) override { return next({weights, rows}); }
 
  private:
   at::Tensor next(Tensors inputs);

@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { type Batch, Direction, loadBatch, loadModel, type Model } from "../../../lib/models/index.js";
+import {
+  type Batch,
+  Direction,
+  type ExpertChanges,
+  loadBatch,
+  loadModel,
+  type Model,
+} from "../../../lib/models/index.js";
 import { native } from "../../../lib/torch/load.js";
 import type { ComputeDtype } from "../../../lib/torch/surface.js";
 
@@ -13,11 +20,15 @@ interface FamilyCase {
   movedLoss: number;
   /** Of sequences of several lengths, padded on the left or on the right or packed. */
   raggedLoss: number;
+  /** Of mixtures: what becomes of the tokens' experts at θ − far·∇L. */
+  expertChanges?: ExpertChanges;
 }
 
 const read = (...names: string[]) => readFileSync(path.join(import.meta.dirname, ...names), "utf8");
-const golden: { step: number; cases: Record<string, FamilyCase> } = JSON.parse(read("cases.json"));
-export const { step } = golden;
+const golden: { step: number; far: number; cases: Record<string, FamilyCase> } = JSON.parse(
+  read("cases.json"),
+);
+export const { step, far } = golden;
 export const names = Object.keys(golden.cases);
 export const folderOf = (name: string) => path.join(import.meta.dirname, "cases", name);
 export const configOf = (name: string): Record<string, unknown> =>

@@ -22,7 +22,7 @@ describe.each(names)("%s", (name) => {
   const config = configOf(name);
 
   test("refuses keys that it does not know, and values that it does not have", () => {
-    for (const key of ["rotary", "quantization_config", "num_experts", "logit_scale", "constructor", ""])
+    for (const key of ["rotary", "quantization_config", "n_shared_experts", "logit_scale", "constructor", ""])
       expect(messageOf({ ...config, [key]: 1 })).toContain(`but received "${key}"`);
     for (const key of ["vocab_size", "tie_word_embeddings", "initializer_range"])
       if (!(config.model_type === "gpt2" && key === "initializer_range"))
@@ -114,6 +114,9 @@ test("values that do not belong together are refused by name", () => {
   rejects({ ...configOf("smollm3-window"), use_sliding_window: false }, "config.sliding_window");
   rejects({ ...configOf("granite"), logits_scaling: 0 }, "config.logits_scaling");
   rejects({ ...configOf("gemma3"), attn_logit_softcapping: 50 }, "the model configuration");
+  rejects({ ...configOf("mixtral"), num_experts_per_tok: 5 }, "config.num_experts_per_tok");
+  rejects({ ...configOf("qwen3-moe"), num_experts: 5 }, "config.num_local_experts");
+  rejects({ ...configOf("qwen3-moe"), mlp_only_layers: [0.5] }, "config.mlp_only_layers\\[0\\]");
   rejects({ ...configOf("gemma3"), use_bidirectional_attention: true }, "the model configuration");
 });
 
@@ -140,6 +143,9 @@ describe("keys of published configurations", () => {
       ["mistral", { attention_bias: false, mlp_bias: false }],
       ["gemma3_text", { attn_logit_softcapping: null, use_bidirectional_attention: false }],
       ["smollm3", { max_window_layers: 28, pretraining_tp: 2, layer_types: Array(2).fill("full_attention") }],
+      ["mixtral", { router_jitter_noise: 0.1, router_aux_loss_coef: 0.02, output_router_logits: false }],
+      ["olmoe", { clip_qkv: null, head_dim: 8, router_aux_loss_coef: 0.02, use_cache: true }],
+      ["qwen3_moe", { max_window_layers: 48, mlp_only_layers: [], num_experts: 128, sliding_window: 7 }],
       ["granite", { attention_multiplier: 1, rope_scaling: null }],
       ["gemma2", { sliding_window_size: 4096, hidden_act: "gelu", cache_implementation: "hybrid" }],
       ["gpt_neox", { use_flash_attn: true, tokenizer_class: "GPTNeoXTokenizer" }],
@@ -221,6 +227,21 @@ test("what is left out is transformers' default", () => {
   const smol = describeModel({ model_type: "smollm3" });
   expect(smol.layers.slice(0, 5)).toEqual([0, 0, 0, 1, 0]);
   expect(smol.attentionKinds.map(({ frequencies }) => frequencies.length)).toEqual([64, 0]);
+  expect(describeModel({ model_type: "mixtral" })).toMatchObject({
+    mixture: { experts: 8, chosen: 2, innerWidth: 14336, normalized: true },
+    attentionKinds: [{ window: 0 }],
+  });
+  const olmoe = describeModel({ model_type: "olmoe" });
+  expect(olmoe.mixture).toMatchObject({ experts: 64, chosen: 8, innerWidth: 2048, normalized: false });
+  expect(olmoe.mixture?.layers).toHaveLength(16);
+  const qwen = { model_type: "qwen3_moe", num_hidden_layers: 6 };
+  expect(describeModel(qwen)).toMatchObject({
+    mixture: { layers: [0, 1, 2, 3, 4, 5], experts: 128, chosen: 8, innerWidth: 768 },
+    headWidth: 64,
+  });
+  const some = describeModel({ ...qwen, decoder_sparse_step: 2, mlp_only_layers: [3] });
+  expect(some.mixture?.layers).toEqual([1, 5]);
+  expect(describeModel({ ...qwen, decoder_sparse_step: 7 }).mixture).toBeUndefined();
   const granite = describeModel({ model_type: "granite" });
   expect(granite).toMatchObject({ attentionScale: 1, embeddingScale: 1, residualScale: 1, logitScale: 1 });
 });

@@ -12,7 +12,7 @@ PyTorch's CPU build will do; some seconds. For each case a folder cases/<name>/ 
                                      with attention_mask (and, left, position_ids), and in one row with position_ids
     vector.safetensors               v, float32 numbers
     gradient.safetensors, product.safetensors   float64: ∇L and Hv
-and cases.json with the losses, that of θ − 0.01·∇L too.
+and cases.json with the losses, that of θ − 0.01·∇L too, and of mixtures how many tokens change experts on the way to θ − ∇L.
 """
 
 import json
@@ -28,13 +28,18 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 HERE = Path(__file__).parent
 STEP = 0.01
+FAR = 1.0
+MIXTURES = ("mixtral", "olmoe", "qwen3_moe")
 PADDING = 3
+# Of mixtures: plain products, which have second derivatives.
+EXPERTS = dict(experts_implementation="eager")
 
 SIZES = dict(vocab_size=23, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=20,
              max_position_embeddings=16, pad_token_id=None)
 GROUPED = dict(num_key_value_heads=2)
 LLAMA3 = dict(rope_type="llama3", rope_theta=100.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=8)
+MOE = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=8)
 YARN = dict(rope_type="yarn", rope_theta=500000.0, factor=4.0, original_max_position_embeddings=4, beta_fast=2.0,
             beta_slow=0.5)
 
@@ -95,6 +100,19 @@ CASES = {
                                                       "full_attention": {"rope_type": "linear", "factor": 4.0,
                                                                          "rope_theta": 1000.0},
                                                       "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}})),
+    # Mixtures of experts; the dense layers of Qwen3's, and a step between those that have one.
+    "mixtral": ("mixtral", SIZES | GROUPED | dict(num_local_experts=4, sliding_window=3)),
+    "mixtral-tied": ("mixtral", SIZES | dict(num_key_value_heads=4, num_local_experts=5, num_experts_per_tok=3, head_dim=6, tie_word_embeddings=True,
+                                             pad_token_id=PADDING, rope_parameters=LLAMA3)),
+    "mixtral-fused": ("mixtral", SIZES | dict(num_key_value_heads=4, num_local_experts=3, num_experts_per_tok=3)),
+    "olmoe": ("olmoe", SIZES | dict(num_experts=5, num_experts_per_tok=2, clip_qkv=0.6, eos_token_id=2)),
+    "olmoe-grouped": ("olmoe", SIZES | GROUPED | dict(num_experts=4, num_experts_per_tok=2, norm_topk_prob=True, attention_bias=True,
+                                                      pad_token_id=PADDING, eos_token_id=2)),
+    "qwen3-moe": ("qwen3_moe", SIZES | GROUPED | MOE | dict(num_hidden_layers=3, head_dim=6, norm_topk_prob=True, mlp_only_layers=[1],
+                                                            use_sliding_window=True, sliding_window=3)),
+    "qwen3-moe-steps": ("qwen3_moe", SIZES | GROUPED | MOE | dict(num_hidden_layers=3, decoder_sparse_step=2, num_experts_per_tok=1,
+                                                                  tie_word_embeddings=True, attention_bias=True)),
+    "qwen3-moe-fused": ("qwen3_moe", SIZES | GROUPED | MOE | dict(num_hidden_layers=1, pad_token_id=PADDING)),
 }
 # Of older transformers: their names of keys, and what is no parameter among the tensors.
 OLDER = {
@@ -122,6 +140,28 @@ def drawn(name, shape, scales_from_one, generator):
     return float(name.endswith("weight") and not scales_from_one) + 0.2 * values
 
 
+def published(key, tensor):
+    """The names and the parts of a parameter as checkpoints have them: a matrix for each expert."""
+    fused = re.fullmatch(r"(.*\.)mlp\.experts\.(gate_up|down)_proj", key)
+    if not fused:
+        return {key: tensor}
+    start, kind = fused.groups()
+    matrices = ("gate", "up") if kind == "gate_up" else ("down",)
+    return {f"{start}mlp.experts.{expert}.{matrix}_proj.weight": part.contiguous() for expert, whole in enumerate(tensor)
+            for matrix, part in zip(matrices, whole.chunk(len(matrices)))}
+
+
+MIXTRALS = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
+
+
+def published_all(model_type, tensors):
+    found = {name: part.contiguous() for key, tensor in tensors.items() for name, part in published(key, tensor).items()}
+    if model_type != "mixtral":
+        return found
+    renamed = lambda name: re.sub(r"\w+_proj(?=\.weight$)", lambda m: MIXTRALS[m[0]], name) if ".experts." in name else name
+    return {renamed(name).replace(".mlp.", ".block_sparse_moe."): part for name, part in found.items()}
+
+
 def tokens(generator, padding):
     ids = torch.randint(23, [3, 12], generator=generator)
     if padding is not None:
@@ -138,7 +178,7 @@ def make(name, model_type, settings, seed):
     torch.set_default_dtype(torch.float64)
     with Widened():
         config = AutoConfig.for_model(model_type, **settings)
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float64).eval()
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float64, **EXPERTS).eval()
     torch.set_default_dtype(torch.float32)
     for key, parameter in model.named_parameters():
         parameter.data.copy_(drawn(key, parameter.shape, model_type in ("gemma2", "gemma3_text"), generator))
@@ -163,17 +203,39 @@ def make(name, model_type, settings, seed):
         for parameter, g in zip(parameters.values(), gradient):
             parameter += STEP * g
 
+    changes = {"expertChanges": expert_changes(model, ids, parameters.values(), gradient)} if model_type in MIXTURES else {}
     ragged = write_ragged(folder, model, generator)
-    model.float().save_pretrained(folder)
+    # "fused": as transformers computes, all experts of a layer in one tensor.
+    model.float().save_pretrained(folder, save_original_format=not name.endswith("-fused"))
     save_file({"input_ids": ids, "labels": labels}, folder / "batch.safetensors")
-    save_file(vector, folder / "vector.safetensors")
-    save_file(dict(zip(parameters, (g.detach().contiguous() for g in gradient))), folder / "gradient.safetensors")
-    save_file(dict(zip(parameters, (p.contiguous() for p in product))), folder / "product.safetensors")
+    save_file(published_all(model_type, vector), folder / "vector.safetensors")
+    for file, parts in (("gradient", gradient), ("product", product)):
+        tensors = dict(zip(parameters, (part.detach().contiguous() for part in parts)))
+        save_file(published_all(model_type, tensors), folder / f"{file}.safetensors")
     (folder / "generation_config.json").unlink(missing_ok=True)
     make_older(folder, OLDER.get(name, {}))
     if name.endswith("-other-head"):
         tie(folder, ids, labels, value.item())
-    return {"loss": value.item(), "slope": along.item(), "movedLoss": moved, "raggedLoss": ragged}
+    return {"loss": value.item(), "slope": along.item(), "movedLoss": moved, "raggedLoss": ragged} | changes
+
+
+def expert_changes(model, ids, parameters, gradient):
+    """Tokens of a layer that have other experts at θ − FAR·∇L."""
+    chosen = model.config.num_experts_per_tok
+
+    def experts():
+        with Widened(), torch.no_grad():
+            logits = model(input_ids=ids, use_cache=False, output_router_logits=True).router_logits
+        return torch.cat([layer.topk(chosen, -1).indices.sort(-1).values for layer in logits])
+
+    before = experts()
+    with torch.no_grad():
+        for parameter, g in zip(parameters, gradient):
+            parameter -= FAR * g
+        after = experts()
+        for parameter, g in zip(parameters, gradient):
+            parameter += FAR * g
+    return {"tokens": (before != after).any(-1).sum().item(), "of": len(before)}
 
 
 def write_ragged(folder, model, generator):
@@ -233,7 +295,8 @@ def make_older(folder, keys):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     wanted = sys.argv[1:] or list(CASES)
-    golden = json.loads((HERE / "cases.json").read_text()) if sys.argv[1:] else {"step": STEP, "cases": {}}
+    golden = json.loads((HERE / "cases.json").read_text()) if sys.argv[1:] else {"step": STEP, "far": FAR, "cases": {}}
+    golden["far"] = FAR
     for seed, (name, (model_type, settings)) in enumerate(CASES.items(), start=1):
         if name not in wanted:
             continue
