@@ -56,6 +56,23 @@ describe("train", () => {
     ]);
   });
 
+  it("moves what is trainable alone", async () => {
+    const weightsAfter = async (steps: number) => {
+      const directory = place(`trainable for ${steps}`);
+      await train({ ...runs.perceptron, trainable: ["layers.0.*"], steps }, { directory });
+      using model = await loadModel(path.join(directory, "checkpoint"));
+      return Promise.all(
+        model.parameters.map(async ({ name }, i) => ({
+          name,
+          bytes: Buffer.from(await model.handle.read(i, 0, 1 << 20)),
+        })),
+      );
+    };
+    const [early, late] = [await weightsAfter(1), await weightsAfter(6)];
+    for (const [i, { name, bytes }] of early.entries())
+      expect(bytes.equals(late[i]?.bytes as Buffer)).toBe(!name.startsWith("layers.0."));
+  });
+
   it("writes the loss along Δ at one step", async () => {
     const records = readMetrics(place("records language model"));
     const landscapes = records.filter((r) => r.type === "landscape");

@@ -102,7 +102,8 @@ describe("weights", () => {
   });
 
   test.each([
-    [{ weights: [1, 2] }, "24 numbers, one for each label, or 4, one for each row"],
+    [{ weights: Array(8).fill(1) }, "24 numbers, one for each label, or 4, one for each row"],
+    [{ weights: [1, 2] }, "data.weights"],
     [{ weights: [0, 0, 0, 0] }, "a weight other than 0"],
     [{ weights: [1, Number.NaN, 0, 0] }, "data.weights[1]"],
     [{ weights: Float32Array.of(1, Number.POSITIVE_INFINITY, 0, 0) }, "finite numbers for weights"],

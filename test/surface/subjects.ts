@@ -74,7 +74,7 @@ const outlasting = ["disposed", "dispose", Symbol.dispose];
 
 const models: Subject = {
   name: "Model",
-  outlasting: [...outlasting, "parameterCount"],
+  outlasting: [...outlasting, "parameterCount", "trainableCount"],
   async make() {
     const { model, batch, direction } = await makeParts();
     const perturbation = { direction, learningRate: 0.1, mode: "in-place" } as const;
@@ -85,12 +85,15 @@ const models: Subject = {
       members: {
         ...disposal(model),
         parameterCount: () => model.parameterCount,
+        trainableCount: () => model.trainableCount,
         version: () => model.version,
         dtype: () => model.dtype,
         parameterDtype: () => model.parameterDtype,
         device: () => model.device,
         loss: () => model.loss(batch),
         gradient: () => model.gradient(batch),
+        step: () => model.step(direction, 0.1),
+        expertChanges: () => model.expertChanges(batch, { perturbation }),
         digest: () => model.digest(),
         save: () => model.save(newFile()),
       },
