@@ -26,7 +26,7 @@ async function textBatch(start) {
     text += document.text;
     if (text.length > start + rows * (length + 1)) break;
   }
-  const ids = byteTokenizer().encode(text.slice(start));
+  const ids = byteTokenizer.encode(text.slice(start));
   const at = (shift) =>
     Int32Array.from({ length: rows * length }, (_, i) => ids[Math.floor(i / length) * (length + 1) + (i % length) + shift]);
   return Batch.tokens({ inputIds: at(0), labels: at(1), shape: [rows, length] });
@@ -69,6 +69,10 @@ const policy = Batch.tokens({
 const optimizer = new AdamW(model, { learningRate: 1e-4, weightDecay: 0 });
 for (let i = 0; i < 5; i++) await optimizer.accumulateFrom(policy);
 const direction = await optimizer.direction();
-const judged = await relativeCriticalSharpness({ model, direction, evaluate: { policy, pretraining } });
+const judged = await relativeCriticalSharpness({ model, direction, evaluate: { policy, "pre-training": pretraining } });
 for (const [name, { status, criticalLearningRate }] of Object.entries(judged))
-  console.log(`judged by ${name}: ${status}, ηc = ${criticalLearningRate?.toPrecision(3) ?? "–"}`);
+  console.log(
+    status === "converged"
+      ? `The loss of the ${name} falls along Δ up to η = ${criticalLearningRate.toPrecision(3)}.`
+      : `The loss of the ${name}: ${status}${status === "non-descent" ? ", it rises from the first step on" : ""}.`,
+  );
