@@ -69,7 +69,11 @@ export const weightKeys = {
     .default(false)
     .describe("Gradients with activation recomputation: less memory, a third more time.")
     .register(flags, { flag: "--recompute" }),
-  trainable: trainableSchema.nullable().default(null).register(flags, { flag: "--trainable <names...>" }),
+  trainable: trainableSchema
+    .nullable()
+    .default(null)
+    .describe("The parameters that are not frozen, by names in which `*` stands for anything; `null`: all.")
+    .register(flags, { flag: "--trainable <names...>" }),
 };
 
 /** Those of a configuration's keys that are options of a model. */
