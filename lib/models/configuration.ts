@@ -31,6 +31,8 @@ export interface Gpt2Config {
  * A configuration of one of Hugging Face's other decoders, as it was given. Keys that are left out have transformers'
  * values; one that would change a loss and is not understood is an error. As in transformers, the embedding of `pad_token_id`
  * gets no gradient (`padding_idx`; a tied head's part stays): to derivatives it is a constant. GPT-NeoX has none such.
+ * A mixture of experts has its auxiliary loss (times `router_aux_loss_coef`) where `output_router_logits` is true. It is made of all
+ * tokens of a batch, those that pad it as well; with micro-batches each has its own, by its share of what counts.
  */
 export interface DecoderConfig {
   model_type: Exclude<FamilyName, "gpt2">;

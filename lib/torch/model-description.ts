@@ -39,6 +39,8 @@ export interface NativeDecoderDescription {
     /** Of an expert. */
     innerWidth: number;
     normalized: boolean;
+    /** Coefficient of the auxiliary loss, which keeps experts equally busy (Fedus et al. 2021); 0: without. */
+    balance: number;
   };
   /** Of every norm. `weightFromOne`: it multiplies by 1 + the parameter. */
   norm: {

@@ -1,6 +1,8 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 
+#include "curvature/views.hpp"
 #include "network/feature_network.hpp"
 #include "decoder_description.hpp"
 #include "decoder_parameters.hpp"
@@ -40,10 +42,11 @@ struct Sequences {
 /// compute dtype.
 class LayerPass {
  public:
-  LayerPass(const DecoderDescription& d, ParameterView& view, const Sequences& sequences)
-      : d_(d), view_(view), sequences_(sequences) {}
+  LayerPass(const DecoderDescription& d, ParameterView& view, const Sequences& sequences, std::shared_ptr<Balance> balance, size_t layer)
+      : d_(d), view_(view), sequences_(sequences), balance_(std::move(balance)), layer_(layer) {}
 
-  at::Tensor operator()(const at::Tensor& x, const DecoderLayer& p, size_t kind) const {
+  at::Tensor operator()(const at::Tensor& x, const DecoderLayer& p) const {
+    const size_t kind = d_.layers[layer_];
     const at::Tensor in = norm(x, p.attention_norm);
     at::Tensor attended = norm(attention(in, p, sequences_.kinds[kind]), p.attention_post_norm);
     if (!d_.parallel) {
@@ -103,7 +106,10 @@ class LayerPass {
   }
 
   at::Tensor mixture(const at::Tensor& in, const DecoderLayer& p) const {
-    const Routing routing = view_.route(project(in, *p.router), {d_.mixture->chosen, d_.mixture->normalized});
+    const Router router{d_.mixture->chosen, d_.mixture->normalized};
+    at::Tensor logits = project(in, *p.router);
+    if (balance_) logits = view_.balanced(logits, router, layer_, balance_);
+    const Routing routing = view_.route(logits, router);
     const Dispatch dispatch(routing.experts, d_.mixture->experts);
     const auto parts = dispatch.rows_of(in).split_with_sizes(dispatch.counts());
     std::vector<at::Tensor> rows;
@@ -115,6 +121,8 @@ class LayerPass {
   const DecoderDescription& d_;
   ParameterView& view_;
   const Sequences& sequences_;
+  std::shared_ptr<Balance> balance_;
+  size_t layer_;
 };
 
 class Decoder final : public FeatureNetwork {
@@ -153,6 +161,7 @@ class Decoder final : public FeatureNetwork {
     struct Stream {
       at::Tensor x;
       std::shared_ptr<const Sequences> sequences;
+      std::shared_ptr<Balance> balance;
     };
     std::vector<Stream> streams;
     for (const auto& part : parts) {
@@ -160,14 +169,17 @@ class Decoder final : public FeatureNetwork {
       if (d_.embedding_scale != 1) x = x.mul(d_.embedding_scale);
       const auto same = !streams.empty() && part.inputs().sizes() == parts.front().inputs().sizes();
       streams.push_back({x, same ? streams.front().sequences
-                                 : std::make_shared<const Sequences>(d_, part.inputs().sizes(), view.compute_dtype(), x.options())});
+                                 : std::make_shared<const Sequences>(d_, part.inputs().sizes(), view.compute_dtype(), x.options()),
+                         balance_of_pass()});
+      if (streams.back().balance) view.leave(part.inputs(), streams.back().balance);
     }
     for (size_t n = 0; n < p_.layers.size(); n++) {
       const ParameterView::Shared shared(view, parts.size());
       for (auto& stream : streams)
-        stream.x = view.segment(stream.x, [this, sequences = stream.sequences, n, cancel](ParameterView& through, const at::Tensor& in) {
+        stream.x = view.segment(stream.x, [this, sequences = stream.sequences, balance = stream.balance, n, cancel](
+                                              ParameterView& through, const at::Tensor& in) {
           cancel.check();
-          return LayerPass(d_, through, *sequences)(in, p_.layers[n], d_.layers[n]);
+          return LayerPass(d_, through, *sequences, balance, n)(in, p_.layers[n]);
         });
     }
     std::vector<at::Tensor> all;
@@ -181,14 +193,32 @@ class Decoder final : public FeatureNetwork {
 
   at::Tensor head(ParameterView& view, const at::Tensor& features, const Batch& batch, HeadGradient* gradient,
                   const Cancellation& cancel) const override {
-    return head_.loss(view, features, batch, gradient, cancel);
+    const at::Tensor sum = head_.loss(view, features, batch, gradient, cancel);
+    const auto balance = view.take(batch.inputs());
+    if (!balance) return sum;
+    const at::Tensor weight = balance_weight(batch);
+    if (gradient) balance->scale = weight.mul(gradient->scale);
+    return at::add(sum, balance->loss().mul_(weight));
   }
   at::Tensor head_tangent(curvature::TangentView& view, const at::Tensor& features, const at::Tensor& tangent,
                           const Batch& batch, HeadCurvature& curvature, const Cancellation& cancel) const override {
-    return head_.tangent(view, features, tangent, batch, curvature, cancel);
+    const at::Tensor sum = head_.tangent(view, features, tangent, batch, curvature, cancel);
+    const auto balance = view.take(batch.inputs());
+    return balance ? at::add(sum, balance->tangent.mul(balance_weight(batch))) : sum;
   }
 
  private:
+  std::shared_ptr<Balance> balance_of_pass() const {
+    return d_.mixture && d_.mixture->balance > 0 ? std::make_shared<Balance>(d_.mixture->experts, p_.layers.size()) : nullptr;
+  }
+  /// The auxiliary loss's in the sum of a micro-batch's terms: it is a mean already. Several micro-batches each have their own, as where
+  /// gradients are accumulated, by their share of what the loss is divided by.
+  at::Tensor balance_weight(const Batch& batch) const {
+    const auto options = batch.targets().options().dtype(at::kDouble);
+    if (batch.objective()) return at::full({}, d_.mixture->balance * batch.objective()->normalizer(), options);
+    return batch.targets().ne(Batch::ignored).sum().to(at::kDouble).mul_(d_.mixture->balance);
+  }
+
   DecoderDescription d_;
   DecoderParameters p_;
   LanguageHead head_;

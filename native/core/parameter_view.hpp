@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <tuple>
 #include <vector>
 
 #include "activation.hpp"
 #include "attention.hpp"
+#include "balance.hpp"
 #include "direction.hpp"
 #include "experts.hpp"
 #include "norm.hpp"
@@ -76,6 +78,18 @@ class ParameterView {
   /// Rows [tokens, width]: each token's weighted sum of its experts' rows, which are sorted as `dispatch` has them.
   virtual at::Tensor combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch& dispatch);
 
+  /// A router's logits, which go into the auxiliary loss.
+  virtual at::Tensor balanced(const at::Tensor& logits, const Router& router, size_t layer, const std::shared_ptr<Balance>& balance) {
+    return critical_sharpness::balanced(logits, router, layer, balance);
+  }
+  /// What the features of a micro-batch leave for its head, which reads through the same view or that one's plain one: by the
+  /// micro-batch's inputs.
+  virtual void leave(const at::Tensor& inputs, std::shared_ptr<Balance> balance) { left_[inputs.unsafeGetTensorImpl()] = std::move(balance); }
+  std::shared_ptr<Balance> take(const at::Tensor& inputs) {
+    const auto node = left_.extract(inputs.unsafeGetTensorImpl());
+    return node ? node.mapped() : nullptr;
+  }
+
   /// Every choice of a plain or perturbed pass is put there too, in its order. Null: nowhere.
   void put_choices(std::vector<at::Tensor>* into) { choices_ = into; }
 
@@ -112,6 +126,7 @@ class ParameterView {
   at::ScalarType compute_dtype_;
   bool wide_;
   std::vector<at::Tensor>* choices_ = nullptr;
+  std::map<const void*, std::shared_ptr<Balance>> left_;
 };
 
 /// Weights as they are stored, and what is made of them in scratch.
@@ -175,6 +190,7 @@ class DifferentiableView : public ParameterView {
   at::Tensor embedding(const at::Tensor& ids, size_t weight) override { return embedding_but(-1, ids, weight); }
   at::Tensor embedding_but(int64_t padding, const at::Tensor& ids, size_t weight) override;
   at::Tensor segment(const at::Tensor& x, const Segment& body) override;
+  void leave(const at::Tensor& inputs, std::shared_ptr<Balance> balance) override { plain_.leave(inputs, std::move(balance)); }
 
  private:
   bool is_leaf(size_t index) const { return weights_[index].scalar_type() == leaves_[index].scalar_type(); }

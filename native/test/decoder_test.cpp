@@ -112,8 +112,8 @@ DecoderDescription granite(DecoderDescription d) {
 }
 
 /// A mixture of experts in the last layer, whose weights add up to 1, or in all, whose weights do not.
-DecoderDescription mixture(DecoderDescription d, bool normalized) {
-  d.mixture = {{1}, 5, 2, 3, normalized};
+DecoderDescription mixture(DecoderDescription d, bool normalized, double balance = 0) {
+  d.mixture = {{1}, 5, 2, 3, normalized, balance};
   if (!normalized) d.mixture->layers.push_back(0);
   d.names.router = "router";
   d.names.experts = "experts.";
@@ -126,7 +126,8 @@ DecoderDescription mixture(DecoderDescription d, bool normalized) {
 std::vector<DecoderDescription> descriptions() {
   using Over = DecoderDescription::QueryKeyNorm;
   return {llama(), gemma(), neox(), olmo(), post_norms(Over::head), post_norms(Over::projection), phi(),
-          granite(gemma()), granite(neox()), mixture(llama(), true), mixture(granite(neox()), false)};
+          granite(gemma()), granite(neox()), mixture(llama(), true), mixture(granite(neox()), false), mixture(gemma(), false, 0.7),
+          mixture(llama(), true, 0.3)};
 }
 
 const auto batch = [] { return token_batch(3, 5, 11, 2, 4); };
@@ -251,4 +252,25 @@ TEST("decoder: what comes later changes no loss before it, nor does what a windo
   };
   for (const int64_t place : {0, 1, 4}) CHECK_CLOSE(loss(place, 1), loss(place, 2), 0);
   for (const int64_t place : {2, 3}) CHECK(loss(place, 1) != loss(place, 2));
+}
+
+TEST("decoder: each micro-batch has an auxiliary loss of its own, by its share of the labels") {
+  const auto model = make(mixture(llama(), false, 0.5), at::kDouble, at::kDouble), without = make(mixture(llama(), false), at::kDouble, at::kDouble);
+  PassOptions one;
+  one.micro_batch = 1;
+  double sum = 0;
+  std::vector<double> gradient(numbers(*model->gradient(*batch(), one).gradient).size(), 0.0);
+  for (int64_t row = 0; row < batch()->rows(); row++) {
+    const auto part = batch()->part(row, 1);
+    const auto of_part = model->gradient(*part, {});
+    const double share = static_cast<double>(part->count()) / static_cast<double>(batch()->count());
+    sum += share * of_part.loss;
+    const auto g = numbers(*of_part.gradient);
+    for (size_t i = 0; i < g.size(); i++) gradient[i] += share * g[i];
+  }
+  CHECK_CLOSE(model->loss(*batch(), nullptr, one).loss, sum, 1e-14);
+  CHECK_CLOSE(model->gradient(*batch(), one).loss, sum, 1e-14);
+  CHECK_CLOSE(relative_distance(numbers(*model->gradient(*batch(), one).gradient), gradient), 0, 1e-13);
+  // At least the coefficient times the experts of a token: where they are equally busy.
+  CHECK(model->loss(*batch(), nullptr, {}).loss - without->loss(*batch(), nullptr, {}).loss > 0.5);
 }

@@ -79,7 +79,7 @@ const everyName: Required<NativeDecoderNames> = {
 };
 const everything: Required<NativeDecoderDescription> = {
   ...decoder,
-  mixture: { layers: [1], experts: 2, chosen: 1, innerWidth: 3, normalized: true },
+  mixture: { layers: [1], experts: 2, chosen: 1, innerWidth: 3, normalized: true, balance: 0 },
   names: everyName,
 };
 
@@ -212,7 +212,7 @@ describe("model descriptions", () => {
         { positions: "p" },
       ].map((change) => ({ names: { ...names, ...change } })),
     );
-    const mixture = { layers: [1], experts: 2, chosen: 1, innerWidth: 3, normalized: true };
+    const mixture = { layers: [1], experts: 2, chosen: 1, innerWidth: 3, normalized: true, balance: 0 };
     const known = {
       mixture,
       names: { ...names, router: "r", experts: "e.", expertUp: "eu", expertDown: "ed" },
@@ -228,7 +228,7 @@ describe("model descriptions", () => {
           { chosen: 0 },
           { experts: 2 ** 17 },
         ],
-        ...[{ experts: 2 ** 31 }, { innerWidth: 0.5 }, { normalized: 1 }],
+        ...[{ experts: 2 ** 31 }, { innerWidth: 0.5 }, { normalized: 1 }, { balance: -1 }],
       ].map((change) => ({ ...known, mixture: { ...mixture, ...change } })),
     );
     await rejected([

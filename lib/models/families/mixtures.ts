@@ -53,11 +53,25 @@ const partsBy =
     ).flat();
   };
 
+/** The auxiliary loss is off unless a configuration asks for what it is made of, as in transformers. */
+const balanceSettings = (coefficient: number) => ({
+  output_router_logits: flag(false),
+  router_aux_loss_coef: nonnegative(coefficient),
+});
+
+interface Chosen {
+  num_experts_per_tok: number;
+  output_router_logits: boolean;
+  router_aux_loss_coef: number;
+}
+
 /** @throws RangeError naming the key, unless a token has as many experts as it is to choose. */
-function mixtureOf(chosen: number, mixture: Omit<Mixture, "chosen">): { mixture?: Mixture } {
+function mixtureOf(values: Chosen, mixture: Omit<Mixture, "chosen" | "balance">): { mixture?: Mixture } {
+  const { num_experts_per_tok: chosen } = values;
   if (chosen > mixture.experts)
     throw expected(`at most ${mixture.experts}, all experts,`, "config.num_experts_per_tok", chosen, "range");
-  return mixture.layers.length > 0 ? { mixture: { chosen, ...mixture } } : {};
+  const balance = values.output_router_logits ? values.router_aux_loss_coef : 0;
+  return mixture.layers.length > 0 ? { mixture: { chosen, balance, ...mixture } } : {};
 }
 
 const allLayers = ({ num_hidden_layers: count }: { num_hidden_layers: number }) =>
@@ -74,21 +88,21 @@ const mixtralSettings = {
   sliding_window: optional(size(1)),
   num_experts_per_tok: size(2),
   num_local_experts: size(8),
-  router_aux_loss_coef: nonnegative(0.001),
+  ...balanceSettings(0.001),
 };
 
 /** Mixtral (Jiang et al. 2024): Mistral with a mixture in every layer. */
 export const mixtral = family(
   { architecture: "MixtralForCausalLM", ...llamaCheckpoint, parts: partsBy(mixtralNames) },
   // The noise of routers is training's.
-  { settings: mixtralSettings, ignored: /^router_jitter_noise$/, fixed: { output_router_logits: false } },
+  { settings: mixtralSettings, ignored: /^router_jitter_noise$/ },
   (values) => {
     const description = llamaDescription(values, values.rms_norm_eps);
     return {
       description: {
         ...description,
         ...alike(values.num_hidden_layers, llamaRotation(values), values.sliding_window),
-        ...mixtureOf(values.num_experts_per_tok, {
+        ...mixtureOf(values, {
           layers: allLayers(values),
           experts: values.num_local_experts,
           innerWidth: values.intermediate_size,
@@ -120,13 +134,13 @@ const olmoeSettings = {
   num_experts_per_tok: size(8),
   num_experts: size(64),
   norm_topk_prob: flag(false),
-  router_aux_loss_coef: nonnegative(0.01),
+  ...balanceSettings(0.01),
 };
 
 /** OLMoE (Muennighoff et al. 2024): OLMo's bounds, OLMo 2's norms of all heads' queries and keys together. */
 export const olmoe = family(
   { architecture: "OlmoeForCausalLM", ...llamaCheckpoint, parts: partsBy(expertNames) },
-  { settings: olmoeSettings, fixed: { output_router_logits: false } },
+  { settings: olmoeSettings },
   (own) => {
     const values = { ...own, head_dim: null };
     const description = llamaDescription(values, values.rms_norm_eps);
@@ -136,7 +150,7 @@ export const olmoe = family(
         ...alike(values.num_hidden_layers, llamaRotation(values)),
         queryKeyNorm: "projection",
         queryKeyValueBound: values.clip_qkv ?? 0,
-        ...mixtureOf(values.num_experts_per_tok, {
+        ...mixtureOf(values, {
           layers: allLayers(values),
           experts: values.num_experts,
           innerWidth: values.intermediate_size,
@@ -169,13 +183,13 @@ const qwen3Settings = {
   // transformers 5 writes num_experts by this name.
   num_local_experts: optional(size(1)),
   norm_topk_prob: flag(false),
-  router_aux_loss_coef: nonnegative(0.001),
+  ...balanceSettings(0.001),
 };
 
 /** Qwen3's mixtures (Yang et al. 2025): in every n-th layer but those that are told to have an MLP. A window is all layers'. */
 export const qwen3Moe = family(
   { architecture: "Qwen3MoeForCausalLM", ...llamaCheckpoint, parts: partsBy(expertNames) },
-  { settings: qwen3Settings, ignored: /^max_window_layers$/, fixed: { output_router_logits: false } },
+  { settings: qwen3Settings, ignored: /^max_window_layers$/ },
   (values) => {
     const { num_experts, num_local_experts, decoder_sparse_step: step, mlp_only_layers: dense } = values;
     if (num_experts !== null && num_local_experts !== null && num_experts !== num_local_experts)
@@ -185,7 +199,7 @@ export const qwen3Moe = family(
       description: {
         ...description,
         ...alike(values.num_hidden_layers, llamaRotation(values), usedWindow(values)),
-        ...mixtureOf(values.num_experts_per_tok, {
+        ...mixtureOf(values, {
           layers: allLayers(values).filter((layer) => (layer + 1) % step === 0 && !dense.includes(layer)),
           experts: num_experts ?? num_local_experts ?? 128,
           innerWidth: values.moe_intermediate_size,

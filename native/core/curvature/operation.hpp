@@ -7,6 +7,7 @@
 
 #include "activation.hpp"
 #include "attention.hpp"
+#include "balance.hpp"
 #include "experts.hpp"
 #include "norm.hpp"
 #include "parameter_vector.hpp"
@@ -75,6 +76,14 @@ class Choice : public Operation {
   at::Tensor experts_;
 };
 
+/// One that adds a loss of its own.
+class Balancing : public Operation {
+ public:
+  Balancing() : Operation({}) {}
+  /// That loss's derivative along the input's tangent.
+  virtual at::Tensor along(const at::Tensor& tangent) const = 0;
+};
+
 inline int64_t bytes_of(std::initializer_list<at::Tensor> tensors) {
   int64_t bytes = 0;
   for (const auto& t : tensors)
@@ -98,6 +107,8 @@ std::unique_ptr<Operation> embedding(size_t tokens, std::optional<size_t> positi
 
 /// From a router's logits to the chosen experts' weights.
 std::unique_ptr<Choice> route(const Router& router);
+/// A router's logits; their gradient has the balance's in it, with the scale that it has by then.
+std::unique_ptr<Operation> balance(const Router& router, size_t layer, std::shared_ptr<Balance> balance);
 /// The sum of the inputs weights and rows, by `dispatch`.
 std::unique_ptr<Operation> combine(const Dispatch& dispatch);
 

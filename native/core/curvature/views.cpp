@@ -52,6 +52,11 @@ at::Tensor RecordingView::combine(const at::Tensor& weights, const at::Tensor& r
   return put_down(curvature::combine(dispatch), {weights, rows});
 }
 
+at::Tensor RecordingView::balanced(const at::Tensor& logits, const Router& router, size_t layer,
+                                   const std::shared_ptr<Balance>& balance) {
+  return put_down(curvature::balance(router, layer, balance), {logits});
+}
+
 at::Tensor RecordingView::put_down(std::unique_ptr<Operation> made, Tensors inputs) {
   const at::NoGradGuard no_gradient;
   Operation& operation = *operations_.emplace_back(std::move(made));
@@ -85,6 +90,13 @@ at::Tensor TangentView::attention(const at::Tensor& q, const at::Tensor& k, cons
 Routing TangentView::route(const at::Tensor& logits, const Router&) {
   const auto& choice = dynamic_cast<const Choice&>(*operations_.at(next_));
   return {next({logits}), choice.experts()};
+}
+
+at::Tensor TangentView::balanced(const at::Tensor& logits, const Router&, size_t, const std::shared_ptr<Balance>& balance) {
+  const at::NoGradGuard no_gradient;
+  const at::Tensor along = dynamic_cast<const Balancing&>(*operations_.at(next_)).along(logits.detach());
+  balance->tangent = balance->tangent.defined() ? balance->tangent.add(along) : along;
+  return next({logits});
 }
 
 at::Tensor TangentView::next(Tensors inputs) {

@@ -27,6 +27,7 @@ class RecordingView : public ParameterView {
   at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention& how) override;
   Routing route(const at::Tensor& logits, const Router& router) override;
   at::Tensor combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch& dispatch) override;
+  at::Tensor balanced(const at::Tensor& logits, const Router& router, size_t layer, const std::shared_ptr<Balance>& balance) override;
 
  private:
   at::Tensor put_down(std::unique_ptr<Operation> operation, Tensors inputs);
@@ -55,6 +56,7 @@ class TangentView : public ParameterView {
   at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Attention&) override;
   Routing route(const at::Tensor& logits, const Router&) override;
   at::Tensor combine(const at::Tensor& weights, const at::Tensor& rows, const Dispatch&) override { return next({weights, rows}); }
+  at::Tensor balanced(const at::Tensor& logits, const Router&, size_t, const std::shared_ptr<Balance>& balance) override;
 
  private:
   at::Tensor next(Tensors inputs);

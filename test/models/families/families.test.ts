@@ -16,6 +16,8 @@ import { relative } from "../../golden/golden.js";
 import { configOf, distance, far, folderOf, names, openCase, step } from "./cases.js";
 
 const root = temporaryFolder();
+/** With the auxiliary loss, which is each micro-batch's own, and of padding tokens too. */
+const isBalanced = (name: string) => name.endsWith("-balanced");
 const precisions = [
   { dtype: "float64", ofLoss: 1e-12, ofGradient: 1e-12 },
   { dtype: "float32", ofLoss: 2e-6, ofGradient: 1e-5 },
@@ -39,7 +41,7 @@ describe.each(names)("%s", (name) => {
 
   test("micro-batches add up, and bfloat16 is near", async () => {
     const { model, batch, loss, ...open } = await openCase(name, "float64");
-    const parts = await model.gradient(batch, { microBatch: 1 });
+    const parts = await model.gradient(batch, isBalanced(name) ? {} : { microBatch: 1 });
     expect(relative(parts.loss, loss)).toBeLessThan(1e-12);
     expect(await distance(parts.gradient, await open.vector("gradient"))).toBeLessThan(1e-12);
     const rounded = await openCase(name, "bfloat16");
@@ -50,7 +52,7 @@ describe.each(names)("%s", (name) => {
     expect(await distance(gradient, await rounded.vector("gradient"))).toBeLessThan(near);
   });
 
-  test("padding on either side and packing give transformers' loss", async () => {
+  test.skipIf(isBalanced(name))("padding on either side and packing give transformers' loss", async () => {
     const { model, raggedLoss } = await openCase(name, "float64");
     const gradients = [];
     for (const kind of ["right", "left", "packed"]) {
@@ -67,7 +69,7 @@ describe.each(names)("%s", (name) => {
   test("Hessian-vector products are PyTorch's double backward", async () => {
     const { model, batch, slope, ...open } = await openCase(name, "float64");
     const [vector, expected] = [await open.vector("vector"), await open.vector("product")];
-    for (const microBatch of [undefined, 2]) {
+    for (const microBatch of isBalanced(name) ? [undefined] : [undefined, 2]) {
       const received = await new Curvature(model, batch, { microBatch }).product(vector);
       expect(Math.abs(received.slope - slope)).toBeLessThan(1e-12);
       expect(await distance(received.product, expected)).toBeLessThan(1e-12);

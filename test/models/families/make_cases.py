@@ -113,6 +113,11 @@ CASES = {
     "qwen3-moe-steps": ("qwen3_moe", SIZES | GROUPED | MOE | dict(num_hidden_layers=3, decoder_sparse_step=2, num_experts_per_tok=1,
                                                                   tie_word_embeddings=True, attention_bias=True)),
     "qwen3-moe-fused": ("qwen3_moe", SIZES | GROUPED | MOE | dict(num_hidden_layers=1, pad_token_id=PADDING)),
+    # The auxiliary loss, of all layers together: of rows, not of padding.
+    "mixtral-balanced": ("mixtral", SIZES | GROUPED | dict(num_local_experts=4, output_router_logits=True, router_aux_loss_coef=0.3)),
+    "olmoe-balanced": ("olmoe", SIZES | dict(num_experts=5, num_experts_per_tok=2, eos_token_id=2, output_router_logits=True)),
+    "qwen3-moe-balanced": ("qwen3_moe", SIZES | GROUPED | MOE | dict(num_hidden_layers=3, mlp_only_layers=[1], norm_topk_prob=True,
+                                                                     output_router_logits=True, router_aux_loss_coef=0.2)),
 }
 # Of older transformers: their names of keys, and what is no parameter among the tensors.
 OLDER = {
@@ -188,8 +193,10 @@ def make(name, model_type, settings, seed):
 
     def loss():
         with Widened():
-            logits = model(input_ids=ids, use_cache=False).logits
-            return torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
+            out = model(input_ids=ids, use_cache=False)
+            cross_entropy = torch.nn.functional.cross_entropy(out.logits.reshape(-1, out.logits.shape[-1]), labels.reshape(-1))
+            auxiliary = getattr(out, "aux_loss", None)
+            return cross_entropy if auxiliary is None else cross_entropy + model.router_aux_loss_coef * auxiliary
 
     value = loss()
     gradient = torch.autograd.grad(value, parameters.values(), create_graph=True)
