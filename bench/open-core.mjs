@@ -49,7 +49,7 @@ const put = (what, bar, measured, detail) =>
 {
   // 10 M weights: 8 layers of width 256 and a vocabulary of 8,192 words.
   const config = gpt(256, 8, 8192);
-  using model = await createModel(config);
+  const model = await createModel(config);
   const numbers = (n, k) => Float32Array.from({ length: n }, (_, i) => Math.sin(k * (i + 1)) / 16);
   const factors = Object.fromEntries(
     model.parameters
@@ -59,12 +59,12 @@ const put = (what, bar, measured, detail) =>
         { left: numbers(out * 8, k + 1), right: numbers(8 * into, k + 2), rank: 8 },
       ]),
   );
-  using direction = Direction.from(model, factors);
+  const direction = Direction.from(model, factors);
   for (const [batch, length] of [
     [4, 512],
     [1, 512],
   ]) {
-    using data = tokens(batch, length, config.vocab_size);
+    const data = tokens(batch, length, config.vocab_size);
     const perturbation = { direction, learningRate: 1e-3 };
     const found = await ratio(
       () => model.loss(data, { perturbation }),
@@ -81,9 +81,9 @@ const put = (what, bar, measured, detail) =>
 {
   const config = gpt(512, 12, 4096);
   const last = `*.h.${config.n_layer - 1}.*`;
-  using whole = await createModel(config);
-  using part = await createModel(config, { trainable: [last] });
-  using data = tokens(2, 256, config.vocab_size);
+  const whole = await createModel(config);
+  const part = await createModel(config, { trainable: [last] });
+  const data = tokens(2, 256, config.vocab_size);
   const gradient = async (model) => (await model.gradient(data)).gradient.dispose();
   const found = await ratio(
     () => gradient(part),
@@ -98,10 +98,12 @@ const put = (what, bar, measured, detail) =>
   );
   const held = async (model) => {
     const before = native().memory().bytes;
-    using optimizer = new AdamW(model, { learningRate: 1e-3 });
+    const optimizer = new AdamW(model, { learningRate: 1e-3 });
     await optimizer.accumulateFrom(data);
-    using direction = await optimizer.direction();
-    return (native().memory().bytes - before) / (4 * model.trainableCount * (direction.stored ? 3 : 2));
+    const direction = await optimizer.direction();
+    const bytes = native().memory().bytes - before;
+    for (const one of [optimizer, direction]) one.dispose();
+    return bytes / (4 * model.trainableCount * 3);
   };
   const share = (await held(part)) / (await held(whole));
   put(
@@ -113,9 +115,9 @@ const put = (what, bar, measured, detail) =>
 }
 {
   const config = gpt(256, 8, 8192);
-  using model = await createModel(config);
-  using data = tokens(8, 256, config.vocab_size);
-  using direction = (await model.gradient(data)).gradient;
+  const model = await createModel(config);
+  const data = tokens(8, 256, config.vocab_size);
+  const direction = (await model.gradient(data)).gradient;
   const parts = Array.from({ length: 8 }, (_, i) => data.rows(i, i + 1));
   const perturbation = { direction, learningRate: 1e-2 };
   const together = () => model.loss(data, { perturbation, microBatch: 1 });
