@@ -100,7 +100,12 @@ test("a model tells what it is made of", async () => {
   expect(
     (await createModel({ ...gpt, tie_word_embeddings: false })).parameterCount - tied.parameterCount,
   ).toBe(88);
-  expect(tied.parameters[0]).toEqual({ name: "transformer.wte.weight", shape: [11, 8], size: 88 });
+  expect(tied.parameters[0]).toEqual({
+    name: "transformer.wte.weight",
+    shape: [11, 8],
+    size: 88,
+    trainable: true,
+  });
   expect([tied.dtype, tied.version, tied.disposed]).toEqual(["float32", 1, false]);
   const perceptron = await createModel(mlp);
   expect(perceptron.parameters.map((p) => [p.name, p.shape])).toEqual([
