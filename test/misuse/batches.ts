@@ -124,7 +124,7 @@ const files: [string, (world: World) => string][] = [
   ["with no label that counts", file({ input_ids: ids, labels: int64([2, 2], [-100, -100, -100, -100]) })],
   ["with a negative class", file({ inputs: x, targets: int64([2], [0, -1]) })],
   ["of labels that were not shifted", file({ input_ids: ids, labels: ids })],
-  ["of weights beside tokens", file({ input_ids: ids, labels: int64([2, 2], [2, 3, 4, 5]), weights: x })],
+  ["of integers for weights", file({ input_ids: ids, labels: int64([2, 2], [2, 3, 4, 5]), weights: ids })],
   ["of a mask of another shape", file({ input_ids: ids, labels: ids, attention_mask: int64([2], [1, 1]) })],
   ["of a mask of numbers", file({ input_ids: ids, labels: ids, attention_mask: x })],
   [
