@@ -42,7 +42,7 @@ std::shared_ptr<const Objective> weighted_objective(at::Tensor weights);
 
 struct PreferenceOptions {
   double beta = 0.1;             // β > 0
-  double label_smoothing = 0;    // of preferences that are wrong so often (Mitchell 2023), in [0, ½)
+  double label_smoothing = 0;    // share of preferences that are taken to be wrong (Mitchell 2023), in [0, 1)
 };
 
 /// Direct preference optimisation (Rafailov et al. 2023) over rows that alternate, chosen and rejected: with −Σt of a row's
