@@ -4,12 +4,14 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/embedding_dense_backward.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -20,13 +22,17 @@ namespace critical_sharpness {
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   const at::Tensor rows = x.to(weight.scalar_type());
-  if (!wide) {
-    at::Tensor y = bias.defined() ? at::addmm(bias, rows, weight) : at::mm(rows, weight);
-    return down.defined() ? y.addmm_(at::mm(rows, down), up) : y;
+  // Thin products are several times faster with the long axis last.
+  if (!wide && down.defined()) {
+    at::Tensor inner = at::ones({up.size(0), rows.size(0)}, rows.options());
+    at::Tensor product = inner.narrow(0, 0, down.size(0));
+    at::mm_out(product, down, rows.t());
+    return at::mm(inner.t(), up).addmm_(rows, weight);
   }
+  if (!wide) return bias.defined() ? at::addmm(bias, rows, weight) : at::mm(rows, weight);
   at::Tensor y = at::mm(rows, weight).to(at::kFloat);
   if (step.defined()) y = at::add(y, at::mm(rows, step));
-  if (down.defined()) y.addmm_(at::mm(rows, down.to(rows.scalar_type())).to(at::kFloat), up);
+  if (down.defined()) y.addmm_(at::mm(down.to(rows.scalar_type()), rows.t()).t().to(at::kFloat), up);
   return bias.defined() ? at::add(y, bias) : y;
 }
 
@@ -140,7 +146,7 @@ Linear PerturbedView::open_linear(size_t index, std::optional<size_t> bias, Stor
   if (!applied && (!wide() || kernels::is_zero(delta))) return ParameterView::open_linear(index, bias, storage);
   Linear map{oriented(theta, storage), {}, wide(), {}, {}, {}};
   if (applied) {
-    map.down = storage == Storage::out_in ? factors->right.t() : factors->left;
+    map.down = (storage == Storage::out_in ? factors->right : factors->left.t()).contiguous();
     map.up = (storage == Storage::out_in ? factors->left.t() : factors->right).mul(-learning_rate_ * factors->scale);
   } else {
     map.step = oriented(made(index, at::kBFloat16, What::step,
@@ -148,6 +154,7 @@ Linear PerturbedView::open_linear(size_t index, std::optional<size_t> bias, Stor
                         storage);
   }
   if (bias) map.bias = value(*bias, wide() ? at::kFloat : compute_dtype());
+  if (bias && applied && !wide()) map.up = at::cat({map.up, map.bias.unsqueeze(0)});
   return map;
 }
 

@@ -28,7 +28,8 @@ struct Linear {
   at::Tensor bias;    // undefined: none
   bool wide = false;
   at::Tensor step;    // −ηΔ of W, a product of its own: θ − ηΔ rounded to bfloat16 would often be θ. Undefined: none
-  /// −ηΔ of W as a product of two thin matrices, [in, rank] and [rank, out]. Undefined: none.
+  /// −ηΔ of W as a product of two thin matrices, downᵀ·up of [rank, in] and [rank, out]. Undefined: none. Unless `wide`, the
+  /// last row of `up` may be the bias, with one row more than `down`.
   at::Tensor down, up;
 
   at::Tensor operator()(const at::Tensor& x) const;
