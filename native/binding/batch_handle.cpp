@@ -1,5 +1,6 @@
 #include "arguments.hpp"
 #include "handles.hpp"
+#include "program_arguments.hpp"
 #include "tensor_arguments.hpp"
 
 namespace critical_sharpness::binding {
@@ -34,6 +35,20 @@ Napi::Value create_example_batch(const Napi::CallbackInfo& info) {
   return wrap(info.Env(), Batch::examples(std::move(inputs), read_tensor(info[2], Numbers::either, target_shape, "targets")));
 }
 
+Napi::Value create_named_batch(const Napi::CallbackInfo& info) {
+  const Napi::Array given = read_array(info[0], "tensors", 1, 10'000);
+  Batch::Named tensors;
+  for (uint32_t i = 0, n = given.Length(); i < n; i++) {
+    const std::string subject = "tensors[" + std::to_string(i) + "]";
+    const Napi::Object tensor = read_object(given.Get(i), subject);
+    const std::string name = read_string(tensor.Get("name"), subject + ".name");
+    const at::ScalarType dtype = read_program_dtype(tensor.Get("dtype"), subject + ".dtype");
+    const auto shape = read_shape(tensor.Get("shape"), subject + ".shape", 0, 64);
+    tensors.emplace_back(name, read_bytes_as(tensor.Get("data"), dtype, shape, '"' + name + '"'));
+  }
+  return wrap(info.Env(), Batch::named(std::move(tensors)));
+}
+
 /// Shares its memory with the whole, which has been reported.
 Napi::Value part(const Napi::CallbackInfo& info) {
   const auto batch = BatchHandle::core(info);
@@ -65,7 +80,8 @@ Napi::Value preferences(const Napi::CallbackInfo& info) {
 void BatchHandle::define(Napi::Env env) {
   Environment::of(env).batch = define_class(env, [](Napi::Object& prototype) {
     getter(prototype, "kind", [](const Napi::CallbackInfo& info) -> Napi::Value {
-      return Napi::String::New(info.Env(), core(info)->kind() == Batch::Kind::tokens ? "tokens" : "examples");
+      const auto kind = core(info)->kind();
+      return Napi::String::New(info.Env(), kind == Batch::Kind::tokens ? "tokens" : kind == Batch::Kind::examples ? "examples" : "named");
     });
     getter(prototype, "shape", shape);
     getter(prototype, "count", [](const Napi::CallbackInfo& info) -> Napi::Value {
@@ -81,6 +97,7 @@ void export_batches(Napi::Env env, Napi::Object& exports) {
   BatchHandle::define(env);
   method(exports, "createTokenBatch", create_token_batch);
   method(exports, "createExampleBatch", create_example_batch);
+  method(exports, "createNamedBatch", create_named_batch);
 }
 
 }  // namespace critical_sharpness::binding

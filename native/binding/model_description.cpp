@@ -5,6 +5,7 @@
 #include "errors.hpp"
 #include "js_error.hpp"
 #include "network/mlp.hpp"
+#include "program_arguments.hpp"
 
 namespace critical_sharpness::binding {
 namespace {
@@ -38,11 +39,13 @@ void check_size(const Network& network) {
 
 }  // namespace
 
-std::unique_ptr<const Network> read_network(const Napi::Value& value) {
-  enum class Kind { mlp, decoder };
+std::unique_ptr<const Network> read_network(const Napi::Value& value, at::Device device) {
+  enum class Kind { mlp, decoder, program };
   const Napi::Object d = read_object(value, "description");
-  const Kind kind = read_choice<Kind>(d.Get("kind"), "description.kind", {{"mlp", Kind::mlp}, {"decoder", Kind::decoder}});
-  auto network = kind == Kind::mlp ? make_mlp(read_mlp(d)) : make_decoder(read_decoder(d));
+  const Kind kind = read_choice<Kind>(d.Get("kind"), "description.kind", {{"mlp", Kind::mlp}, {"decoder", Kind::decoder}, {"program", Kind::program}});
+  auto network = kind == Kind::mlp       ? make_mlp(read_mlp(d))
+                 : kind == Kind::decoder ? make_decoder(read_decoder(d))
+                                         : make_program(read_program(d, device));
   check_size(*network);
   return network;
 }

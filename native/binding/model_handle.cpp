@@ -83,14 +83,14 @@ at::ScalarType read_dtype(const Napi::Value& value, const std::string& subject) 
 }
 
 Napi::Value create_model(const Napi::CallbackInfo& info) {
-  auto network = read_network(info[0]);
+  const at::Device device = info[3].IsUndefined() ? at::Device(at::kCPU) : find_device(read_string(info[3], "device"));
+  auto network = read_network(info[0], device);
   const auto compute = read_dtype(info[1], "computeDtype");
   const at::ScalarType usual = compute == at::kDouble ? at::kDouble : at::kFloat;
   const auto weights = info[2].IsUndefined() ? usual : read_dtype(info[2], "parameterDtype");
   if ((compute == at::kDouble) != (weights == at::kDouble))
     reject_range(std::string("Expected parameters and arithmetic both in float64, or neither, for the model but received ") +
                  name_of(weights) + " parameters and arithmetic in " + name_of(compute));
-  const at::Device device = info[3].IsUndefined() ? at::Device(at::kCPU) : find_device(read_string(info[3], "device"));
   const std::vector<bool> trainable =
       info[4].IsUndefined() ? std::vector<bool>() : read_booleans(info[4], "trainable", network->parameters().size());
   return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(network), weights, compute, device, trainable), 0);

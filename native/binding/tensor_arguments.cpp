@@ -80,6 +80,17 @@ at::Tensor read_tensor(const Napi::Value& value, Numbers numbers, const std::vec
   return tensor;
 }
 
+at::Tensor read_bytes_as(const Napi::Value& value, at::ScalarType dtype, const std::vector<int64_t>& shape, const std::string& subject) {
+  std::vector<int64_t> bytes = shape;
+  bytes.push_back(static_cast<int64_t>(c10::elementSize(dtype)));
+  const Elements given = read_elements(value, "a Uint8Array", bytes, subject);
+  if (given.type != napi_uint8_array) throw type_error(value, "a Uint8Array", subject);
+  at::Tensor tensor = at::empty(shape, dtype == at::kBool ? at::kByte : dtype);
+  std::memcpy(tensor.mutable_data_ptr(), given.data, tensor.nbytes());
+  // Any byte but 0 is true.
+  return dtype == at::kBool ? tensor.ne(0) : tensor;
+}
+
 at::Tensor borrow_integers(const Napi::Value& value, const std::vector<int64_t>& shape, const std::string& subject) {
   constexpr const char* names = "a BigInt64Array, Int32Array, Uint32Array, Uint16Array or Uint8Array";
   const Elements given = read_elements(value, names, shape, subject);

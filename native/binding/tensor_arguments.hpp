@@ -15,6 +15,9 @@ enum class Numbers { integers, floats, either };
 /// a Float64Array (floats). The array stays its owner's, to change at will.
 at::Tensor read_tensor(const Napi::Value& value, Numbers numbers, const std::vector<int64_t>& shape, const std::string& subject);
 
+/// A copy of a Uint8Array's bytes as a tensor of the given dtype and shape, little-endian.
+at::Tensor read_bytes_as(const Napi::Value& value, at::ScalarType dtype, const std::vector<int64_t>& shape, const std::string& subject);
+
 /// A typed array of integers of 64 bits, 32, or fewer without a sign, as a tensor of the given shape in its own memory: good until any
 /// JavaScript runs.
 at::Tensor borrow_integers(const Napi::Value& value, const std::vector<int64_t>& shape, const std::string& subject);

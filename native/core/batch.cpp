@@ -2,6 +2,7 @@
 
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
@@ -66,7 +67,29 @@ std::shared_ptr<const Batch> Batch::examples(at::Tensor inputs, at::Tensor targe
   return batch;
 }
 
+std::shared_ptr<const Batch> Batch::named(Named tensors) {
+  if (tensors.empty()) reject_range("Expected at least one tensor for the batch but received none");
+  auto batch = std::shared_ptr<Batch>(new Batch);
+  batch->kind_ = Kind::named;
+  batch->count_ = 1;
+  const at::Tensor& first = tensors.front().second;
+  if (first.dim() > 0 && std::all_of(tensors.begin(), tensors.end(), [&](const auto& one) {
+        return one.second.dim() > 0 && one.second.size(0) == first.size(0);
+      }))
+    batch->count_ = first.size(0);
+  batch->named_ = std::move(tensors);
+  return batch;
+}
+
+template <class Change>
+Batch::Named Batch::changed(const Change& change) const {
+  Named all;
+  for (const auto& [name, tensor] : named_) all.emplace_back(name, change(tensor));
+  return all;
+}
+
 std::shared_ptr<const Batch> Batch::weighted(const at::Tensor& weights) const {
+  if (kind_ == Kind::named) reject_type("Expected a batch of tokens or examples for weights but received one of named tensors");
   const at::IntArrayRef shape = kind_ == Kind::tokens ? targets_.sizes() : inputs_.sizes().slice(0, 1);
   if (weights.sizes() != shape) reject_range("Expected a weight for each label or example for weights but received another number");
   auto batch = std::shared_ptr<Batch>(new Batch(*this));
@@ -85,13 +108,14 @@ std::shared_ptr<const Batch> Batch::preferences(const at::Tensor& reference, Pre
 }
 
 const Batch* Batch::on(at::Device device) const {
-  if (inputs_.device() == device) return this;
-  if (!elsewhere_ || elsewhere_->inputs_.device() != device) {
+  if (this->device() == device) return this;
+  if (!elsewhere_ || elsewhere_->device() != device) {
     const c10::InferenceMode off(false);  // gradients use it too
     elsewhere_.reset();
     auto copy = std::shared_ptr<Batch>(new Batch(*this));
-    copy->inputs_ = inputs_.to(device);
-    copy->targets_ = targets_.to(device);
+    copy->named_ = changed([&](const at::Tensor& tensor) { return tensor.to(device); });
+    if (inputs_.defined()) copy->inputs_ = inputs_.to(device);
+    if (targets_.defined()) copy->targets_ = targets_.to(device);
     if (objective_) copy->objective_ = objective_->on(device);
     elsewhere_ = std::move(copy);
   }
@@ -100,6 +124,12 @@ const Batch* Batch::on(at::Device device) const {
 
 Batch Batch::slice(int64_t start, int64_t length) const {
   Batch part = *this;
+  if (kind_ == Kind::named) {
+    if (length == rows()) return part;
+    part.named_ = changed([&](const at::Tensor& tensor) { return tensor.narrow(0, start, length); });
+    part.count_ = length;
+    return part;
+  }
   part.inputs_ = wide(inputs_.narrow(0, start, length));
   part.targets_ = wide(targets_.narrow(0, start, length));
   if (objective_) part.objective_ = objective_->part(start, length);
@@ -113,6 +143,12 @@ std::shared_ptr<const Batch> Batch::part(int64_t start, int64_t length) const {
                  std::to_string(start) + " to " + std::to_string(start + length));
   auto batch = std::shared_ptr<Batch>(new Batch(*this));
   batch->elsewhere_.reset();
+  if (kind_ == Kind::named) {
+    if (length == rows()) return batch;
+    batch->named_ = changed([&](const at::Tensor& tensor) { return tensor.narrow(0, start, length); });
+    batch->count_ = length;
+    return batch;
+  }
   batch->inputs_ = inputs_.narrow(0, start, length);
   batch->targets_ = targets_.narrow(0, start, length);
   if (objective_) batch->objective_ = objective_->part(start, length);
@@ -121,6 +157,9 @@ std::shared_ptr<const Batch> Batch::part(int64_t start, int64_t length) const {
 }
 
 int64_t Batch::byte_length() const {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : named_) bytes += static_cast<int64_t>(tensor.nbytes());
+  if (kind_ == Kind::named) return bytes;
   return static_cast<int64_t>(inputs_.nbytes() + targets_.nbytes()) + (objective_ ? objective_->byte_length() : 0);
 }
 

@@ -3,6 +3,7 @@
 
 #include "batch.hpp"
 #include "cancellation.hpp"
+#include "network/network.hpp"
 
 namespace critical_sharpness {
 
@@ -13,10 +14,11 @@ struct PassOptions {
   bool recompute = false;  // a gradient keeps each layer's input alone, and computes its activations again
 };
 
-/// Calls body(part) for every micro-batch. Rows that belong together stay so.
+/// Calls body(part) for every micro-batch: one, where the network's sums do not add up. Rows that belong together stay so.
 template <class Body>
-void for_each_micro_batch(const Batch& batch, const PassOptions& options, const Body& body) {
-  const int64_t rows = batch.rows(), together = batch.rows_together(), wanted = options.micro_batch;
+void for_each_micro_batch(const Network& network, const Batch& batch, const PassOptions& options, const Body& body) {
+  const int64_t rows = batch.rows(), together = batch.rows_together();
+  const int64_t wanted = network.adds_over_rows() ? options.micro_batch : 0;
   const int64_t size = wanted > 0 ? std::min(std::max(wanted - wanted % together, together), rows) : rows;
   for (int64_t start = 0; start < rows; start += size) {
     options.cancel.check();

@@ -166,7 +166,7 @@ double Model::mean_loss(ParameterView& view, const Batch& batch, const PassOptio
     together.clear();
     held = 0;
   };
-  for_each_micro_batch(*batch.on(device()), options, [&](Batch part) {
+  for_each_micro_batch(*network_, *batch.on(device()), options, [&](Batch part) {
     const int64_t more = network_->numbers_held(part);
     if (!together.empty() && held + more > most_held) take();
     held += more;
@@ -210,7 +210,7 @@ ExpertChanges Model::expert_changes(const Batch& batch, const Direction& directi
   PlainView plain(weights_, dtype_of(options), scratch_of(options));
   PerturbedView moved(weights_, direction, learning_rate, dtype_of(options), scratch_of(options));
   ExpertChanges all;
-  for_each_micro_batch(*batch.on(device()), options, [&](const Batch& part) {
+  for_each_micro_batch(*network_, *batch.on(device()), options, [&](const Batch& part) {
     const auto choices = [&](ParameterView& view) {
       std::vector<at::Tensor> experts;
       view.put_choices(&experts);
@@ -272,7 +272,7 @@ LossResult Model::differentiate(const Batch& batch, const PassOptions& options, 
   };
   const at::Tensor sum = at::zeros({}, layout_->options().dtype(at::kDouble));
   int64_t rows = 0;
-  for_each_micro_batch(*batch.on(device()), options, [&](const Batch& part) {
+  for_each_micro_batch(*network_, *batch.on(device()), options, [&](const Batch& part) {
     const PendingGradient pending = network_->differentiate({plain, differentiable, scale, wanted, add, options.cancel}, part);
     sum.add_(pending.sum);
     options.cancel.check();

@@ -15,7 +15,7 @@ Curvature::Curvature(std::shared_ptr<Model> model, std::shared_ptr<const Batch> 
   if (options_.kind == curvature::Operator::gauss_newton && objective && !objective->is_convex())
     reject_range("Expected a batch without negative weights or preferences for the operator \"gauss-newton\", which is to have no "
                  "negative eigenvalues, but received one with them: the operator \"hessian\" takes it");
-  if (options_.micro_batch > 0 && options_.micro_batch < batch_->rows()) options_.keep = false;
+  if (model_->network().adds_over_rows() && options_.micro_batch > 0 && options_.micro_batch < batch_->rows()) options_.keep = false;
 }
 
 void Curvature::refresh() {
@@ -33,7 +33,7 @@ CurvatureResult Curvature::product(const ParameterVector& vector, const Cancella
   const Network& network = model_->network();
   auto leaves = differentiable_leaves(weights, *model_->layout());
   const curvature::LinearizationOptions options{1 / network.normalizer(*batch_), options_.kind, *model_->layout(), cancel};
-  for_each_micro_batch(*batch_->on(model_->device()), {options_.micro_batch, cancel}, [&](const Batch& part) {
+  for_each_micro_batch(network, *batch_->on(model_->device()), {options_.micro_batch, cancel}, [&](const Batch& part) {
     auto linearization = std::move(kept_);
     if (!linearization) linearization = network.linearize(weights, part, options);
     if (!linearization) linearization = std::make_unique<curvature::DoubleBackward>(network, weights, part, options);

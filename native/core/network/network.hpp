@@ -50,6 +50,9 @@ class Network {
   virtual void check(const Batch& batch) const = 0;
   virtual double normalizer(const Batch& batch) const { return batch.normalizer(); }
 
+  /// Whether the sums of parts of a batch's rows add up to that of all. If not, a batch goes through the network at once.
+  virtual bool adds_over_rows() const { return true; }
+
   /// Of each part that sum, one number in float64, which stays on its device until somebody reads it. Several parts go through
   /// the network together, so that what is made of a parameter is made once.
   virtual std::vector<at::Tensor> losses(ParameterView& view, const std::vector<Batch>& parts,

@@ -1,0 +1,215 @@
+#include "run.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/ScalarOps.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/core/List.h>
+#include <ATen/core/grad_mode.h>
+#include <c10/util/Exception.h>
+
+#include "errors.hpp"
+
+namespace critical_sharpness::program {
+namespace {
+
+/// While it lives, operators choose their dtypes as torch.autocast says.
+class Autocast {
+ public:
+  Autocast(at::DeviceType device, std::optional<at::ScalarType> dtype, bool enabled, bool cached)
+      : device_(device),
+        was_enabled_(at::autocast::is_autocast_enabled(device)),
+        was_cached_(at::autocast::is_autocast_cache_enabled()),
+        dtype_(at::autocast::get_autocast_dtype(device)) {
+    at::autocast::set_autocast_enabled(device, enabled);
+    if (dtype) at::autocast::set_autocast_dtype(device, *dtype);
+    at::autocast::set_autocast_cache_enabled(cached);
+    at::autocast::increment_nesting();
+  }
+  ~Autocast() {
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(device_, was_enabled_);
+    at::autocast::set_autocast_dtype(device_, dtype_);
+    at::autocast::set_autocast_cache_enabled(was_cached_);
+  }
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  at::DeviceType device_;
+  bool was_enabled_, was_cached_;
+  at::ScalarType dtype_;
+};
+
+const void* memory_of(const at::Tensor& tensor) { return tensor.has_storage() ? tensor.storage().unsafeGetStorageImpl() : nullptr; }
+
+class Run {
+ public:
+  Run(const Graph& graph, Pass& pass) : graph_(graph), pass_(pass), values_(static_cast<size_t>(graph.slots)) {}
+
+  std::vector<c10::IValue> operator()(std::vector<Value> inputs) {
+    for (size_t i = 0; i < inputs.size(); i++) at(graph_.inputs[i]) = std::move(inputs[i]);
+    inputs.clear();
+    forget(graph_.unread);
+    const Node* node = nullptr;
+    try {
+      for (const Node& next : graph_.nodes) {
+        pass_.cancel.check();
+        node = &next;
+        call(next);
+        forget(next.last_reads);
+      }
+    } catch (const c10::OutOfMemoryError&) {
+      throw;
+    } catch (const c10::Error& error) {
+      const std::string message = error.what_without_backtrace();
+      if (message.find("DefaultCPUAllocator") != std::string::npos) throw;
+      reject_program("values that " + node->name + " takes", "others: " + message.substr(0, message.find('\n')));
+    }
+    std::vector<c10::IValue> outputs;
+    for (const Slot slot : graph_.outputs) outputs.push_back(slot < 0 ? c10::IValue() : read(slot));
+    return outputs;
+  }
+
+ private:
+  Value& at(Slot slot) { return values_[static_cast<size_t>(slot)]; }
+  void forget(const std::vector<Slot>& slots) {
+    for (const Slot slot : slots) at(slot) = {};
+  }
+
+  c10::IValue read(Slot slot) {
+    const Value& value = at(slot);
+    if (value.parameter < 0) return value.value;
+    const at::Tensor tensor = pass_.view->value(static_cast<size_t>(value.parameter), pass_.view->compute_dtype());
+    if (const void* memory = memory_of(tensor)) pass_.guarded.insert(memory);
+    return tensor;
+  }
+
+  c10::IValue make(const Operand& operand) {
+    switch (operand.kind) {
+      case Operand::Kind::constant: return converted(operand.constant, operand.conversion);
+      case Operand::Kind::slot: return converted(read(operand.slot), operand.conversion);
+      case Operand::Kind::integers: {
+        c10::List<int64_t> list;
+        for (size_t i = 0; i < operand.values.size(); i++) list.push_back(operand.slots[i] < 0 ? operand.values[i] : read(operand.slots[i]).toInt());
+        return list;
+      }
+      case Operand::Kind::tensors: {
+        c10::List<at::Tensor> list;
+        for (const Slot slot : operand.slots) list.push_back(read(slot).toTensor());
+        return list;
+      }
+      case Operand::Kind::optional_tensors: break;
+    }
+    c10::List<std::optional<at::Tensor>> list;
+    for (const Slot slot : operand.slots) list.push_back(slot < 0 ? std::optional<at::Tensor>() : read(slot).toTensor());
+    return list;
+  }
+
+  static c10::IValue converted(c10::IValue value, Operand::Conversion to) {
+    if (to == Operand::Conversion::tensor && value.isScalar()) {
+      // A number beside tensors takes their dtype, as Python's numbers do.
+      at::Tensor wrapped = at::scalar_to_tensor(value.toScalar());
+      wrapped.unsafeGetTensorImpl()->set_wrapped_number(true);
+      return wrapped;
+    }
+    if (to == Operand::Conversion::floating && value.isScalar()) return value.toScalar().toDouble();
+    return value;
+  }
+
+  void call(const Node& node) {
+    switch (node.kind) {
+      case Node::Kind::embedding:
+        if (const Operand& table = node.operands[0]; table.kind == Operand::Kind::slot && at(table.slot).parameter >= 0) {
+          const at::Tensor ids = make(node.operands[1]).toTensor();
+          return keep(node, {pass_.view->embedding_but(make(node.operands[2]).toInt(), ids, static_cast<size_t>(at(table.slot).parameter))});
+        }
+        return operate(node);
+      case Node::Kind::operation: return operate(node);
+      case Node::Kind::scalar: {
+        std::vector<c10::IValue> arguments;
+        for (const Operand& operand : node.operands) arguments.push_back(make(operand));
+        return keep(node, {node.scalar(arguments)});
+      }
+      case Node::Kind::nothing: return;
+      case Node::Kind::grad_mode: {
+        const at::AutoGradMode mode(make(node.operands.at(0)).toBool());
+        return pass_on(node, node.graphs[0]);
+      }
+      case Node::Kind::autocast: {
+        const c10::IValue dtype = make(node.operands.at(1)), cached = make(node.operands.at(3));
+        const auto device = at::Device(make(node.operands.at(0)).toStringRef()).type();
+        const Autocast mode(device, dtype.isNone() ? std::nullopt : std::optional(dtype.toScalarType()), make(node.operands.at(2)).toBool(),
+                            cached.isNone() || cached.toBool());
+        return pass_on(node, node.graphs[0]);
+      }
+      case Node::Kind::condition: {
+        const c10::IValue holds = make(node.operands.at(0));
+        return pass_on(node, node.graphs[(holds.isTensor() ? holds.toTensor().item<bool>() : holds.toBool()) ? 0 : 1]);
+      }
+    }
+  }
+
+  void operate(const Node& node) {
+    stack_.clear();
+    for (const Operand& operand : node.operands) stack_.push_back(make(operand));
+    for (const size_t operand : node.writes) guard(node, stack_[operand]);
+    node.operation->callBoxed(stack_);
+    keep(node, std::move(stack_));
+    stack_.clear();
+  }
+
+  void guard(const Node& node, const c10::IValue& value) const {
+    const auto check = [&](const at::Tensor& tensor) {
+      if (tensor.defined() && pass_.guarded.count(memory_of(tensor)))
+        reject_program("a loss that leaves parameters and inputs alone", node.name + " on one of them");
+    };
+    if (value.isTensor()) check(value.toTensor());
+    else if (value.isTensorList())
+      for (const at::Tensor& tensor : value.toTensorVector()) check(tensor);
+  }
+
+  void keep(const Node& node, std::vector<c10::IValue>&& results) {
+    for (size_t i = 0; i < node.outputs.size(); i++) {
+      const Output& output = node.outputs[i];
+      if (!output.is_list) {
+        if (output.slots[0] >= 0) at(output.slots[0]) = {std::move(results.at(i))};
+        continue;
+      }
+      const auto list = results.at(i).toTensorVector();
+      if (list.size() != output.slots.size()) reject_program(std::to_string(output.slots.size()) + " results of " + node.name, std::to_string(list.size()));
+      for (size_t k = 0; k < list.size(); k++)
+        if (output.slots[k] >= 0) at(output.slots[k]) = {list[k]};
+    }
+  }
+
+  /// Runs a graph on what follows the node's own arguments. Its outputs are the node's, in order.
+  void pass_on(const Node& node, const Graph& graph) {
+    std::vector<Value> all;
+    for (const Operand& operand : node.operands) {
+      if (operand.kind == Operand::Kind::constant) all.push_back({operand.constant});
+      if (operand.slot >= 0) all.push_back(at(operand.slot));
+      for (const Slot slot : operand.slots) all.push_back(at(slot));
+    }
+    std::vector<Value> inputs(all.end() - static_cast<std::ptrdiff_t>(graph.inputs.size()), all.end());
+    all.clear();
+    const auto results = run(graph, pass_, std::move(inputs));
+    size_t next = 0;
+    for (const Output& output : node.outputs)
+      for (const Slot slot : output.slots) {
+        if (next == results.size()) reject_program("as many results as the graph has at " + node.name, "more");
+        if (slot >= 0) at(slot) = {results[next]};
+        next++;
+      }
+  }
+
+  const Graph& graph_;
+  Pass& pass_;
+  std::vector<Value> values_;
+  torch::jit::Stack stack_;
+};
+
+}  // namespace
+
+std::vector<c10::IValue> run(const Graph& graph, Pass& pass, std::vector<Value> inputs) { return Run(graph, pass)(std::move(inputs)); }
+
+}  // namespace critical_sharpness::program
