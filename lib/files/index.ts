@@ -29,3 +29,4 @@ export {
   type TokenLayout,
   widths,
 } from "./token-layout.js";
+export { readZipDirectory, readZipMember, type ZipDirectory, type ZipMember, zipMember } from "./zip.js";

@@ -1,0 +1,164 @@
+import type { FileHandle } from "node:fs/promises";
+import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader } from "yauzl";
+import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
+import { openFile, unreadable } from "./file.js";
+import { foreignBytes, foreignFile } from "./foreign.js";
+import { readExactly } from "./safetensors.js";
+
+/** Where a member's bytes lie, from the start of the archive. */
+export interface ZipMember {
+  readonly name: string;
+  readonly byteOffset: number;
+  readonly byteLength: number;
+}
+
+export interface ZipDirectory {
+  readonly path: string;
+  /** Of all members but folders, in the archive's order. */
+  readonly names: readonly string[];
+  readonly stored: ReadonlyMap<string, ZipMember>;
+  /** Those whose bytes are not in the file as they are: compressed or encrypted. */
+  readonly packed: ReadonlyMap<string, string>;
+}
+
+function badArchive(path: string, what: string, received: string): CriticalSharpnessError {
+  return new CriticalSharpnessError(
+    "ERR_MODEL_FILE",
+    `Expected ${what} for "${path}" but received ${received}`,
+  );
+}
+
+/** Reads within the file alone: offsets in an archive lead anywhere, and Node.js throws at those beyond its integers. */
+class ArchiveReader extends RandomAccessReader {
+  readonly #file: FileHandle;
+  readonly #size: number;
+
+  constructor(file: FileHandle, size: number) {
+    super();
+    this.#file = file;
+    this.#size = size;
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null) => void,
+  ): void {
+    this.#read(buffer, offset, length, position).then(() => callback(null), callback);
+  }
+
+  async #read(buffer: Buffer, offset: number, length: number, position: number): Promise<void> {
+    if (!(position >= 0 && position + length <= this.#size))
+      throw new Error(`an offset of ${position}, beyond its end`);
+    const bytes = await readExactly(this.#file, position, length);
+    if (bytes.length < length) throw new Error("an end before the last byte");
+    bytes.copy(buffer, offset);
+  }
+}
+
+/**
+ * The members of a zip archive, ZIP64 included, by its central directory. Of their bytes none are read.
+ *
+ * @throws CriticalSharpnessError `ERR_MODEL_FILE` if it is none, is damaged or cut short, has two members of a name or members
+ * that share bytes, or names that lead out of a folder; `ERR_FILE` if it cannot be read.
+ */
+export async function readZipDirectory(
+  path: string,
+  signal?: AbortSignal | undefined,
+): Promise<ZipDirectory> {
+  throwIfAborted(signal);
+  await using file = await openArchive(path);
+  const { size } = await file.stat();
+  const names: string[] = [];
+  const stored = new Map<string, ZipMember>();
+  const packed = new Map<string, string>();
+  const spans: { name: string; start: number; end: number }[] = [];
+  try {
+    const reader = new ArchiveReader(file, size);
+    const zip = await fromRandomAccessReaderPromise(reader, size, { strictFileNames: true });
+    for await (const entry of zip.eachEntry()) {
+      throwIfAborted(signal);
+      const { fileName: name, compressedSize: byteLength, relativeOffsetOfLocalHeader: start } = entry;
+      const { fileDataStart: byteOffset } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+      spans.push({ name, start, end: byteOffset + byteLength });
+      if (name.endsWith("/")) continue;
+      if (stored.has(name) || packed.has(name))
+        throw badArchive(path, `a member "${name}" once`, "it twice: archives of PyTorch's have each once");
+      names.push(name);
+      const packing = packingOf(entry);
+      if (packing === undefined) stored.set(name, { name, byteOffset, byteLength });
+      else packed.set(name, packing);
+    }
+  } catch (error) {
+    if (error instanceof CriticalSharpnessError) throw error;
+    throw badArchive(path, "a zip archive", await reasonOf(file, error as Error));
+  }
+  checkSpans(path, spans);
+  return { path, names, stored, packed };
+}
+
+async function openArchive(path: string): Promise<FileHandle> {
+  const what = "a readable file";
+  const file = await openFile(path, "r").catch((error: unknown) => {
+    throw unreadable(what, path, error);
+  });
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw unreadable(what, path, new Error("a directory or device"));
+}
+
+function packingOf(entry: Entry): string | undefined {
+  if (entry.isEncrypted()) return "encrypted";
+  return entry.compressionMethod === 0 ? undefined : "compressed";
+}
+
+/** Why it is none, by its first bytes or by what stopped its reading. */
+async function reasonOf(file: FileHandle, error: Error): Promise<string> {
+  const start = await readExactly(file, 0, foreignBytes);
+  if (start.toString("latin1", 0, 2) !== "PK") return foreignFile(start) ?? "another kind of file";
+  const isCut = /End of central directory record signature not found/.test(error.message);
+  return isCut ? "one that is cut short: copy or download it again" : `a damaged one: ${error.message}`;
+}
+
+function checkSpans(path: string, spans: { name: string; start: number; end: number }[]): void {
+  spans.sort((a, b) => a.start - b.start || a.end - b.end);
+  for (const [i, { name, start }] of spans.entries()) {
+    const before = spans[i - 1];
+    if (before && start < before.end)
+      throw badArchive(path, "members with bytes of their own", `"${name}" within "${before.name}"`);
+  }
+}
+
+/** @throws CriticalSharpnessError `ERR_MODEL_FILE` if it is there, but compressed or encrypted. */
+export function zipMember(directory: ZipDirectory, name: string): ZipMember | undefined {
+  const packing = directory.packed.get(name);
+  if (packing === undefined) return directory.stored.get(name);
+  throw badArchive(
+    directory.path,
+    "members that are stored as they are",
+    `"${name}", which is ${packing}: take the file as it was written, or pack it anew without compression`,
+  );
+}
+
+/** A member's bytes, of which there may be `limit` at most. @throws CriticalSharpnessError `ERR_MODEL_FILE` */
+export async function readZipMember(
+  directory: ZipDirectory,
+  { name, byteOffset, byteLength }: ZipMember,
+  limit: number,
+  signal?: AbortSignal | undefined,
+): Promise<Buffer> {
+  throwIfAborted(signal);
+  if (byteLength > limit)
+    throw badArchive(directory.path, `a member "${name}" of at most ${limit} bytes`, `one of ${byteLength}`);
+  await using file = await openArchive(directory.path);
+  const bytes = await readExactly(file, byteOffset, byteLength);
+  throwIfAborted(signal);
+  if (bytes.length === byteLength) return bytes;
+  throw badArchive(
+    directory.path,
+    `${byteLength} bytes of "${name}"`,
+    `${bytes.length}: the file has changed meanwhile`,
+  );
+}
