@@ -2,6 +2,7 @@ import { expected } from "../errors.js";
 import { checkBoolean, checkNumber, checkOptions } from "../options/index.js";
 import { type NativeBatch, native, Owner } from "../torch/index.js";
 
+import { type NamedTensor, readNamedTensors } from "./named-tensors.js";
 import {
   areUnshifted,
   type PlacedRows,
@@ -167,6 +168,16 @@ export class Batch extends Owner<NativeBatch> {
   }
 
   /**
+   * Of a program (`loadModel` of a `.pt2` file): tensors by the names of its forward's arguments. Where the first axes of all are
+   * equal, they are its rows.
+   *
+   * @throws TypeError, RangeError where data and shape do not fit.
+   */
+  static named(tensors: Readonly<Record<string, NamedTensor>>): Batch {
+    return new Batch(native().createNamedBatch(readNamedTensors(tensors)));
+  }
+
+  /**
    * The rows from `start` up to `end` as a batch of their own, without copying. No label of theirs needs to count.
    *
    * @throws RangeError unless 0 ≤ start < end ≤ rows, and where it parts a pair of preferences.
@@ -178,11 +189,11 @@ export class Batch extends Owner<NativeBatch> {
     return new Batch(this.handle.part(from, to - from));
   }
 
-  get kind(): "tokens" | "examples" {
+  get kind(): "tokens" | "examples" | "named" {
     return this.handle.kind;
   }
 
-  /** [batch, sequence] or [n]. */
+  /** [batch, sequence] or [n]; of named tensors [n], or [1] where they have no rows in common. */
   get shape(): readonly number[] {
     return this.handle.shape;
   }

@@ -1,6 +1,6 @@
 import { expected } from "../errors.js";
 import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
-import type { Initialization, NativeModelDescription } from "../torch/index.js";
+import type { Initialization, NativeModelDescription, NativeReduction } from "../torch/index.js";
 import { type FamilyName, families, familyNames } from "./families/index.js";
 import type { Checkpoint } from "./families/settings.js";
 
@@ -39,7 +39,16 @@ export interface DecoderConfig {
   [key: string]: unknown;
 }
 
-export type ModelConfig = MlpConfig | Gpt2Config | DecoderConfig;
+/** A program, as `save` writes its config.json. */
+export interface ProgramConfig {
+  model_type: "program";
+  /** The `.pt2` file, absolute or beside the config.json. */
+  program: string;
+  reduction: NativeReduction;
+  dropout_seed: number | null;
+}
+
+export type ModelConfig = ProgramConfig | MlpConfig | Gpt2Config | DecoderConfig;
 /** What `createModel` takes: keys with a Hugging Face default may be left out. */
 export type ModelConfigInput =
   | MlpConfig

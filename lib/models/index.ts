@@ -18,6 +18,7 @@ export {
   type MlpConfig,
   type ModelConfig,
   type ModelConfigInput,
+  type ProgramConfig,
 } from "./configuration.js";
 export {
   type CreateOptions,
@@ -38,6 +39,7 @@ export {
   type Perturbation,
   readGradientPass,
 } from "./model.js";
+export type { NamedTensor } from "./named-tensors.js";
 export {
   type Parameter,
   type ParameterSelection,

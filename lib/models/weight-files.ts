@@ -79,7 +79,7 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-/** Where the tensors of a model's folder lie. */
+/** Where the tensors of a model's folder, or of one file, lie. */
 export async function findTensors(directory: string, signal: AbortSignal | undefined): Promise<FoundTensors> {
   const { files, source, weightMap } = await weightFiles(directory);
   const tensors = new Map<string, FoundTensor>();
@@ -112,9 +112,10 @@ interface WeightFiles {
 }
 
 async function weightFiles(directory: string): Promise<WeightFiles> {
-  const single = path.join(directory, "model.safetensors");
+  const isFile = directory.endsWith(".safetensors");
+  const single = isFile ? directory : path.join(directory, "model.safetensors");
   // As in transformers, shards count only where there is no single file: `save` writes one, whatever was there.
-  if (existsSync(single)) return { files: [single], source: single, weightMap: {} };
+  if (isFile || existsSync(single)) return { files: [single], source: single, weightMap: {} };
   const index = path.join(directory, "model.safetensors.index.json");
   if (!existsSync(index)) {
     await refuseOthers(directory, single);

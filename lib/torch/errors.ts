@@ -7,6 +7,7 @@ export const nativeErrors = {
   ERR_OUT_OF_RANGE: "an argument has a value, a length or a shape that cannot be used",
   ERR_MODEL_MISMATCH: "a vector, state or model belongs to a model with other parameters",
   ERR_MODEL_FILE: "a file of weights cannot be read or is too short",
+  ERR_PROGRAM: "a program has what is not run, or an operator of it refuses a batch",
   ERR_OPTIMIZER_STATE: "a state tensor is missing",
   ERR_DEVICE: "this build or this machine has no such device",
   ERR_NO_WEIGHTS: "the model was neither initialised nor loaded",

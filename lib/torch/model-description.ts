@@ -1,3 +1,5 @@
+import type { NativeProgramDescription } from "./program-description.js";
+
 export type Activation = "gelu" | "gelu_tanh" | "relu" | "silu" | "tanh";
 
 /** How a model is put together; the counterpart of `native/core`'s descriptions. Field names follow Hugging Face where it has one. */
@@ -8,7 +10,8 @@ export type NativeModelDescription =
       activation: Activation;
       loss: "mse" | "cross_entropy";
     }
-  | NativeDecoderDescription;
+  | NativeDecoderDescription
+  | NativeProgramDescription;
 
 /** A decoder-only language model: all that its families differ in. */
 export interface NativeDecoderDescription {

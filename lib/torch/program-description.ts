@@ -96,9 +96,13 @@ export type NativeProgramArgument =
   | { kind: "slots"; value: number[] }
   | { kind: "graph"; value: NativeProgramGraph };
 
-/** @internal Used by whoever reads a program. */
+/** @internal A program as it was read. */
 export interface ReadProgram {
   description: NativeProgramDescription;
   /** Of each parameter, where its numbers lie. */
   weights: FileTensor[];
+  /** Of each parameter, its names in the state_dict: several, where it is tied. */
+  names: string[][];
+  /** The state_dict's buffers, by their places among the stored tensors. */
+  buffers: { name: string; stored: number }[];
 }

@@ -8,6 +8,7 @@
  */
 
 import type { NativeModelDescription } from "./model-description.js";
+import type { NativeProgramDtype } from "./program-description.js";
 
 /** Arithmetic of a forward pass. `bfloat16` multiplies in bfloat16. */
 export type ComputeDtype = "float32" | "float64" | "bfloat16";
@@ -48,8 +49,8 @@ export interface NativeDisposable {
 }
 
 export interface NativeBatch extends NativeDisposable {
-  readonly kind: "tokens" | "examples";
-  /** [batch, sequence] or [n]. */
+  readonly kind: "tokens" | "examples" | "named";
+  /** [batch, sequence] or [n]; of named tensors, [1] unless their first axes are equal. */
   readonly shape: readonly number[];
   /** Rows or tokens that count towards the loss. */
   readonly count: number;
@@ -278,6 +279,15 @@ export interface NativeAddon {
     inputShape: readonly [number, number],
     targets: Float32Array | Float64Array | BigInt64Array,
     targetShape: readonly number[],
+  ): NativeBatch;
+  /** Tensors by name, of a program's inputs; `data`: their bytes, little-endian and row-major, which are copied. */
+  createNamedBatch(
+    tensors: readonly {
+      name: string;
+      dtype: NativeProgramDtype;
+      shape: readonly number[];
+      data: Uint8Array;
+    }[],
   ): NativeBatch;
   /** A vector for `model` whose tensors come from files; null = zeros. */
   loadVector(

@@ -4,7 +4,7 @@ import type {
   NativeProgramArgument,
   NativeProgramGraph,
   NativeProgramNode,
-} from "../../torch/program-description.js";
+} from "../../torch/index.js";
 import { badModelFile } from "../weight-files.js";
 import {
   type Argument,

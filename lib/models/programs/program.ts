@@ -3,7 +3,7 @@ import type {
   NativeProgramDescription,
   NativeReduction,
   ReadProgram,
-} from "../../torch/program-description.js";
+} from "../../torch/index.js";
 import { badModelFile } from "../weight-files.js";
 import { openProgram, type ProgramArchive, type StoredTensor } from "./archive.js";
 import { kindName, readGraph } from "./graph.js";
@@ -40,9 +40,9 @@ export async function readProgram(
     );
   const program = parse(programSchema, model, "model", place);
   throwIfAborted(signal);
-  const { parameters, stored, inputs, feeds, fed } = await readSignature(archive, program);
+  const { parameters, stored, buffers, inputs, feeds, fed } = await readSignature(archive, program);
   const { graph } = program.graph_module;
-  const outputs = lossOutputs(path, program, reduction);
+  const { outputs, perRow } = lossOutputs(path, program, reduction);
   const read = await readGraph(path, { ...graph, outputs }, signal);
   return {
     description: {
@@ -63,10 +63,12 @@ export async function readProgram(
       symbols: inputs.symbols,
       graph: { ...read, inputs: read.inputs.filter((_, i) => fed[i]) },
       feeds,
-      reduction,
+      reduction: perRow ? "mean-of-rows" : reduction,
       dropoutSeed,
     },
     weights: parameters.map(({ dtype, tensor: { byteOffset } }) => ({ path, byteOffset, dtype })),
+    names: parameters.map(({ names }) => names),
+    buffers,
   };
 }
 
@@ -81,11 +83,14 @@ async function readSignature(archive: ProgramArchive, program: Program) {
   const stored = new Map<string, StoredTensor>();
   const places = new Map<string, number>();
   const feeds: NativeProgramDescription["feeds"] = [];
+  const buffers: ReadProgram["buffers"] = [];
   const store = (tensor: StoredTensor) => {
     const key = placeOf(tensor);
     if (!places.has(key)) places.set(key, places.size);
     stored.set(key, tensor);
-    feeds.push({ kind: "stored", index: places.get(key) as number });
+    const index = places.get(key) as number;
+    feeds.push({ kind: "stored", index });
+    return index;
   };
   if (signature.input_specs.length !== graph.inputs.length)
     throw badModelFile(
@@ -107,13 +112,18 @@ async function readSignature(archive: ProgramArchive, program: Program) {
       feeds.push({ kind: "parameter", index: parameters.add(name, weights(name)) });
     } else if (spec.kind === "user_input") feeds.push({ kind: "input", index: inputs.add(name) });
     else if (spec.kind === "tensor_constant") store(constants(spec.value.tensor_constant_name));
-    // A buffer that is not in the state_dict lies with the constants.
-    else store((spec.value.persistent ? weights : constants)(spec.value.buffer_name));
+    else {
+      // A buffer that is not in the state_dict lies with the constants.
+      const { buffer_name: name, persistent } = spec.value;
+      const index = store((persistent ? weights : constants)(name));
+      if (persistent) buffers.push({ name, stored: index });
+    }
   }
   parameters.check([...stored.values()]);
   return {
     parameters: parameters.list,
     stored: [...stored.values()],
+    buffers,
     inputs,
     feeds,
     fed: signature.input_specs.map(({ kind }) => kind !== "constant_input"),

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { CriticalSharpnessError } from "../../errors.js";
 import { explain } from "../../options/index.js";
-import type { NativeProgramDtype } from "../../torch/program-description.js";
+import type { NativeProgramDtype } from "../../torch/index.js";
 
 // What torch/_export/serde/schema.py calls them. Fields that are not needed are not named, and dropped.
 

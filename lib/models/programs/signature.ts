@@ -2,7 +2,7 @@ import type {
   NativeProgramDescription,
   NativeProgramInput,
   NativeReduction,
-} from "../../torch/program-description.js";
+} from "../../torch/index.js";
 import { badModelFile } from "../weight-files.js";
 import { realDtype, type StoredTensor } from "./archive.js";
 import { kindName } from "./graph.js";
@@ -14,6 +14,8 @@ export const placeOf = ({ byteOffset, dtype, shape, strides }: StoredTensor): st
 
 interface ProgramParameter {
   name: string;
+  /** That, and those of the ones that are tied to it. */
+  names: string[];
   dtype: "float32" | "float64";
   tensor: StoredTensor;
 }
@@ -59,9 +61,10 @@ export class Parameters {
         "tied parameters of which all are frozen, or none",
         `"${other.name}" and "${name}", of which one is`,
       );
+    other?.names.push(name);
     if (known !== undefined) return known;
     this.#places.set(key, this.list.length);
-    this.list.push({ name, dtype, tensor });
+    this.list.push({ name, names: [name], dtype, tensor });
     return this.list.length - 1;
   }
 
@@ -169,12 +172,14 @@ const returns: Readonly<Record<NativeReduction, { count: number; rank: number; w
   },
 };
 
-/** The graph's outputs that are forward's. What it would write to its buffers is left out. */
+/**
+ * The graph's outputs that are forward's, without what it would write to its buffers, and whether the loss has a number for each row.
+ */
 export function lossOutputs(
   path: string,
   { graph_module: { graph, signature } }: Program,
   reduction: NativeReduction,
-): Argument[] {
+): { outputs: Argument[]; perRow: boolean } {
   const { count, rank, what } = returns[reduction];
   if (signature.output_specs.length !== graph.outputs.length)
     throw badModelFile(
@@ -195,13 +200,15 @@ export function lossOutputs(
   const expected = `a forward that returns ${what} (reduction "${reduction}")`;
   if (outputs.length !== count)
     throw badModelFile(path, expected, `${outputs.length} output${outputs.length === 1 ? "" : "s"}`);
+  let perRow = false;
   for (const [i, output] of outputs.entries()) {
     if (output.kind !== "as_tensor") throw badModelFile(path, expected, `a ${kindName(output)}`);
     const meta = metaOf(path, graph, output.value.name);
     const dtype = realDtype(path, "an output", meta);
     if (meta.sizes.length > rank) throw badModelFile(path, expected, `a tensor of ${meta.sizes.length} axes`);
+    perRow ||= meta.sizes.length === 1;
     // The weight may be a count.
     if (i === 0 && !dtype.includes("float")) throw badModelFile(path, expected, `a tensor in ${dtype}`);
   }
-  return outputs;
+  return { outputs, perRow };
 }

@@ -1,0 +1,80 @@
+import path from "node:path";
+import * as z from "zod";
+import { floatingDtype, floatingDtypes } from "../../files/index.js";
+import { flags, seedSchema } from "../../options/index.js";
+import type { FileTensor, NativeProgramDescription } from "../../torch/index.js";
+import type { ConfiguredModel } from "../configuration.js";
+import { badModelFile, findTensors } from "../weight-files.js";
+import { readProgram } from "./program.js";
+
+/** Of a program, a file of torch.export.save. */
+export const programOptions = {
+  /**
+   * What forward returns. `loss`: the loss, a number, or one for each row, whose mean is taken. `mean-of-rows`: a number, the mean
+   * of what rows give on their own, so that micro-batches add up to it. `sum-and-weight`: two numbers, whose quotient is the loss,
+   * which micro-batches add up to as well. Default `loss`.
+   */
+  reduction: z
+    .enum(["loss", "mean-of-rows", "sum-and-weight"])
+    .optional()
+    .describe("What a program's forward returns: loss, mean-of-rows or sum-and-weight. Default: loss.")
+    .register(flags, { flag: "--reduction <name>" }),
+  /** Of a program with dropout: drawn from this seed, the same in each pass. Default: dropout is off. */
+  dropoutSeed: seedSchema
+    .optional()
+    .describe("Of a program: draws its dropout from this seed. Default: dropout is off.")
+    .register(flags, { flag: "--dropout-seed <number>" }),
+  /** Weights of a program in place of its own: a safetensors file of its state_dict, or a folder with model.safetensors. */
+  weights: z
+    .string()
+    .optional()
+    .describe("Weights of a program in place of its own: safetensors of its state_dict.")
+    .register(flags, { flag: "--weights <file>" }),
+};
+
+export type ProgramChoice = z.output<z.ZodObject<typeof programOptions>>;
+
+export const isProgramFile = (file: string): boolean => file.endsWith(".pt2");
+
+/** A program as a model without weights, and where these lie. */
+export async function openProgramModel(
+  file: string,
+  { reduction = "loss", dropoutSeed, weights }: ProgramChoice,
+  signal: AbortSignal | undefined,
+): Promise<{ configured: ConfiguredModel; located: FileTensor[] }> {
+  const program = await readProgram(file, { reduction, dropoutSeed: dropoutSeed ?? null }, signal);
+  const { description } = program;
+  const config = {
+    model_type: "program" as const,
+    program: path.resolve(file),
+    reduction,
+    dropout_seed: dropoutSeed ?? null,
+  };
+  const located =
+    weights === undefined ? program.weights : await weightsOf(weights, description, program.names, signal);
+  const configured = { config, file: { ...config }, description, defaultInitialization: "zeros" as const };
+  return { configured, located };
+}
+
+/** Where a state_dict has the parameters. Its buffers are not read: those of the program serve. */
+async function weightsOf(
+  place: string,
+  { parameters }: NativeProgramDescription,
+  names: readonly (readonly string[])[],
+  signal: AbortSignal | undefined,
+): Promise<FileTensor[]> {
+  const { tensors, source } = await findTensors(place, signal);
+  return parameters.map(({ name, shape }, i) => {
+    const found = (names[i] ?? [name]).map((one) => tensors.get(one)).find((tensor) => tensor !== undefined);
+    if (!found) throw badModelFile(source, `a tensor "${name}", as the program has it,`, "none of that name");
+    const dtype = floatingDtype(found);
+    if (!dtype) throw badModelFile(found.path, `${floatingDtypes} in tensor "${found.name}"`, found.dtype);
+    if (String(found.shape) !== String(shape))
+      throw badModelFile(
+        found.path,
+        `shape [${shape}] of tensor "${found.name}", as the program has it,`,
+        `[${found.shape}]`,
+      );
+    return { path: found.path, byteOffset: found.byteOffset, dtype };
+  });
+}
