@@ -28,9 +28,9 @@ const deepest = 16;
 const frames = /File "([^"\n]*)", line (\d+)/g;
 const withinTorch = /(^|[\\/](site|dist)-packages[\\/])torch[\\/]/;
 
-/** "models.py, line 89": the innermost line of a stack trace that is not PyTorch's own. */
-export function sourceLine(stackTrace = ""): string {
-  const found = [...stackTrace.matchAll(frames)];
+/** "models.py, line 89": the innermost line of a stack trace that is not PyTorch's own, nor of code that it generated ("<…>"). */
+function sourceLine(stackTrace = ""): string {
+  const found = [...stackTrace.matchAll(frames)].filter(([, file]) => !file?.startsWith("<"));
   const frame = found.findLast(([, file = ""]) => !withinTorch.test(file)) ?? found.at(-1);
   return frame ? `${frame[1]?.split(/[\\/]/).at(-1)?.slice(0, 80)}, line ${frame[2]?.slice(0, 9)}` : "";
 }
@@ -40,7 +40,7 @@ export async function readGraph(
   file: string,
   graph: Graph,
   signal: AbortSignal | undefined,
-  depth = 0,
+  { depth, where: around } = { depth: 0, where: "" },
 ): Promise<NativeProgramGraph> {
   const values = new Values(file);
   const inputs = graph.inputs.map((input) => values.defineOne(input, "a graph's input"));
@@ -49,7 +49,7 @@ export async function readGraph(
     if (i % nodesAtATime === nodesAtATime - 1) await turn();
     throwIfAborted(signal);
     const { target, metadata } = parse(nodeHeadSchema, node, `nodes[${i}]`, `model.json of "${file}"`);
-    const where = sourceLine(metadata?.stack_trace);
+    const where = sourceLine(metadata?.stack_trace) || around;
     values.at = `${target}${where && ` (${where})`}`;
     const given = parse(nodeSchema, node, `nodes[${i}]`, `${values.at}, in model.json of "${file}"`);
     const args: NativeProgramNode["arguments"] = [];
@@ -65,9 +65,8 @@ export async function readGraph(
       if (depth === deepest)
         throw badModelFile(file, `graphs at most ${deepest} deep`, `more, in ${values.at}`);
       const inner = parse(graphSchema, arg.value.graph, "graph", `${values.at}, in model.json of "${file}"`);
-      const { at } = values;
-      args.push({ name, value: { kind: "graph", value: await readGraph(file, inner, signal, depth + 1) } });
-      values.at = at;
+      const value = await readGraph(file, inner, signal, { depth: depth + 1, where });
+      args.push({ name, value: { kind: "graph", value } });
     }
     nodes.push({ target, where, arguments: args, outputs: given.outputs.map((o) => values.define(o)) });
   }
