@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { throwIfAborted } from "../errors.js";
+import { expected, throwIfAborted } from "../errors.js";
 import { floatingDtype, floatingDtypes } from "../files/index.js";
 import {
   checkString,
@@ -28,6 +28,15 @@ import {
 import type { Checkpoint } from "./families/settings.js";
 import { Model } from "./model.js";
 import { select } from "./parameters.js";
+import {
+  defined,
+  isProgramFile,
+  openProgramModel,
+  type ProgramChoice,
+  programOptions,
+  requireDtype,
+  savedProgram,
+} from "./programs/load.js";
 import {
   badModelFile,
   type FoundTensor,
@@ -80,12 +89,14 @@ export const modelOptions = {
   trainable: trainableSchema.optional(),
 };
 
-/** @internal Options of `loadModel`. */
-const loadShape = {
+const stoppableShape = {
   ...modelOptions,
   /** Stops the call: it rejects with an AbortError and leaves nothing half done. */
   signal: signalSchema.optional(),
 };
+
+/** @internal Options of `loadModel`. */
+const loadShape = { ...stoppableShape, ...programOptions };
 
 export const loadSchema = z.strictObject(loadShape);
 
@@ -101,7 +112,7 @@ export const initializations = [
 ] as const satisfies Initialization[];
 
 const createShape = {
-  ...loadShape,
+  ...stoppableShape,
   /** The same seed gives the same bits. Default 0. */
   seed: seedSchema.default(0),
   /**
@@ -141,28 +152,55 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
  * The other formats of PyTorch (`pytorch_model.bin`) are refused: they run code. As in transformers 5, a head that the
  * configuration ties to the embedding and whose numbers differ from it stays a parameter of its own.
  *
+ * Or a program, any model of PyTorch's whose forward returns a loss, as torch.export.save writes it: a `.pt2` file, or the directory
+ * that `save` made of one. Its arithmetic is its own (`dtype` must be that of its parameters), its batches are `Batch.named`, and
+ * what it has no gradient for is frozen, unless `trainable` says otherwise.
+ *
  * Weights of the model's own precision are memory-mapped, copy-on-write; others are converted. A mapped file must not be cut
  * short or overwritten while the model lives: the system ends a process that reads a page which is gone. Replacing it by
  * another of its name is safe, and is what `save` does.
  *
- * @throws CriticalSharpnessError `ERR_MODEL_FILE`, `ERR_SAFETENSORS`, `ERR_FILE` naming file and tensor; `ERR_DEVICE`; AbortError.
+ * @throws CriticalSharpnessError `ERR_MODEL_FILE`, `ERR_SAFETENSORS`, `ERR_FILE` naming file and tensor; `ERR_PROGRAM` naming an
+ * operator and its line; `ERR_DEVICE`; AbortError.
  */
-export async function loadModel(directory: string, options: ModelOptions = {}): Promise<Model> {
-  checkString(directory, "directory");
-  const { signal, ...placement } = readOptions(loadSchema, options);
+export async function loadModel(place: string, options: ModelOptions = {}): Promise<Model> {
+  checkString(place, "place");
+  const { signal, reduction, dropoutSeed, weights, ...placement } = readOptions(loadSchema, options);
   throwIfAborted(signal);
-  const given = configureModel(await readConfiguration(directory));
-  const found = withParts(await findTensors(directory, signal), given.checkpoint);
-  const { configured, copies } = await untie(given, found, signal);
-  const handle = nativeModel(configured.description, placement);
+  const opened = await open(place, { reduction, dropoutSeed, weights }, signal);
+  const handle = nativeModel(opened.configured.description, placement);
   try {
-    const located = places(handle, found, configured.checkpoint, copies);
+    const located = opened.locate(handle);
     await withSignal(signal, (cancel) => handle.load(located, { cancel }));
   } catch (error) {
     handle.dispose();
     throw error;
   }
-  return new Model(handle, configured);
+  return new Model(handle, opened.configured);
+}
+
+/** A model that is found, and where its parameters lie. */
+interface Opened {
+  configured: ConfiguredModel;
+  locate(handle: NativeModel): FileTensor[];
+}
+
+async function open(
+  place: string,
+  choice: ProgramChoice,
+  signal: AbortSignal | undefined,
+): Promise<Opened> {
+  if (isProgramFile(place)) return openProgramModel(place, choice, signal);
+  const configuration = await readConfiguration(place);
+  const saved = savedProgram(configuration, place);
+  if (saved) return openProgramModel(saved.file, { ...saved.choice, ...defined(choice) }, signal);
+  const [given] = Object.entries(choice).find(([, value]) => value !== undefined) ?? [];
+  if (given !== undefined)
+    throw expected("it for a program, a .pt2 file, alone", `options.${given}`, `a model of "${place}"`, "range");
+  const plain = configureModel(configuration);
+  const found = withParts(await findTensors(place, signal), plain.checkpoint);
+  const { configured, copies } = await untie(plain, found, signal);
+  return { configured, locate: (handle) => places(handle, found, configured.checkpoint, copies) };
 }
 
 /** A model without weights yet. */
@@ -172,6 +210,9 @@ function nativeModel(
 ): NativeModel {
   const make = (chosen?: readonly boolean[]) =>
     native().createModel(description, dtype, parameterDtype, device, chosen);
+  if (description.kind === "program") requireDtype(description, dtype);
+  if (trainable === undefined && description.kind === "program")
+    return make(description.parameters.map((parameter) => parameter.trainable));
   const whole = make();
   if (trainable === undefined) return whole;
   try {

@@ -6,6 +6,8 @@ import type { FileTensor } from "./surface.js";
  */
 export interface NativeProgramDescription {
   kind: "program";
+  /** Of its parameters. */
+  dtype: "float32" | "float64";
   /** One for each stored tensor: parameters that share one are one. Their weights come with `NativeModel.load`. */
   parameters: { name: string; shape: number[]; trainable: boolean }[];
   /** Buffers and constants, read when the model is made. */

@@ -1,5 +1,6 @@
 import path from "node:path";
 import * as z from "zod";
+import { expected } from "../../errors.js";
 import { floatingDtype, floatingDtypes } from "../../files/index.js";
 import { flags, seedSchema } from "../../options/index.js";
 import type { FileTensor, NativeProgramDescription } from "../../torch/index.js";
@@ -36,12 +37,47 @@ export type ProgramChoice = z.output<z.ZodObject<typeof programOptions>>;
 
 export const isProgramFile = (file: string): boolean => file.endsWith(".pt2");
 
+/** The options that were given. */
+export const defined = (choice: ProgramChoice): ProgramChoice =>
+  Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined));
+
+const savedSchema = z.strictObject({
+  model_type: z.literal("program"),
+  program: z.string().min(1),
+  reduction: programOptions.reduction.unwrap(),
+  dropout_seed: seedSchema.nullable(),
+});
+
+/** What `save` wrote of a program into a directory's config.json; undefined: it is another model's. */
+export function savedProgram(
+  configuration: unknown,
+  directory: string,
+): { file: string; choice: ProgramChoice } | undefined {
+  if ((configuration as { model_type?: unknown } | null)?.model_type !== "program") return undefined;
+  const parsed = savedSchema.safeParse(configuration);
+  if (!parsed.success)
+    throw badModelFile(
+      path.join(directory, "config.json"),
+      "a program's configuration, as save writes it,",
+      z.prettifyError(parsed.error),
+    );
+  const { program, reduction, dropout_seed: seed } = parsed.data;
+  const choice = { reduction, weights: directory, ...(seed !== null && { dropoutSeed: seed }) };
+  return { file: path.resolve(directory, program), choice };
+}
+
+/** @throws RangeError unless the arithmetic is that of the program */
+export function requireDtype({ dtype: own }: NativeProgramDescription, dtype: string): void {
+  if (dtype !== own)
+    throw expected(`"${own}", in which the program was exported,`, "options.dtype", dtype, "range");
+}
+
 /** A program as a model without weights, and where these lie. */
 export async function openProgramModel(
   file: string,
   { reduction = "loss", dropoutSeed, weights }: ProgramChoice,
   signal: AbortSignal | undefined,
-): Promise<{ configured: ConfiguredModel; located: FileTensor[] }> {
+): Promise<{ configured: ConfiguredModel; locate: () => FileTensor[] }> {
   const program = await readProgram(file, { reduction, dropoutSeed: dropoutSeed ?? null }, signal);
   const { description } = program;
   const config = {
@@ -53,7 +89,7 @@ export async function openProgramModel(
   const located =
     weights === undefined ? program.weights : await weightsOf(weights, description, program.names, signal);
   const configured = { config, file: { ...config }, description, defaultInitialization: "zeros" as const };
-  return { configured, located };
+  return { configured, locate: () => located };
 }
 
 /** Where a state_dict has the parameters. Its buffers are not read: those of the program serve. */

@@ -47,6 +47,7 @@ export async function readProgram(
   return {
     description: {
       kind: "program",
+      dtype: parameters[0]?.dtype ?? "float32",
       parameters: parameters.map(({ name, tensor: { shape, requiresGrad } }) => ({
         name,
         shape,
