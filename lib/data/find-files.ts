@@ -126,7 +126,7 @@ function savedJson(file: string): object {
 }
 
 /** How tokens or texts are stored. */
-export type DataFormat = "text" | "jsonl" | "json" | "csv" | "parquet" | "arrow" | "tokens";
+export type DataFormat = "text" | "jsonl" | "json" | "csv" | "parquet" | "arrow" | "tokens" | "tensors";
 
 /** Endings of each format's files; those of text may be followed by .gz or .zst. */
 const extensions: Record<DataFormat, readonly string[]> = {
@@ -137,6 +137,7 @@ const extensions: Record<DataFormat, readonly string[]> = {
   parquet: [".parquet"],
   arrow: [".arrow"],
   tokens: [".bin", ".npy"],
+  tensors: [".safetensors"],
 };
 
 const packable: readonly DataFormat[] = ["text", "jsonl", "json", "csv"];

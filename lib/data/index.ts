@@ -19,10 +19,11 @@ export {
   varyShare,
 } from "./mixture-batches.js";
 export { type MultipleChoiceQuestion, multipleChoiceQuestions } from "./multiple-choice.js";
-export { type CorpusOptions, openData, tokenizeCorpus } from "./open-data.js";
+export { type CorpusOptions, type OpenedData, openData, tokenizeCorpus } from "./open-data.js";
 export { parquetTexts } from "./parquet-texts.js";
 export { type Random, random } from "./random.js";
 export { type Document, type RecordText, templateText } from "./template.js";
+export { type TensorBatch, TensorBatches, type TensorSet } from "./tensors.js";
 export {
   csvTexts,
   jsonLinesTexts,

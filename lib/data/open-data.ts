@@ -9,6 +9,7 @@ import { findDataFiles } from "./find-files.js";
 import { loadCifar10, loadMnist } from "./images.js";
 import { parquetTexts } from "./parquet-texts.js";
 import { templateText } from "./template.js";
+import { firstRows, loadTensors, type TensorSet } from "./tensors.js";
 import {
   csvTexts,
   jsonLinesTexts,
@@ -23,17 +24,25 @@ import { concatenated, type TokenArray, type TokenStream, tokensInMemory } from 
 
 type Tokens = Exclude<DataSection, ExampleSection | { type: "files" }>;
 
-/** Opens what the section `data` of a configuration names: a stream of tokens, or a set of examples. */
-export async function openData(data: DataSection, seed: number): Promise<TokenStream | ExampleSet> {
-  return isExampleData(data) ? openExamples(data, seed) : openTokens(withFormat(data) as Tokens);
+/** A stream of tokens, a set of examples, or the tensors of a program. */
+export type OpenedData = TokenStream | ExampleSet | TensorSet;
+
+/** Opens what the section `data` of a configuration names. */
+export async function openData(data: DataSection, seed: number): Promise<OpenedData> {
+  const found = withFormat(data);
+  return isExampleData(found) ? openExamples(found, seed) : openTokens(found as Tokens);
 }
 
-async function openExamples(data: ExampleSection, seed: number): Promise<ExampleSet> {
+async function openExamples(data: ExampleSection, seed: number): Promise<ExampleSet | TensorSet> {
   switch (data.type) {
+    case "tensors": {
+      const set = await loadTensors(findDataFiles(data.files, "tensors").files);
+      return first(set, data.count, firstRows);
+    }
     case "cifar10":
-      return first(await loadCifar10(data.files), data.count);
+      return first(await loadCifar10(data.files), data.count, firstExamples);
     case "mnist":
-      return first(await loadMnist(), data.count);
+      return first(await loadMnist(), data.count, firstExamples);
     case "synthetic": {
       const { type: _, ...sizes } = data;
       return syntheticExamples({ ...sizes, seed });
@@ -41,9 +50,15 @@ async function openExamples(data: ExampleSection, seed: number): Promise<Example
   }
 }
 
-function first(set: ExampleSet, count: number | undefined): ExampleSet {
+const firstExamples = (set: ExampleSet, count: number) => rows(set, 0, count);
+
+function first<Rows extends { count: number }>(
+  set: Rows,
+  count: number | undefined,
+  take: (set: Rows, count: number) => Rows,
+): Rows {
   if (count === undefined || count === set.count) return set;
-  if (count < set.count) return rows(set, 0, count);
+  if (count < set.count) return take(set, count);
   throw badConfiguration(
     `Expected at most ${set.count}, the examples that there are, for data.count but received ${count}`,
     undefined,

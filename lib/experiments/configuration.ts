@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as z from "zod";
 import { readText } from "../files/index.js";
-import { type ModelOptions, modelOptions, trainableSchema } from "../models/index.js";
+import { type ModelOptions, modelOptions, programOptions, trainableSchema } from "../models/index.js";
 import { optimizerSchema, usualOptimizer } from "../optimizers/index.js";
 import {
   badConfiguration,
@@ -74,6 +74,17 @@ export const weightKeys = {
     .default(null)
     .describe("The parameters that are not frozen, by names in which `*` stands for anything; `null`: all.")
     .register(flags, { flag: "--trainable <names...>" }),
+  reduction: programOptions.reduction
+    .unwrap()
+    .nullable()
+    .default(null)
+    .describe("What a program's forward returns, see `loadModel`; `null`: the loss.")
+    .register(flags, { flag: "--reduction <name>" }),
+  dropoutSeed: seedSchema
+    .nullable()
+    .default(null)
+    .describe("Of a program: draws its dropout from this seed; `null`: dropout is off.")
+    .register(flags, { flag: "--dropout-seed <number>" }),
 };
 
 /** Those of a configuration's keys that are options of a model. */
@@ -82,6 +93,8 @@ export function modelOptionsOf({
   device,
   parameterDtype,
   trainable,
+  reduction,
+  dropoutSeed,
 }: {
   [K in "dtype" | "device" | keyof typeof weightKeys]?: unknown;
 }): ModelOptions {
@@ -90,6 +103,8 @@ export function modelOptionsOf({
     device,
     parameterDtype: parameterDtype ?? undefined,
     trainable: trainable ?? undefined,
+    reduction: reduction ?? undefined,
+    dropoutSeed: dropoutSeed ?? undefined,
   } as ModelOptions;
 }
 

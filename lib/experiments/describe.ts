@@ -51,6 +51,7 @@ export function describeData(data: TrainConfiguration["data"]): string {
     files: "files",
     "state-of-the-union": "State of the Union addresses",
     tokens: "token files",
+    tensors: "tensors",
     cifar10: "CIFAR-10",
     mnist: "MNIST digits",
     synthetic: "synthetic",

@@ -2,13 +2,14 @@ import {
   checkVocabulary,
   type ExampleBatch,
   ExampleBatches,
-  type ExampleSet,
+  type OpenedData,
   openData,
+  type TensorBatch,
+  TensorBatches,
   type TokenBatch,
   TokenBatches,
-  type TokenStream,
 } from "../data/index.js";
-import { Batch, configureModel, type ModelConfig } from "../models/index.js";
+import { Batch, configureModel, type ModelConfig, storedNamedTensor } from "../models/index.js";
 import { badConfiguration } from "../options/index.js";
 import type { TrainConfiguration } from "./train/train-configuration.js";
 
@@ -22,14 +23,14 @@ const longestDefault = 1024;
 /** The batches of a run. */
 export class TrainingData implements AsyncDisposable {
   /** What it closes, if anything. */
-  #opened: TokenStream | ExampleSet | undefined;
-  readonly #batches: TokenBatches | ExampleBatches;
+  #opened: OpenedData | undefined;
+  readonly #batches: TokenBatches | ExampleBatches | TensorBatches;
   /** The last training batch: it is freed when another takes its place. */
   #current: Batch | undefined;
   /** Batches of a validation. */
   readonly validationBatches: number;
 
-  private constructor(batches: TokenBatches | ExampleBatches, validationBatches: number) {
+  private constructor(batches: TokenBatches | ExampleBatches | TensorBatches, validationBatches: number) {
     this.#batches = batches;
     this.validationBatches = Math.min(validationBatches, batches.validationBatches);
   }
@@ -52,7 +53,7 @@ export class TrainingData implements AsyncDisposable {
    *
    * @throws CriticalSharpnessError `ERR_CONFIGURATION` if the data do not fit the model; `ERR_DATA` if they are too few.
    */
-  static over(opened: TokenStream | ExampleSet, configuration: DataUse, model: ModelConfig): TrainingData {
+  static over(opened: OpenedData, configuration: DataUse, model: ModelConfig): TrainingData {
     checkFit(opened, model, configuration);
     const { validation = null, ...use } = configuration;
     const batches = cutBatches(opened, { ...use, validation }, defaultSequence(model));
@@ -61,7 +62,7 @@ export class TrainingData implements AsyncDisposable {
 
   /** The training batch of a step, which counts from 1. It belongs to the data: the next call may free it. */
   async training(step: number): Promise<Batch> {
-    const fixed = this.#batches instanceof ExampleBatches && this.#batches.fullBatch;
+    const fixed = "fullBatch" in this.#batches && this.#batches.fullBatch;
     if (this.#current && fixed) return this.#current;
     const batch = makeBatch(await this.#batches.training(step));
     this.#current?.dispose();
@@ -80,11 +81,21 @@ export class TrainingData implements AsyncDisposable {
   }
 }
 
-function makeBatch(data: TokenBatch | ExampleBatch): Batch {
-  return data.kind === "tokens" ? Batch.tokens(data) : Batch.examples(data);
+function makeBatch(data: TokenBatch | ExampleBatch | TensorBatch): Batch {
+  if (data.kind !== "named") return data.kind === "tokens" ? Batch.tokens(data) : Batch.examples(data);
+  const tensors = data.tensors.map(({ name, dtype, bytes, shape }) => {
+    const tensor = storedNamedTensor(dtype, bytes, shape);
+    if (!tensor)
+      throw badConfiguration(
+        `Expected a dtype that programs take for the tensor "${name}" of data but received ${dtype}`,
+        undefined,
+      );
+    return [name, tensor] as const;
+  });
+  return Batch.named(Object.fromEntries(tensors));
 }
 
-export async function closeData(opened: TokenStream | ExampleSet): Promise<void> {
+export async function closeData(opened: OpenedData): Promise<void> {
   if ("read" in opened) await opened[Symbol.asyncDispose]();
 }
 
@@ -97,15 +108,26 @@ export function defaultSequence(model: ModelConfig): number {
 function languageSizes(
   model: ModelConfig,
 ): { vocabularySize: number; contextLength: number; key: string } | undefined {
+  if (model.model_type === "program") return undefined;
   const { language } = configureModel(model);
   const key = model.model_type === "gpt2" ? "n_positions" : "max_position_embeddings";
   return language && { ...language, key };
 }
 
 /** @throws CriticalSharpnessError `ERR_CONFIGURATION`, `ERR_DATA` if the data do not fit the model. */
-export function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, { batch }: DataUse): void {
+export function checkFit(opened: OpenedData, model: ModelConfig, { batch }: DataUse): void {
   const bad = (what: string, subject: string, received: string) =>
     badConfiguration(`Expected ${what} for ${subject} but received ${received}`, undefined);
+  if (model.model_type === "program" || "tensors" in opened) {
+    if (model.model_type === "program" && "tensors" in opened) return;
+    throw model.model_type === "program"
+      ? bad(
+          "a safetensors file with the tensors of forward's arguments, as the model is a program,",
+          "data",
+          "other data",
+        )
+      : bad("texts, tokens or examples, as the model is no program,", "data", "tensors");
+  }
   const language = languageSizes(model);
   if (language) {
     if (!("read" in opened))
@@ -138,10 +160,10 @@ export function checkFit(opened: TokenStream | ExampleSet, model: ModelConfig, {
 
 /** Batches of what was opened. */
 function cutBatches(
-  opened: TokenStream | ExampleSet,
+  opened: OpenedData,
   { batch, validation, seed }: Pick<TrainConfiguration, "batch" | "validation" | "seed">,
   contextLength: number,
-): TokenBatches | ExampleBatches {
+): TokenBatches | ExampleBatches | TensorBatches {
   const common = { size: batch.size, seed, validationFraction: validation?.fraction ?? 0 };
   return "read" in opened
     ? new TokenBatches(opened, {
@@ -150,5 +172,7 @@ function cutBatches(
         documents: batch.documents,
         sampling: batch.sampling,
       })
-    : new ExampleBatches(opened, common);
+    : "tensors" in opened
+      ? new TensorBatches(opened, common)
+      : new ExampleBatches(opened, common);
 }

@@ -9,9 +9,10 @@ import {
   type StoredTensor,
   storedNumbers,
 } from "../files/index.js";
-import { checkString } from "../options/index.js";
+import { checkBoolean, checkOptions, checkString } from "../options/index.js";
 import { type SignalOptions, signalOf } from "../torch/index.js";
 import { Batch, type ExampleData, type PreferenceData, type TokenData } from "./batch.js";
+import { type NamedTensor, storedNamedTensor } from "./named-tensors.js";
 import { shiftInPython } from "./token-rows.js";
 
 /**
@@ -22,12 +23,19 @@ import { shiftInPython } from "./token-rows.js";
  * `PreferenceData`). Another tensor in the file is an error. The file's
  * metadata may say `{"labels": "shifted"}`, which is `labelsAreShifted`.
  *
+ * With `named`, for a program: all tensors as they are, by the names of its forward's arguments (`Batch.named`).
+ *
  * @throws CriticalSharpnessError `ERR_BATCH_FILE`, `ERR_SAFETENSORS` naming file and tensor; AbortError.
  */
-export async function loadBatch(file: string, options: SignalOptions = {}): Promise<Batch> {
-  const signal = signalOf(options);
+export async function loadBatch(
+  file: string,
+  options: SignalOptions & { named?: boolean } = {},
+): Promise<Batch> {
+  const { named = false, ...stop } = checkOptions(options, "options");
+  const signal = signalOf(stop);
   throwIfAborted(signal);
   const header = await readSafetensorsHeader(checkString(file, "file"));
+  if (checkBoolean(named, "options.named")) return namedBatch(header, signal);
   const series = readSeries(header);
   if (series.batches !== null)
     throw bad(
@@ -44,6 +52,22 @@ export async function loadBatches(file: string, options: SignalOptions = {}): Pr
   throwIfAborted(signal);
   const header = await readSafetensorsHeader(checkString(file, "file"));
   return makeBatches(header, readSeries(header), signal);
+}
+
+async function namedBatch(
+  { path, tensors }: SafetensorsHeader,
+  signal: AbortSignal | undefined,
+): Promise<Batch> {
+  const named: Record<string, NamedTensor> = {};
+  for (const tensor of tensors.values()) {
+    if (tensor.byteLength === 0) throw bad(path, "tensors with elements", `an empty one, "${tensor.name}"`);
+    const bytes = new Uint8Array(await readStoredTensor(path, tensor, signal));
+    const read = storedNamedTensor(tensor.dtype, bytes, tensor.shape);
+    if (!read) throw bad(path, `a dtype that programs take in tensor "${tensor.name}"`, tensor.dtype);
+    named[tensor.name] = read;
+  }
+  if (tensors.size === 0) throw bad(path, "tensors", "none");
+  return Batch.named(named);
 }
 
 const integerDtypes = /^u?int(8|16|32|64)$/;

@@ -185,18 +185,19 @@ interface Opened {
   locate(handle: NativeModel): FileTensor[];
 }
 
-async function open(
-  place: string,
-  choice: ProgramChoice,
-  signal: AbortSignal | undefined,
-): Promise<Opened> {
+async function open(place: string, choice: ProgramChoice, signal: AbortSignal | undefined): Promise<Opened> {
   if (isProgramFile(place)) return openProgramModel(place, choice, signal);
   const configuration = await readConfiguration(place);
   const saved = savedProgram(configuration, place);
   if (saved) return openProgramModel(saved.file, { ...saved.choice, ...defined(choice) }, signal);
   const [given] = Object.entries(choice).find(([, value]) => value !== undefined) ?? [];
   if (given !== undefined)
-    throw expected("it for a program, a .pt2 file, alone", `options.${given}`, `a model of "${place}"`, "range");
+    throw expected(
+      "it for a program, a .pt2 file, alone",
+      `options.${given}`,
+      `a model of "${place}"`,
+      "range",
+    );
   const plain = configureModel(configuration);
   const found = withParts(await findTensors(place, signal), plain.checkpoint);
   const { configured, copies } = await untie(plain, found, signal);

@@ -39,7 +39,7 @@ export {
   type Perturbation,
   readGradientPass,
 } from "./model.js";
-export type { NamedTensor } from "./named-tensors.js";
+export { type NamedTensor, storedNamedTensor } from "./named-tensors.js";
 export {
   type Parameter,
   type ParameterSelection,
@@ -48,3 +48,4 @@ export {
   parameterParts,
   select,
 } from "./parameters.js";
+export { programOptions } from "./programs/load.js";

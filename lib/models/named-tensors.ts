@@ -68,3 +68,23 @@ function readTensor(name: string, value: unknown) {
     data: new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
   };
 }
+
+const ofDtype: Readonly<Record<string, (typeof arrays)[number][0] | undefined>> = {
+  ...Object.fromEntries(arrays.map(([type, name]) => [name, type])),
+  bool: Uint8Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  uint16: undefined,
+};
+
+/** A tensor of a safetensors file by its bytes, which are copied. Undefined for a dtype that programs have no inputs of. */
+export function storedNamedTensor(
+  dtype: string,
+  bytes: Uint8Array,
+  shape: readonly number[],
+): NamedTensor | undefined {
+  const type = ofDtype[dtype];
+  if (type === undefined) return undefined;
+  const data = new type(bytes.slice().buffer) as NamedTensor["data"];
+  return dtype in holders ? { data, shape, dtype: dtype as keyof typeof holders } : { data, shape };
+}

@@ -10,9 +10,9 @@ import {
   spectralDensity,
   type TraceResult,
 } from "../../curvature/index.js";
-import { loadBatch, loadModel, type ModelOptions, modelOptions } from "../../models/index.js";
+import { loadBatch, loadModel, type ModelOptions, modelOptions, programOptions } from "../../models/index.js";
 import { addFlags } from "../../options/index.js";
-import { attended, type CommonOptions, jsonOption } from "../options.js";
+import { attended, type CommonOptions, jsonOption, modelArgument } from "../options.js";
 import { print, short, table } from "../progress.js";
 
 interface HessianFlags extends CommonOptions, ModelOptions {
@@ -27,10 +27,10 @@ const { parameterDtype: _, ...placement } = modelOptions;
 export function hessianCommand(): Command {
   const command = new Command("hessian")
     .description("Compute eigenvalues of the Hessian of a model's loss on one batch.")
-    .argument("<model-dir>", "a Hugging Face directory: config.json and model.safetensors")
+    .argument("<model>", modelArgument)
     .requiredOption("--batch <file>", "the batch, a safetensors file");
   const options = addFlags(command, hessianSchema);
-  addFlags(command, z.strictObject(placement));
+  addFlags(command, z.strictObject({ ...placement, ...programOptions }));
   return command
     .option("--trace", "the trace too, by Hutch++ from 30 products")
     .option(
@@ -50,13 +50,13 @@ export function hessianCommand(): Command {
 
 async function runHessian(
   directory: string,
-  { batch: file, dtype, device, json, trace, density, out }: HessianFlags,
+  { batch: file, dtype, device, reduction, dropoutSeed, weights, json, trace, density, out }: HessianFlags,
   options: Partial<HessianOptions>,
 ): Promise<void> {
   const { operator, seed, microBatch } = options;
   const result = await attended("product", undefined, async ({ signal, display }) => {
-    using model = await loadModel(directory, { device, dtype });
-    using batch = await loadBatch(file);
+    using model = await loadModel(directory, { device, dtype, reduction, dropoutSeed, weights });
+    using batch = await loadBatch(file, { named: model.config.model_type === "program" });
     const matrix = { model, batch, operator, seed, microBatch, signal };
     const { eigenvectors: _, ...found } = await hessianEigenvalues({
       ...options,

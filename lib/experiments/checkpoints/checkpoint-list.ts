@@ -8,7 +8,7 @@ import { checkStrings } from "../../options/index.js";
 export interface ListedCheckpoint {
   /** Its folder's last names, as many as tell it from the others. */
   name: string;
-  /** A Hugging Face directory, absolute. */
+  /** A Hugging Face directory, or a file of a program's weights, absolute. */
   directory: string;
   /** Training steps (or epochs) made, and tokens seen, where the name says so; null of others, such as "final". */
   step: number | null;
@@ -49,16 +49,21 @@ export async function findCheckpoints(patterns: readonly string[]): Promise<List
   const found: string[] = [];
   for (const pattern of checkStrings(patterns, "patterns")) {
     const isThere = await stat(pattern).then(
-      (entry) => entry.isDirectory(),
+      (entry) => entry.isDirectory() || pattern.endsWith(".safetensors"),
       () => false,
     );
     const matches = isThere
       ? [pattern]
-      : await glob(pattern, { onlyDirectories: true, absolute: true, expandDirectories: false });
+      : await glob(pattern, {
+          onlyFiles: false,
+          onlyDirectories: !pattern.endsWith(".safetensors"),
+          absolute: true,
+          expandDirectories: false,
+        });
     if (matches.length === 0)
       throw new CriticalSharpnessError(
         "ERR_CHECKPOINTS",
-        `Expected at least one folder for "${pattern}" but received none`,
+        `Expected at least one folder, or safetensors file of a program's weights, for "${pattern}" but received none`,
       );
     found.push(...matches.sort());
   }

@@ -35,6 +35,13 @@ export const seriesSchema = section({
     .default(null)
     .describe("In place of an optimizer: a file with Δ, a tensor for each parameter.")
     .register(flags, { flag: "--direction <file>" }),
+  program: name
+    .nullable()
+    .default(null)
+    .describe(
+      "A program, a .pt2 file, of which each checkpoint is a state_dict: a safetensors file, or a folder with model.safetensors.",
+    )
+    .register(flags, { flag: "--program <file>" }),
   parts: z
     .array(z.enum(["blocks", "kinds"]))
     .default([])
@@ -99,7 +106,7 @@ export async function parseSeries(
 ): Promise<SeriesConfiguration> {
   const parsed = seriesSchema.safeParse(input);
   if (!parsed.success) throw badConfiguration(explain(parsed.error, input), undefined);
-  const { data: given, batch, direction, ...rest } = parsed.data;
+  const { data: given, batch, direction, program, ...rest } = parsed.data;
   for (const key of ["dtype", "parameterDtype"] as const)
     if (rest.hessian && rest[key] === "bfloat16")
       throw badConfiguration(
@@ -114,5 +121,6 @@ export async function parseSeries(
     data,
     batch: { sampling: "epochs", ...batch },
     direction: direction && absolute(direction),
+    program: program && absolute(program),
   };
 }

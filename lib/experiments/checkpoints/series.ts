@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import * as z from "zod";
-import { type ExampleSet, openData, type TokenStream } from "../../data/index.js";
+import { type OpenedData, openData } from "../../data/index.js";
 
 import { AbortError } from "../../errors.js";
 import { Direction, loadModel, type Model, parameterParts } from "../../models/index.js";
@@ -153,7 +153,7 @@ const stateOf = (directory: string) =>
 
 interface Task {
   checkpoint: ListedCheckpoint;
-  opened: TokenStream | ExampleSet;
+  opened: OpenedData;
   configuration: SeriesConfiguration;
   run: SeriesRun;
   saveEvery: number;
@@ -192,7 +192,12 @@ async function measureCheckpoint(
   const { optimizer, search, batch, weightDecay, directional, accumulate, measure } = configuration;
   const { recompute, hessian } = configuration;
   const { directory } = checkpoint;
-  using model = await loadModel(directory, modelOptionsOf(configuration));
+  const { program } = configuration;
+  const options = modelOptionsOf(configuration);
+  using model =
+    program === null
+      ? await loadModel(directory, options)
+      : await loadModel(program, { ...options, weights: directory });
   await using data = TrainingData.over(opened, configuration, model.config);
   using given =
     configuration.direction === null ? undefined : await Direction.load(configuration.direction, model);

@@ -306,5 +306,6 @@ function loadWeights(configuration: TrainConfiguration, checkpoint: string | und
   if (checkpoint !== undefined) return loadModel(checkpoint, options);
   if ("directory" in model) return loadModel(model.directory as string, options);
   const { seed, initialization, ...config } = model;
-  return createModel(config as ModelConfigInput, { ...options, seed, initialization });
+  const { reduction: _, dropoutSeed: __, weights: ___, ...placement } = options;
+  return createModel(config as ModelConfigInput, { ...placement, seed, initialization });
 }

@@ -1,10 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { throwIfAborted } from "../../errors.js";
-import type {
-  NativeProgramArgument,
-  NativeProgramGraph,
-  NativeProgramNode,
-} from "../../torch/index.js";
+import type { NativeProgramArgument, NativeProgramGraph, NativeProgramNode } from "../../torch/index.js";
 import { badModelFile } from "../weight-files.js";
 import {
   type Argument,
