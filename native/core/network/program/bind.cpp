@@ -173,6 +173,10 @@ Operand* operand_named(Node& node, const std::string& name) {
   return index ? &node.operands[static_cast<size_t>(*index)] : nullptr;
 }
 
+[[noreturn]] void reject_random(const Node& node) {
+  reject_program("a loss that its inputs determine (pass the noise as an input)", node.name);
+}
+
 /// Dropout is off, or stays as the program has it. Every other use of random numbers is refused.
 void decide_randomness(Node& node, bool keep) {
   const std::string& name = node.operation->schema().name();
@@ -186,8 +190,7 @@ void decide_randomness(Node& node, bool keep) {
     for (Operand* operand : {probability, between_layers})
       if (operand) *operand = constant(0.0);
   }
-  if (!train && !probability && !between_layers && node.operation->hasTag(at::Tag::nondeterministic_seeded))
-    reject_program("a loss that its inputs determine (pass the noise as an input)", node.name);
+  if (!train && !probability && !between_layers && node.operation->hasTag(at::Tag::nondeterministic_seeded)) reject_random(node);
 }
 
 void find_writes(Node& node) {
@@ -204,7 +207,9 @@ void find_writes(Node& node) {
 void bind_operation(Node& node, const NodeDescription& description, const Binder& binder, const BindOptions& options) {
   const auto name = operator_name(description.target);
   if (name) node.operation = c10::Dispatcher::singleton().findSchema(*name);
-  if (!node.operation || !node.operation->hasSchema() || !is_allowed(node.operation->schema()))
+  const bool known = node.operation && node.operation->hasSchema();
+  if (known && !is_allowed(node.operation->schema()) && node.operation->hasTag(at::Tag::nondeterministic_seeded)) reject_random(node);
+  if (!known || !is_allowed(node.operation->schema()))
     reject_program("operators of PyTorch's own (aten) that only compute", node.name);
   const c10::FunctionSchema& schema = node.operation->schema();
   std::map<std::string, const ArgumentValue*> given;
