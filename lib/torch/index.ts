@@ -3,6 +3,17 @@ export { Owner, type SignalOptions, signalOf, stoppable, withSignal } from "./ha
 export { native, packageVersion, setThreads, versions } from "./load.js";
 export type { Activation, NativeDecoderDescription, NativeModelDescription } from "./model-description.js";
 export type {
+  NativeProgramArgument,
+  NativeProgramDescription,
+  NativeProgramDtype,
+  NativeProgramGraph,
+  NativeProgramInput,
+  NativeProgramNode,
+  NativeReduction,
+  NativeStoredTensor,
+  ReadProgram,
+} from "./program-description.js";
+export type {
   ComputeDtype,
   CurvatureOperator,
   FileTensor,

@@ -5,7 +5,7 @@ import {
   type ZipMember,
   zipMember,
 } from "../../files/index.js";
-import type { NativeProgramDtype, NativeStoredTensor } from "../../torch/program-description.js";
+import type { NativeProgramDtype, NativeStoredTensor } from "../../torch/index.js";
 import { badModelFile } from "../weight-files.js";
 import {
   dtypeName,

@@ -1,9 +1,5 @@
 import { throwIfAborted } from "../../errors.js";
-import type {
-  NativeProgramDescription,
-  NativeReduction,
-  ReadProgram,
-} from "../../torch/program-description.js";
+import type { NativeProgramDescription, NativeReduction, ReadProgram } from "../../torch/index.js";
 import { badModelFile } from "../weight-files.js";
 import { openProgram, type ProgramArchive, type StoredTensor } from "./archive.js";
 import { kindName, readGraph } from "./graph.js";

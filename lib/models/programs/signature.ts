@@ -1,8 +1,4 @@
-import type {
-  NativeProgramDescription,
-  NativeProgramInput,
-  NativeReduction,
-} from "../../torch/program-description.js";
+import type { NativeProgramDescription, NativeProgramInput, NativeReduction } from "../../torch/index.js";
 import { badModelFile } from "../weight-files.js";
 import { realDtype, type StoredTensor } from "./archive.js";
 import { kindName } from "./graph.js";
