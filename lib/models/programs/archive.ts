@@ -121,7 +121,11 @@ async function readTensors(
       throw badModelFile(path, `a tensor "${name}" in ${file}`, "none of that name");
     const payload = parse(payloadSchema, config[name], name, place);
     if (payload.use_pickle || !payload.tensor_meta)
-      throw badModelFile(path, "tensors that are stored as plain bytes", `"${name}", which is pickled`);
+      throw badModelFile(
+        path,
+        "tensors that are stored as plain bytes",
+        `"${name}", which is pickled: put a plain tensor in the place of a subclass of Tensor before export`,
+      );
     return storedTensor(path, name, payload.tensor_meta, member(`data/${kind}/${payload.path_name}`));
   };
 }

@@ -21,6 +21,9 @@ const nodesAtATime = 128;
 /** Graphs within graphs: what exports have is two or three deep. */
 const deepest = 16;
 
+/** What may stand in the place of an input that export has fixed. */
+const constants = new Set<string>(["as_none", "as_int", "as_float", "as_bool", "as_string"]);
+
 const frames = /File "([^"\n]*)", line (\d+)/g;
 const withinTorch = /(^|[\\/](site|dist)-packages[\\/])torch[\\/]/;
 
@@ -39,7 +42,7 @@ export async function readGraph(
   { depth, where: around } = { depth: 0, where: "" },
 ): Promise<NativeProgramGraph> {
   const values = new Values(file);
-  const inputs = graph.inputs.map((input) => values.defineOne(input, "a graph's input"));
+  const inputs = graph.inputs.map((input) => values.input(input));
   const nodes: NativeProgramNode[] = [];
   for (const [i, node] of graph.nodes.entries()) {
     if (i % nodesAtATime === nodesAtATime - 1) await turn();
@@ -106,32 +109,24 @@ class Values {
     return slot;
   }
 
-  /** Of what stands for one value, its new slot. */
-  defineOne(argument: Argument, what: string): number {
-    switch (argument.kind) {
-      case "as_tensor":
-        return this.#new(argument.value.name);
-      case "as_sym_int":
-      case "as_sym_float":
-      case "as_sym_bool":
-        if (argument.value.kind === "as_name") return this.#new(argument.value.value);
-        break;
-      case "as_int":
-      case "as_float":
-      case "as_bool":
-      case "as_string":
-      case "as_none":
-        // A constant in an input's place: its value is in the nodes, and no name leads to it.
-        if (this.at === "the inputs") return this.count++;
-    }
-    throw this.#refuse("tensors and sizes as values", `${what} of the kind ${kindName(argument)}`);
+  /** The slot of a graph's input. A constant in its place has one too, to which no name leads: its value is in the nodes. */
+  input(argument: Argument): number {
+    return constants.has(argument.kind) ? this.count++ : this.#one(argument);
+  }
+
+  #one(argument: Argument): number {
+    if (argument.kind === "as_tensor") return this.#new(argument.value.name);
+    const isSymbol =
+      argument.kind === "as_sym_int" || argument.kind === "as_sym_float" || argument.kind === "as_sym_bool";
+    if (isSymbol && argument.value.kind === "as_name") return this.#new(argument.value.value);
+    throw this.#refuse("tensors and numbers as values", `a result of the kind ${kindName(argument)}`);
   }
 
   /** The slots of a node's result. */
   define(argument: Argument): number | number[] {
     if (argument.kind === "as_none") return -1;
     if (argument.kind === "as_tensors") return argument.value.map(({ name }) => this.#new(name));
-    if (argument.kind !== "as_optional_tensors") return this.defineOne(argument, "a result");
+    if (argument.kind !== "as_optional_tensors") return this.#one(argument);
     return argument.value.map((one) => (one.kind === "as_tensor" ? this.#new(one.value.name) : -1));
   }
 

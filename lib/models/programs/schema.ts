@@ -15,7 +15,7 @@ function tagged<Shape extends Kinds>(kinds: Shape): z.ZodType<Tagged<Shape>> {
   return z.record(z.string(), z.unknown()).transform((input, context): Tagged<Shape> => {
     const [kind = "nothing", ...more] = Object.keys(input);
     const schema = more.length === 0 && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
-    if (!schema) return { kind: "other", name: [kind, ...more].join(" and ") };
+    if (!schema) return { kind: "other", name: [kind, ...more].slice(0, 3).join(" and ").slice(0, 80) };
     const parsed = schema.safeParse(input[kind]);
     if (parsed.success) return { kind, value: parsed.data } as Tagged<Shape>;
     for (const issue of parsed.error.issues)
@@ -35,11 +35,13 @@ const wordedFloats = { Infinity: Number.POSITIVE_INFINITY, "-Infinity": Number.N
 const float = z
   .union([z.number(), z.enum(["Infinity", "-Infinity", "NaN"])], "a number")
   .transform((value) => (typeof value === "string" ? wordedFloats[value] : value));
-const named = z.object({ name: z.string() });
+/** A name, which may stand in a message. */
+const text = z.string().max(2000);
+const named = z.object({ name: text });
 
-const symbolicInteger = tagged({ as_name: z.string(), as_int: integer });
-const symbolicFloat = tagged({ as_name: z.string(), as_float: float });
-const symbolicBoolean = tagged({ as_name: z.string(), as_bool: z.boolean() });
+const symbolicInteger = tagged({ as_name: text, as_int: integer });
+const symbolicFloat = tagged({ as_name: text, as_float: float });
+const symbolicBoolean = tagged({ as_name: text, as_bool: z.boolean() });
 const optionalTensor = tagged({ as_tensor: named, as_none: z.boolean() });
 
 /** Of nodes, of what goes into graphs and comes out. Kinds that are not here are not run. */
@@ -70,11 +72,11 @@ export type Argument = z.output<typeof argument>;
 
 /** What says where a node comes from; read first, for the messages about the rest. */
 export const nodeHeadSchema = z.object({
-  target: z.string(),
+  target: text,
   metadata: z.object({ stack_trace: z.string().optional() }).optional(),
 });
 export const nodeSchema = z.object({
-  inputs: z.array(z.object({ name: z.string(), arg: argument })),
+  inputs: z.array(z.object({ name: text, arg: argument })),
   outputs: z.array(argument),
 });
 export const graphSchema = z.object({
@@ -103,12 +105,12 @@ export const programSchema = z.object({
     signature: z.object({
       input_specs: z.array(
         tagged({
-          parameter: z.object({ arg: named, parameter_name: z.string() }),
-          buffer: z.object({ arg: named, buffer_name: z.string(), persistent: z.boolean() }),
-          tensor_constant: z.object({ arg: named, tensor_constant_name: z.string() }),
+          parameter: z.object({ arg: named, parameter_name: text }),
+          buffer: z.object({ arg: named, buffer_name: text, persistent: z.boolean() }),
+          tensor_constant: z.object({ arg: named, tensor_constant_name: text }),
           user_input: z.object({ arg: argument }),
           // A number, a word or nothing that was given to export in place of a tensor: it is in the nodes already.
-          constant_input: z.object({ name: z.string() }),
+          constant_input: z.object({ name: text }),
         }),
       ),
       output_specs: z.array(
@@ -130,7 +132,7 @@ export type Program = z.output<typeof programSchema>;
 /** `model_weights_config.json` and `model_constants_config.json`. */
 export const payloadsSchema = z.object({ config: z.record(z.string(), z.unknown()) });
 export const payloadSchema = z.object({
-  path_name: z.string(),
+  path_name: text,
   use_pickle: z.boolean(),
   tensor_meta: tensorSchema.nullish(),
 });

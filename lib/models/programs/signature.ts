@@ -189,7 +189,7 @@ export function lossOutputs(
       throw badModelFile(
         path,
         "a forward that returns a loss and writes to nothing but buffers",
-        `the output ${spec.name}`,
+        `the output ${spec.name}${spec.name === "user_input_mutation" ? ": clone() an input before it is written to" : ""}`,
       );
     return [graph.outputs[i] as Argument];
   });
