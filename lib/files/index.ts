@@ -17,7 +17,7 @@ export {
   type StoredDtype,
   type StoredTensor,
 } from "./safetensors.js";
-export { writeSafetensors } from "./safetensors-writer.js";
+export { type TensorSource, writeSafetensors } from "./safetensors-writer.js";
 export { type StoredNumbers, storedNumbers } from "./stored-numbers.js";
 export { readText, textLines, unpackedName } from "./text.js";
 export {

@@ -16,7 +16,13 @@ const dtypes = {
   float32: { name: "F32", bytes: 4 },
   float64: { name: "F64", bytes: 8 },
   bfloat16: { name: "BF16", bytes: 2 },
+  float16: { name: "F16", bytes: 2 },
   int64: { name: "I64", bytes: 8 },
+  int32: { name: "I32", bytes: 4 },
+  int16: { name: "I16", bytes: 2 },
+  int8: { name: "I8", bytes: 1 },
+  uint8: { name: "U8", bytes: 1 },
+  bool: { name: "BOOL", bytes: 1 },
 } as const;
 
 /** What is held in memory of a tensor while it is written. */

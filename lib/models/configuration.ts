@@ -3,6 +3,7 @@ import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
 import type { Initialization, NativeModelDescription, NativeReduction } from "../torch/index.js";
 import { type FamilyName, families, familyNames } from "./families/index.js";
 import type { Checkpoint } from "./families/settings.js";
+import type { StateDict } from "./programs/state-dict.js";
 
 /** A multilayer perceptron, our own format (design: layer sizes from input to output). */
 export interface MlpConfig {
@@ -63,6 +64,8 @@ export interface ConfiguredModel {
   defaultInitialization: Initialization;
   /** What checkpoints of a language model call things. */
   checkpoint?: Checkpoint;
+  /** Of a program. */
+  state?: StateDict;
   /** Of a language model: its vocabulary, and the tokens in a sequence as it was trained. */
   language?: { vocabularySize: number; contextLength: number };
 }

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
-import { throwIfAborted } from "../errors.js";
-import { writeSafetensors, writing } from "../files/index.js";
+import { expected, throwIfAborted } from "../errors.js";
+import { type TensorSource, writeSafetensors, writing } from "../files/index.js";
 import {
   checkInstance,
   checkNumber,
@@ -28,6 +28,7 @@ import { Batch } from "./batch.js";
 import type { ConfiguredModel, Device, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
 import { ParameterSet } from "./parameters.js";
+import { bufferSources, type StateDict, stateSources } from "./programs/state-dict.js";
 
 const passOptions = {
   /** Stops the pass at the next micro-batch or layer. */
@@ -95,16 +96,18 @@ export class Model extends ParameterSet {
   /** Whether layers of it are mixtures of experts. */
   readonly hasExperts: boolean;
   readonly #configFile: Record<string, unknown>;
+  readonly #state: StateDict | undefined;
 
   /** @internal Use `createModel` or `loadModel`. */
   constructor(
     handle: NativeModel,
-    { config, file, description }: Pick<ConfiguredModel, "config" | "file" | "description">,
+    { config, file, description, state }: Pick<ConfiguredModel, "config" | "file" | "description" | "state">,
   ) {
     super(handle);
     this.hasExperts = description.kind === "decoder" && description.mixture !== undefined;
     this.config = config;
     this.#configFile = file;
+    this.#state = state;
   }
 
   /** Arithmetic of a pass. */
@@ -185,7 +188,29 @@ export class Model extends ParameterSet {
     await stoppable(options, (cancel) => this.handle.step(handle, eta, cancel));
   }
 
-  /** SHA-256 over every weight's name, shape and bytes, in hexadecimal: equal if and only if all weights are, bit for bit. @throws AbortError */
+  /**
+   * Of a program whose passes write to buffers, such as a batch norm's running statistics in train(): a pass of a batch, after which they
+   * are what it wrote, as a training step of PyTorch's leaves them. Every other pass works on copies. The statistics count for
+   * `save`, and for the same model in eval().
+   *
+   * @throws as `loss`; RangeError for a program that returns its buffers (one that was decomposed).
+   */
+  async moveBuffers(batch: Batch, options: SignalOptions = {}): Promise<void> {
+    const { handle } = checkInstance(batch, "batch", Batch, "a Batch");
+    if (this.#state?.returnsBuffers)
+      throw expected(
+        "a program that writes to its buffers (export it without run_decompositions)",
+        "the model",
+        "one that returns them",
+        "range",
+      );
+    await stoppable(options, (cancel) => this.handle.moveBuffers(handle, { microBatch: 0, ...cancel }));
+  }
+
+  /**
+   * SHA-256 over every weight's name, shape and bytes, in hexadecimal, and a program's buffers': equal if and only if all are, bit for
+   * bit. @throws AbortError
+   */
   async digest(options: SignalOptions = {}): Promise<string> {
     const signal = signalOf(options);
     const hash = createHash("sha256");
@@ -197,11 +222,18 @@ export class Model extends ParameterSet {
         hash.update(new Uint8Array(await this.handle.read(index, offset, digestChunk)));
       }
     }
+    for (const { name, dtype, shape, read } of this.#state ? bufferSources(this.#state, this.handle) : []) {
+      throwIfAborted(signal);
+      hash.update(`${name}:${dtype}[${shape}]\n`);
+      hash.update(new Uint8Array(await read(0, 2 ** 31)));
+    }
     return hash.digest("hex");
   }
 
   /**
-   * Writes `config.json` and `model.safetensors` (Hugging Face's layout) into a directory, each whole or not at all.
+   * Writes `config.json` and `model.safetensors` (Hugging Face's layout) into a directory, each whole or not at all. Of a program
+   * `model.safetensors` is the state_dict, buffers included, and `config.json` names the `.pt2` file, which stays
+   * where it is.
    *
    * @throws CriticalSharpnessError `ERR_FILE` when it cannot be written; AbortError: what was there is there still.
    */
@@ -211,14 +243,17 @@ export class Model extends ParameterSet {
     throwIfAborted(signal);
     const dtype = this.handle.parameterDtype;
     await writing(directory, () => mkdir(directory, { recursive: true }));
-    await writeSafetensors(
-      path.join(directory, "model.safetensors"),
-      this.parameters.map(({ name, shape }, index) => ({
+    const sources = this.parameters.map(
+      ({ name, shape }, index): TensorSource => ({
         name,
         shape,
         dtype,
         read: (offset, length) => this.handle.read(index, offset, length),
-      })),
+      }),
+    );
+    await writeSafetensors(
+      path.join(directory, "model.safetensors"),
+      this.#state ? stateSources(this.#state, sources, this.handle) : sources,
       { signal },
     );
     const file = path.join(directory, "config.json");

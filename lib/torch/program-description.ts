@@ -107,4 +107,6 @@ export interface ReadProgram {
   names: string[][];
   /** The state_dict's buffers, by their places among the stored tensors. */
   buffers: { name: string; stored: number }[];
+  /** Whether forward, decomposed, returns new buffers in place of writing to them. */
+  returnsBuffers: boolean;
 }

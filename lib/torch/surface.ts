@@ -102,6 +102,10 @@ export interface NativeModel extends NativeDisposable {
   load(tensors: readonly FileTensor[], options?: NativeCancelOptions): Promise<void>;
   /** `length` bytes of parameter `index` from `byteOffset`, little-endian; fewer at its end. */
   read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
+  /** The same of a program's stored tensor. */
+  readBuffer(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
+  /** One pass, after which a program's stored tensors are what it wrote to them. */
+  moveBuffers(batch: NativeBatch, options: NativePassOptions): Promise<void>;
   /** θ ← θ − ηΔ. A token that is set once the weights have begun to change comes too late. */
   step(direction: NativeVector, learningRate: number, options?: NativeCancelOptions): Promise<void>;
   /** Mean loss in float64 and the version of the weights that it was computed with. */

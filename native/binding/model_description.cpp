@@ -39,7 +39,7 @@ void check_size(const Network& network) {
 
 }  // namespace
 
-std::unique_ptr<const Network> read_network(const Napi::Value& value, at::Device device) {
+std::unique_ptr<Network> read_network(const Napi::Value& value, at::Device device) {
   enum class Kind { mlp, decoder, program };
   const Napi::Object d = read_object(value, "description");
   const Kind kind = read_choice<Kind>(d.Get("kind"), "description.kind", {{"mlp", Kind::mlp}, {"decoder", Kind::decoder}, {"program", Kind::program}});

@@ -68,6 +68,21 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value read_buffer(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info);
+  return read_parameter(info, model->network().buffer_count(), [model](size_t index, int64_t offset, int64_t length) {
+    return model->read_buffer(index, offset, length);
+  });
+}
+
+Napi::Value move_buffers(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info);
+  const auto batch = BatchHandle::core(info[0], "batch");
+  const PassOptions options = read_pass_options(info[1]);
+  return submit(
+      info.Env(), [=] { model->move_buffers(*batch, options); return Nothing{}; }, to_undefined, options.cancel);
+}
+
 Napi::Value step(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::core(info);
   const auto direction = VectorHandle::core(info[0], "direction");
@@ -119,6 +134,8 @@ void ModelHandle::define(Napi::Env env) {
     async_method(prototype, "initialize", initialize);
     async_method(prototype, "load", load);
     async_method(prototype, "read", read);
+    async_method(prototype, "readBuffer", read_buffer);
+    async_method(prototype, "moveBuffers", move_buffers);
     async_method(prototype, "step", step);
     async_method(prototype, "loss", loss);
     async_method(prototype, "expertChanges", expert_changes);

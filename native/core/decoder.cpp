@@ -226,7 +226,7 @@ class Decoder final : public FeatureNetwork {
 
 }  // namespace
 
-std::unique_ptr<const Network> make_decoder(DecoderDescription description) {
+std::unique_ptr<Network> make_decoder(DecoderDescription description) {
   return std::make_unique<Decoder>(std::move(description));
 }
 

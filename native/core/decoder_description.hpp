@@ -68,6 +68,6 @@ struct DecoderDescription {
 #undef NAME
 #undef NEEDED_NAME
 
-std::unique_ptr<const Network> make_decoder(DecoderDescription description);
+std::unique_ptr<Network> make_decoder(DecoderDescription description);
 
 }  // namespace critical_sharpness

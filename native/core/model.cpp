@@ -68,7 +68,7 @@ constexpr int64_t most_held = 1 << 25;
 
 }  // namespace
 
-Model::Model(std::unique_ptr<const Network> network, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
+Model::Model(std::unique_ptr<Network> network, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
              at::Device device, std::vector<bool> trainable)
     : network_(std::move(network)),
       layout_(layout_of(*network_, weight_dtype, device, std::move(trainable))),
@@ -129,6 +129,18 @@ const at::Tensor& Model::parameter(size_t index) const {
 
 std::vector<uint8_t> Model::read_bytes(size_t index, int64_t offset, int64_t length) const {
   return bytes_of(parameter(index), offset, length);
+}
+
+std::vector<uint8_t> Model::read_buffer(size_t index, int64_t offset, int64_t length) const {
+  return bytes_of(network_->buffer(index).contiguous(), offset, length);
+}
+
+void Model::move_buffers(const Batch& batch, const PassOptions& options) {
+  require_weights();
+  check(batch);
+  PlainView view(weights_, compute_dtype_, scratch_);
+  network_->move_buffers(view, *batch.on(device()), options.cancel);
+  version_++;
 }
 
 std::vector<at::Tensor>& Model::weights_to_change() {

@@ -57,7 +57,7 @@ class Model {
   /// computed with in float32 or bfloat16. The vectors of bfloat16 weights (gradients, directions) are float32.
   /// Everything that is made of it lies on `device`, and is computed there; batches are copied there. `trainable`: of each
   /// parameter; empty: all are.
-  Model(std::unique_ptr<const Network> network, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
+  Model(std::unique_ptr<Network> network, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
         at::Device device = at::kCPU, std::vector<bool> trainable = {});
 
   const Network& network() const { return *network_; }
@@ -78,6 +78,10 @@ class Model {
   const at::Tensor& parameter(size_t index) const;
   /// Bytes [offset, offset + length) of a weight, clipped at its end.
   std::vector<uint8_t> read_bytes(size_t index, int64_t offset, int64_t length) const;
+  /// Bytes of one of the network's buffers, as read_bytes.
+  std::vector<uint8_t> read_buffer(size_t index, int64_t offset, int64_t length) const;
+  /// One pass, after which the network's buffers are what it wrote to them: as a training pass of PyTorch's leaves them.
+  void move_buffers(const Batch& batch, const PassOptions& options);
   /// For optimizers: the weights to be written to, and the count of changes raised. Throws for bfloat16 ones.
   std::vector<at::Tensor>& weights_to_change();
   /// After a step that was cut short: no weights are better than half-changed ones.
@@ -104,7 +108,7 @@ class Model {
   double mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const;
   void require_weights() const;
 
-  std::unique_ptr<const Network> network_;
+  std::unique_ptr<Network> network_;
   std::shared_ptr<const Layout> layout_;
   at::ScalarType weight_dtype_, compute_dtype_;
   std::vector<at::Tensor> weights_;

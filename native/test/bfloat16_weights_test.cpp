@@ -29,7 +29,7 @@ Gpt2Description gpt2(bool tied) {
 }
 
 struct Case {
-  std::unique_ptr<const Network> (*architecture)();
+  std::unique_ptr<Network> (*architecture)();
   std::shared_ptr<const Batch> batch;
 };
 std::vector<Case> cases() {

@@ -24,12 +24,12 @@ CurvatureResult product_of(const SharedModel& model, const SharedBatch& batch, c
                            int64_t micro_batch = 0) {
   return Curvature(model, batch, {kind, micro_batch, false}).product(v, {});
 }
-SharedModel make(std::unique_ptr<const Network> architecture, at::ScalarType dtype, at::ScalarType compute) {
+SharedModel make(std::unique_ptr<Network> architecture, at::ScalarType dtype, at::ScalarType compute) {
   auto model = std::make_shared<Model>(std::move(architecture), dtype, compute);
   randomize(*model, 4, 0.4);
   return model;
 }
-SharedModel make(std::unique_ptr<const Network> architecture, at::ScalarType dtype = at::kDouble) {
+SharedModel make(std::unique_ptr<Network> architecture, at::ScalarType dtype = at::kDouble) {
   return make(std::move(architecture), dtype, dtype);
 }
 
@@ -71,7 +71,7 @@ std::vector<double> difference_of_gradients(Model& model, const Batch& batch, co
   return up;
 }
 
-double distance_from_differences(std::unique_ptr<const Network> architecture, const SharedBatch& batch) {
+double distance_from_differences(std::unique_ptr<Network> architecture, const SharedBatch& batch) {
   const auto model = make(std::move(architecture));
   const Vector v = random_vector(model->layout(), 5);
   const auto product = product_of(model, batch, *v, hessian);

@@ -12,6 +12,6 @@ struct Gpt2Description {
   bool tied = true;
 };
 DecoderDescription decoder_of(const Gpt2Description& description);
-inline std::unique_ptr<const Network> make_gpt2(const Gpt2Description& d) { return make_decoder(decoder_of(d)); }
+inline std::unique_ptr<Network> make_gpt2(const Gpt2Description& d) { return make_decoder(decoder_of(d)); }
 
 }  // namespace critical_sharpness::test

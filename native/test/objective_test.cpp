@@ -23,7 +23,7 @@ namespace {
 using SharedBatch = std::shared_ptr<const Batch>;
 using SharedModel = std::shared_ptr<Model>;
 
-std::unique_ptr<const Network> small_gpt2(bool tied) {
+std::unique_ptr<Network> small_gpt2(bool tied) {
   Gpt2Description d;
   d.vocabulary_size = 17;
   d.context_length = 8;
@@ -43,7 +43,7 @@ double row_sum(Model& model, const Batch& batch, int64_t row) {
   return one->count() == 0 ? 0 : model.loss(*one, nullptr, {}).loss * static_cast<double>(one->count());
 }
 
-SharedModel filled(std::unique_ptr<const Network> network) {
+SharedModel filled(std::unique_ptr<Network> network) {
   auto model = std::make_shared<Model>(std::move(network), at::kDouble, at::kDouble);
   randomize(*model, 5, 0.6);
   return model;

@@ -75,7 +75,7 @@ class Watched final : public Network {
   bool is_whole_before_backward(size_t parameter) const override { return inner_->is_whole_before_backward(parameter); }
 
  private:
-  std::unique_ptr<const Network> inner_;
+  std::unique_ptr<Network> inner_;
   std::function<void()> on_begin_;
 };
 

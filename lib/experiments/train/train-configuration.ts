@@ -53,6 +53,12 @@ export const trainSchema = section({
   dtype: modelOptions.dtype,
   device: modelOptions.device,
   ...weightKeys,
+  buffers: z
+    .enum(["frozen", "moved"])
+    .default("frozen")
+    .describe(
+      "Of a program: whether a batch norm's running statistics move with every step, by one more pass, as PyTorch's do.",
+    ),
   gradientClipping: z
     .number()
     .gt(0)

@@ -64,6 +64,7 @@ export async function trainingStep(
     ? await measure(training, { step, taken, learningRate })
     : { measurement: null, landscape: null, curvature: null };
   const measuredIn = performance.now() - measuring;
+  if (configuration.buffers === "moved") await training.model.moveBuffers(batch);
   await optimizer.step({ learningRate });
   const seconds = (performance.now() - started - measuredIn) / 1000;
   return { loss, gradientNorm, seconds, ...measured };

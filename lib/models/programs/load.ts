@@ -3,10 +3,16 @@ import * as z from "zod";
 import { expected } from "../../errors.js";
 import { floatingDtype, floatingDtypes } from "../../files/index.js";
 import { flags, seedSchema } from "../../options/index.js";
-import type { FileTensor, NativeProgramDescription } from "../../torch/index.js";
+import type {
+  FileTensor,
+  NativeProgramDescription,
+  NativeStoredTensor,
+  ReadProgram,
+} from "../../torch/index.js";
 import type { ConfiguredModel } from "../configuration.js";
 import { badModelFile, findTensors } from "../weight-files.js";
 import { readProgram } from "./program.js";
+import { stateDictOf } from "./state-dict.js";
 
 /** Of a program, a file of torch.export.save. */
 export const programOptions = {
@@ -79,38 +85,61 @@ export async function openProgramModel(
   signal: AbortSignal | undefined,
 ): Promise<{ configured: ConfiguredModel; locate: () => FileTensor[] }> {
   const program = await readProgram(file, { reduction, dropoutSeed: dropoutSeed ?? null }, signal);
-  const { description } = program;
   const config = {
     model_type: "program" as const,
     program: path.resolve(file),
     reduction,
     dropout_seed: dropoutSeed ?? null,
   };
-  const located =
-    weights === undefined ? program.weights : await weightsOf(weights, description, program.names, signal);
-  const configured = { config, file: { ...config }, description, defaultInitialization: "zeros" as const };
+  const { located, description } =
+    weights === undefined
+      ? { located: program.weights, description: program.description }
+      : await withWeights(program, weights, signal);
+  const configured = {
+    config,
+    file: { ...config },
+    description,
+    defaultInitialization: "zeros" as const,
+    state: stateDictOf({ ...program, description }),
+  };
   return { configured, locate: () => located };
 }
 
-/** Where a state_dict has the parameters. Its buffers are not read: those of the program serve. */
-async function weightsOf(
+/** The program with the parameters and buffers of a state_dict. */
+async function withWeights(
+  { description, names, buffers }: ReadProgram,
   place: string,
-  { parameters }: NativeProgramDescription,
-  names: readonly (readonly string[])[],
   signal: AbortSignal | undefined,
-): Promise<FileTensor[]> {
+): Promise<{ located: FileTensor[]; description: NativeProgramDescription }> {
   const { tensors, source } = await findTensors(place, signal);
-  return parameters.map(({ name, shape }, i) => {
-    const found = (names[i] ?? [name]).map((one) => tensors.get(one)).find((tensor) => tensor !== undefined);
-    if (!found) throw badModelFile(source, `a tensor "${name}", as the program has it,`, "none of that name");
-    const dtype = floatingDtype(found);
-    if (!dtype) throw badModelFile(found.path, `${floatingDtypes} in tensor "${found.name}"`, found.dtype);
+  const find = (known: readonly string[], shape: readonly number[]) => {
+    const found = known.map((name) => tensors.get(name)).find((tensor) => tensor !== undefined);
+    if (!found)
+      throw badModelFile(source, `a tensor "${known[0]}", as the program has it,`, "none of that name");
     if (String(found.shape) !== String(shape))
       throw badModelFile(
         found.path,
         `shape [${shape}] of tensor "${found.name}", as the program has it,`,
         `[${found.shape}]`,
       );
+    return found;
+  };
+  const located = description.parameters.map(({ name, shape }, i) => {
+    const found = find(names[i] ?? [name], shape);
+    const dtype = floatingDtype(found);
+    if (!dtype) throw badModelFile(found.path, `${floatingDtypes} in tensor "${found.name}"`, found.dtype);
     return { path: found.path, byteOffset: found.byteOffset, dtype };
   });
+  const stored = [...description.stored];
+  for (const { name, stored: index } of buffers) {
+    const { dtype, shape } = description.stored[index] as NativeStoredTensor;
+    const found = find([name], shape);
+    if (found.dtype !== dtype)
+      throw badModelFile(found.path, `${dtype} in tensor "${name}", as the program has it,`, found.dtype);
+    const strides = shape.map((_, axis) =>
+      shape.slice(axis + 1).reduce((product, size) => product * size, 1),
+    );
+    stored[index] = { path: found.path, byteOffset: found.byteOffset, dtype, shape, strides };
+  }
+  return { located, description: { ...description, stored } };
 }

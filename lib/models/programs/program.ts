@@ -37,7 +37,7 @@ export async function readProgram(
   const program = parse(programSchema, model, "model", place);
   throwIfAborted(signal);
   const { parameters, stored, buffers, inputs, feeds, fed } = await readSignature(archive, program);
-  const { graph } = program.graph_module;
+  const { graph, signature } = program.graph_module;
   const { outputs, perRow } = lossOutputs(path, program, reduction);
   const read = await readGraph(path, { ...graph, outputs }, signal);
   return {
@@ -66,6 +66,7 @@ export async function readProgram(
     weights: parameters.map(({ dtype, tensor: { byteOffset } }) => ({ path, byteOffset, dtype })),
     names: parameters.map(({ names }) => names),
     buffers,
+    returnsBuffers: signature.output_specs.some(({ kind }) => kind === "buffer_mutation"),
   };
 }
 

@@ -102,7 +102,7 @@ class Mlp final : public FeatureNetwork {
 
 }  // namespace
 
-std::unique_ptr<const Network> make_mlp(MlpDescription description) {
+std::unique_ptr<Network> make_mlp(MlpDescription description) {
   return std::make_unique<Mlp>(std::move(description));
 }
 

@@ -12,6 +12,6 @@ struct MlpDescription {
   Activation activation = Activation::gelu;
   Loss loss = Loss::mse;
 };
-std::unique_ptr<const Network> make_mlp(MlpDescription description);
+std::unique_ptr<Network> make_mlp(MlpDescription description);
 
 }  // namespace critical_sharpness

@@ -52,6 +52,8 @@ class Network {
 
   /// Whether the sums of parts of a batch's rows add up to that of all. If not, a batch goes through the network at once.
   virtual bool adds_over_rows() const { return true; }
+  /// Rows that a part must have at least.
+  virtual int64_t least_rows() const { return 1; }
 
   /// Of each part that sum, one number in float64, which stays on its device until somebody reads it. Several parts go through
   /// the network together, so that what is made of a parameter is made once.
@@ -63,6 +65,11 @@ class Network {
   virtual PendingGradient differentiate(const Differentiation& how, const Batch& part) const;
   /// Whether the parameter's gradient is whole before `backward` begins.
   virtual bool is_whole_before_backward(size_t /*parameter*/) const { return false; }
+  /// Tensors that its passes write to, such as a batch norm's running statistics: a pass works on copies.
+  virtual size_t buffer_count() const { return 0; }
+  virtual at::Tensor buffer(size_t /*index*/) const { return {}; }
+  /// Runs a batch and keeps what it writes to them.
+  virtual void move_buffers(ParameterView& /*view*/, const Batch& /*batch*/, const Cancellation& /*cancel*/) {}
   /// What products of the curvature of scale·loss with vectors have in common. Null: there is none, and the loss is
   /// differentiated twice by autograd, for which all that `losses` does must have second derivatives.
   virtual std::unique_ptr<curvature::Linearization> linearize(const std::vector<at::Tensor>& /*weights*/, const Batch& /*part*/,

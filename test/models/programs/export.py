@@ -1,6 +1,7 @@
 """Writes the small programs of fixtures/, with what PyTorch itself says of them.
 
-Usage: python test/models/programs/export.py [names...]     (torch 2.13 for CPU, safetensors, transformers; all programs by default)
+Usage: python test/models/programs/export.py [names...]     (torch 2.13 for CPU, safetensors, transformers; all programs by
+default; into the folder that the variable PROGRAMS names, if it does)
 
 NAME.pt2                    torch.export.save of a module whose forward returns its loss
 NAME.safetensors            a batch, by the names of forward's arguments
@@ -17,7 +18,7 @@ NAME.expected.safetensors   of that batch, in eager mode with one thread and dro
 A node keeps two lines of its stack trace, and no path of the machine that it was made on. A program of more than 60 kB loses what
 PyTorch needs to load it again but nothing runs by: dtypes and sizes of values within the graph, and spaces.
 """
-import copy, inspect, json, re, sys, warnings
+import copy, inspect, json, os, re, sys, warnings
 from pathlib import Path
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
 AUTO = torch.export.Dim.AUTO
-OUT = Path(__file__).parent / "fixtures"
+OUT = Path(os.environ.get("PROGRAMS", Path(__file__).parent / "fixtures"))
 
 
 # ---- modules ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { readSafetensorsHeader, readStoredTensor, storedNumbers } from "../../../lib/files/index.js";
-import { Batch, Direction, loadBatch, loadModel, type Model } from "../../../lib/models/index.js";
+import { type Batch, Direction, loadBatch, loadModel, type Model } from "../../../lib/models/index.js";
 
 /** Programs with what PyTorch computes of them: export.py. */
 export const folder = path.join(import.meta.dirname, "fixtures");
@@ -38,12 +38,14 @@ export async function opened(name: string, options: Parameters<typeof loadModel>
   return { model, batch, numbers };
 }
 
+const arrayOf = (model: Model) => (model.dtype === "float64" ? Float64Array : Float32Array);
+
 /** sin 0, sin 1, … in each trainable parameter: the vector of the expected products. */
 export function sines(model: Model): Direction {
-  const type = model.vectorDtype === "float64" ? Float64Array : Float32Array;
+  const type = arrayOf(model);
   const parts = model.parameters
     .filter(({ trainable }) => trainable)
-    .map(({ name, size }) => [name, type.from({ length: size }, (_, i) => Math.sin(i))]);
+    .map(({ name, size }) => [name, new type(size).map((_, i) => Math.sin(i))]);
   return Direction.from(model, Object.fromEntries(parts));
 }
 
@@ -53,7 +55,7 @@ export async function distance(
   direction: Direction,
   expected: (parameter: string) => ArrayLike<number> | undefined,
 ): Promise<{ relative: number; same: boolean }> {
-  const type = model.vectorDtype === "float64" ? Float64Array : Float32Array;
+  const type = arrayOf(model);
   let [difference, norm, same] = [0, 0, true];
   for (const [index, { name, size, trainable }] of model.parameters.entries()) {
     const wanted = expected(name);

@@ -102,6 +102,6 @@ namespace critical_sharpness {
 
 /// Binds the program to this libtorch's operators. Throws InputError with the code ERR_PROGRAM, naming operator and source line,
 /// for what is not run: anything but the operators of program/operators.cpp, writes to parameters, random numbers.
-std::unique_ptr<const Network> make_program(program::ProgramDescription description);
+std::unique_ptr<Network> make_program(program::ProgramDescription description);
 
 }  // namespace critical_sharpness

@@ -1,5 +1,6 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <map>
@@ -76,18 +77,31 @@ class ProgramNetwork final : public Network {
     if (d_.reduction == Reduction::loss) return 1;
     if (d_.reduction == Reduction::mean_of_rows) return static_cast<double>(batch.rows());
     const at::NoGradGuard constant;
-    const double total = number(outputs(weight_, nullptr, *batch.on(d_.device), {}).at(0), 0).item<double>();
+    const double total = number(outputs(weight_, nullptr, *batch.on(d_.device)).at(0), 0).item<double>();
     if (!(total > 0)) reject_range("Expected a positive weight, the second of forward's results, for the batch but received " + std::to_string(total));
     return total;
   }
 
   int64_t numbers_held(const Batch&) const override { return 0; }
+
+  size_t buffer_count() const override { return d_.stored.size(); }
+  at::Tensor buffer(size_t index) const override { return d_.stored.at(index); }
+  void move_buffers(ParameterView& view, const Batch& batch, const Cancellation& cancel) override {
+    const c10::InferenceMode off(false);  // later passes may be differentiated
+    const at::NoGradGuard constant;
+    auto inputs = values_for(batch);
+    outputs(graph_, &view, inputs, cancel);
+    for (size_t i = 0; i < d_.feeds.size(); i++)
+      if (written_[i] && d_.feeds[i].kind == Feed::Kind::stored) d_.stored[d_.feeds[i].index] = inputs[i].value.toTensor();
+  }
   bool adds_over_rows() const override { return has_rows_ && d_.reduction != Reduction::loss && !d_.dropout_seed; }
+  int64_t least_rows() const override {
+    return has_rows_ ? std::max<int64_t>(1, d_.symbols[static_cast<size_t>(d_.inputs[0].sizes[0].symbol)].least) : 1;
+  }
 
   std::vector<at::Tensor> losses(ParameterView& view, const std::vector<Batch>& parts, const Cancellation& cancel) const override {
     std::vector<at::Tensor> sums;
     for (const Batch& part : parts) {
-      if (adds_over_rows()) check(part);
       const at::Tensor loss = number(outputs(graph_, &view, part, cancel).at(0), d_.reduction == Reduction::mean_of_rows ? part.rows() : 0);
       sums.push_back(loss);
     }
@@ -133,30 +147,41 @@ class ProgramNetwork final : public Network {
       const auto& [least, most] = d_.symbols[static_cast<size_t>(wanted.symbol)];
       if (size < least || size > most)
         reject_range("Expected a size of " + std::to_string(least) + (most == INT64_MAX ? " or more" : " to " + std::to_string(most)) + along +
-                     (least == 2 && size == 1 ? ": programs are exported for two rows or more, in each micro-batch too" : ""));
+                     (least == 2 && size == 1 ? ": programs are exported for two rows or more" : ""));
       int64_t& bound = sizes[static_cast<size_t>(wanted.symbol)];
       if (bound < 0) bound = size;
       if (size != bound) reject_range("Expected a size of " + std::to_string(bound) + ", as of the axes that it goes with," + along);
     }
   }
 
-  /// `view` may be null for a graph that reads no parameters.
-  std::vector<c10::IValue> outputs(const Graph& graph, ParameterView* view, const Batch& batch, const Cancellation& cancel) const {
-    std::optional<Seeded> seeded;
-    if (d_.dropout_seed) seeded.emplace(*d_.dropout_seed);
-    Pass pass{view, cancel, {}};
-    std::vector<Value> inputs;
+  /// What fills the graph's inputs: copies of what it writes to.
+  std::vector<Value> values_for(const Batch& batch) const {
+    std::vector<Value> values;
     for (size_t i = 0; i < d_.feeds.size(); i++) {
       const Feed& feed = d_.feeds[i];
       if (feed.kind == Feed::Kind::parameter) {
-        inputs.push_back({{}, static_cast<int64_t>(feed.index)});
+        values.push_back({{}, static_cast<int64_t>(feed.index)});
         continue;
       }
       const at::Tensor tensor = feed.kind == Feed::Kind::stored ? d_.stored[feed.index] : input_of(batch, d_.inputs[feed.index].name);
-      if (!written_[i] && tensor.has_storage()) pass.guarded.insert(tensor.storage().unsafeGetStorageImpl());
-      inputs.push_back({written_[i] ? tensor.clone() : tensor});
+      values.push_back({written_[i] ? tensor.clone() : tensor});
     }
-    return run(graph, pass, std::move(inputs));
+    return values;
+  }
+
+  std::vector<c10::IValue> outputs(const Graph& graph, ParameterView* view, const Batch& batch, const Cancellation& cancel = {}) const {
+    return outputs(graph, view, values_for(batch), cancel);
+  }
+
+  /// `view` may be null for a graph that reads no parameters.
+  std::vector<c10::IValue> outputs(const Graph& graph, ParameterView* view, std::vector<Value> values, const Cancellation& cancel) const {
+    std::optional<Seeded> seeded;
+    if (d_.dropout_seed) seeded.emplace(*d_.dropout_seed);
+    Pass pass{view, cancel, {}};
+    for (size_t i = 0; i < values.size(); i++)
+      if (!written_[i] && values[i].value.isTensor() && values[i].value.toTensor().has_storage())
+        pass.guarded.insert(values[i].value.toTensor().storage().unsafeGetStorageImpl());
+    return run(graph, pass, std::move(values));
   }
 
   static at::Tensor input_of(const Batch& batch, const std::string& name) {
@@ -188,7 +213,7 @@ class ProgramNetwork final : public Network {
 
 namespace critical_sharpness {
 
-std::unique_ptr<const Network> make_program(program::ProgramDescription description) {
+std::unique_ptr<Network> make_program(program::ProgramDescription description) {
   return std::make_unique<program::ProgramNetwork>(std::move(description));
 }
 
