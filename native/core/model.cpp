@@ -138,6 +138,7 @@ std::vector<uint8_t> Model::read_buffer(size_t index, int64_t offset, int64_t le
 void Model::move_buffers(const Batch& batch, const PassOptions& options) {
   require_weights();
   check(batch);
+  if (network_->buffer_count() == 0) return;
   PlainView view(weights_, compute_dtype_, scratch_);
   network_->move_buffers(view, *batch.on(device()), options.cancel);
   version_++;

@@ -94,6 +94,7 @@ const models: Subject = {
         gradient: () => model.gradient(batch),
         step: () => model.step(direction, 0.1),
         expertChanges: () => model.expertChanges(batch, { perturbation }),
+        moveBuffers: () => model.moveBuffers(batch),
         digest: () => model.digest(),
         save: () => model.save(newFile()),
       },

@@ -24,7 +24,7 @@ export const programOptions = {
   reduction: z
     .enum(["loss", "mean-of-rows", "sum-and-weight"])
     .optional()
-    .describe("What a program's forward returns: loss, mean-of-rows or sum-and-weight. Default: loss.")
+    .describe("What a program's forward returns. Default: loss.")
     .register(flags, { flag: "--reduction <name>" }),
   /** Of a program with dropout: drawn from this seed, the same in each pass. Default: dropout is off. */
   dropoutSeed: seedSchema
