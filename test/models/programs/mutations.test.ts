@@ -239,6 +239,11 @@ it("what is changed at random is read or refused", { timeout: 30_000 + count * 5
     if (performance.now() - start > 1000 * seconds) throw new Error(`mutation ${i} took over ${seconds} s`);
   }
   if (only === undefined && count >= 1000)
-    for (const many of Object.values(outcomes)) expect(many).toBeGreaterThan(count / 50);
-  console.log(`of ${count} mutations ${Object.entries(outcomes).map(([what, many]) => `${many} ${what}`).join(", ")}`);
+    for (const what of ["ran", "were refused when read"] as const)
+      expect(outcomes[what]).toBeGreaterThan(count / 20);
+  console.log(
+    `of ${count} mutations ${Object.entries(outcomes)
+      .map(([what, many]) => `${many} ${what}`)
+      .join(", ")}`,
+  );
 });

@@ -21,7 +21,9 @@ describe("a program's weights", () => {
       await model.save(inside(name));
       using again = await loadModel(inside(name));
       expect(await again.digest()).toBe(await model.digest());
-      using separate = await loadModel(place(name), { weights: path.join(inside(name), "model.safetensors") });
+      using separate = await loadModel(place(name), {
+        weights: path.join(inside(name), "model.safetensors"),
+      });
       expect(await separate.digest()).toBe(await model.digest());
       model.dispose();
     }
@@ -65,7 +67,9 @@ for name in ["cnn-train", "tied"]:
     await expect(loadModel(place("mlp"), { weights: inside("tied") })).rejects.toMatchObject({
       code: "ERR_MODEL_FILE",
     });
-    await expect(loadModel(place("mlp"), { dtype: "float64" })).rejects.toThrow(/"float32", in which the program/);
+    await expect(loadModel(place("mlp"), { dtype: "float64" })).rejects.toThrow(
+      /"float32", in which the program/,
+    );
     await writeFile(inside("config.json"), '{"model_type": "program"}');
     await expect(loadModel(folder)).rejects.toMatchObject({ code: "ERR_MODEL_FILE" });
   });
