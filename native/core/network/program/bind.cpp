@@ -1,12 +1,10 @@
-#include <ATen/core/jit_type.h>
-#include <ATen/core/List.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <map>
 
 #include "errors.hpp"
-#include "graph.hpp"
+#include "operands.hpp"
 #include "operators.hpp"
 
 namespace critical_sharpness::program {
@@ -22,140 +20,6 @@ using c10::TypeKind;
 constexpr int most_nested = 32;
 
 std::string with_line(const std::string& target, const std::string& where) { return where.empty() ? target : target + " (" + where + ")"; }
-
-/// A type without its "or none".
-c10::TypePtr bare(c10::TypePtr type) {
-  while (const auto optional = type->cast<c10::OptionalType>()) type = optional->getElementType();
-  return type;
-}
-
-Operand constant(c10::IValue value) { return {Operand::Kind::constant, std::move(value)}; }
-
-template <class Item, class Source>
-c10::IValue list_of(const std::vector<Source>& values) {
-  c10::List<Item> list;
-  list.reserve(values.size());
-  for (const auto value : values) list.push_back(static_cast<Item>(value));
-  return list;
-}
-
-/// Makes operands of an argument's value for a type of the operator's schema. Null: without a schema, as it is.
-class Binder {
- public:
-  Binder(Slot slots, const BindOptions& options, std::string name) : slots_(slots), options_(options), name_(std::move(name)) {}
-
-  Operand operator()(const ArgumentValue& value, const c10::TypePtr& declared, std::optional<int32_t> length = std::nullopt) const {
-    const c10::TypePtr type = declared ? bare(declared) : nullptr;
-    return std::visit([&](const auto& v) { return make(v, type, declared, length); }, value);
-  }
-
-  Slot checked(Slot slot) const {
-    if (slot < 0 || slot >= slots_) reject_program("values that the graph has", "another one at " + name_);
-    return slot;
-  }
-
- private:
-  [[noreturn]] void reject(const char* received, const c10::TypePtr& type) const {
-    reject_program((type ? type->annotation_str() : "another argument") + " at " + name_, received);
-  }
-  static bool is(const c10::TypePtr& type, TypeKind kind) { return type && type->kind() == kind; }
-  static bool is_list_of(const c10::TypePtr& type, TypeKind kind) {
-    const auto list = type ? type->cast<c10::ListType>() : nullptr;
-    return list && list->getElementType()->kind() == kind;
-  }
-  static bool takes_integers(const c10::TypePtr& type) { return is_list_of(type, TypeKind::IntType) || is_list_of(type, TypeKind::SymIntType); }
-  static bool takes_integer(const c10::TypePtr& type) { return is(type, TypeKind::IntType) || is(type, TypeKind::SymIntType); }
-
-  Operand make(std::monostate, const c10::TypePtr& type, const c10::TypePtr& declared, std::optional<int32_t>) const {
-    if (declared && declared->kind() != TypeKind::OptionalType) reject("none", type);
-    return constant({});
-  }
-  Operand make(const SlotReference& v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    Operand operand{Operand::Kind::slot};
-    operand.slot = checked(v.slot);
-    if (is(type, TypeKind::TensorType)) operand.conversion = Operand::Conversion::tensor;
-    else if (is(type, TypeKind::FloatType)) operand.conversion = Operand::Conversion::floating;
-    else if (type && !takes_integer(type) && !is(type, TypeKind::NumberType) && !is(type, TypeKind::BoolType) && !is(type, TypeKind::SymBoolType))
-      reject("a value of the graph", type);
-    return operand;
-  }
-  Operand make(int64_t v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t> length) const {
-    if (is(type, TypeKind::FloatType)) return constant(static_cast<double>(v));
-    if (takes_integers(type)) return constant(list_of<int64_t>(std::vector<int64_t>(static_cast<size_t>(length.value_or(1)), v)));
-    return number(v, type, takes_integer(type));
-  }
-  Operand make(double v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    return number(v, type, is(type, TypeKind::FloatType));
-  }
-  Operand make(bool v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    return number(v, type, is(type, TypeKind::BoolType) || is(type, TypeKind::SymBoolType));
-  }
-  Operand number(c10::IValue v, const c10::TypePtr& type, bool fits) const {
-    if (type && !fits && !is(type, TypeKind::NumberType) && !is(type, TypeKind::TensorType)) reject("a number", type);
-    Operand operand = constant(std::move(v));
-    if (is(type, TypeKind::TensorType)) operand.conversion = Operand::Conversion::tensor;
-    return operand;
-  }
-  Operand make(const std::string& v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    if (type && !is(type, TypeKind::StringType)) reject("a text", type);
-    return constant(v);
-  }
-  // A dtype, a layout and a memory format are numbers to the dispatcher.
-  Operand make(at::ScalarType v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    if (type && !takes_integer(type) && !is(type, TypeKind::ScalarTypeType)) reject("a dtype", type);
-    return constant(v);
-  }
-  Operand make(at::Layout v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    if (type && !takes_integer(type) && !is(type, TypeKind::LayoutType)) reject("a layout", type);
-    return constant(v);
-  }
-  Operand make(at::MemoryFormat v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    if (type && !takes_integer(type) && !is(type, TypeKind::MemoryFormatType)) reject("a memory format", type);
-    return constant(v);
-  }
-  Operand make(at::Device, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    if (type && !is(type, TypeKind::DeviceObjType)) reject("a device", type);
-    return constant(options_.device);
-  }
-  Operand make(const Integers& v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    const bool floats = is_list_of(type, TypeKind::FloatType);
-    if (type && !floats && !takes_integers(type)) reject("integers", type);
-    if (!v.slots.empty() && v.slots.size() != v.values.size()) reject("another number of integers", type);
-    if (std::none_of(v.slots.begin(), v.slots.end(), [](Slot slot) { return slot >= 0; }))
-      return constant(floats ? list_of<double>(v.values) : list_of<int64_t>(v.values));
-    if (floats) reject("sizes", type);
-    Operand operand{Operand::Kind::integers};
-    operand.values = v.values;
-    for (const Slot slot : v.slots) operand.slots.push_back(slot < 0 ? -1 : checked(slot));
-    return operand;
-  }
-  Operand make(const std::vector<double>& v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    if (type && !is_list_of(type, TypeKind::FloatType)) reject("floating-point numbers", type);
-    return constant(list_of<double>(v));
-  }
-  Operand make(const std::vector<bool>& v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    if (type && !is_list_of(type, TypeKind::BoolType)) reject("a list of true and false", type);
-    return constant(list_of<bool>(v));
-  }
-  Operand make(const SlotList& v, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    const auto list = type ? type->cast<c10::ListType>() : nullptr;
-    const bool optional = list && list->getElementType()->kind() == TypeKind::OptionalType;
-    if (type && (!list || bare(list->getElementType())->kind() != TypeKind::TensorType)) reject("tensors", type);
-    Operand operand{optional ? Operand::Kind::optional_tensors : Operand::Kind::tensors};
-    for (const Slot slot : v.slots) {
-      if (slot < 0 && !optional) reject("none in a list of tensors", type);
-      operand.slots.push_back(slot < 0 ? -1 : checked(slot));
-    }
-    return operand;
-  }
-  Operand make(const std::shared_ptr<const GraphDescription>&, const c10::TypePtr& type, const c10::TypePtr&, std::optional<int32_t>) const {
-    reject("a graph", type);
-  }
-
-  Slot slots_;
-  const BindOptions& options_;
-  std::string name_;
-};
 
 /// The operator's name and overload in "torch.ops.aten.add.Tensor"; none for other targets.
 std::optional<c10::OperatorName> operator_name(const std::string& target) {
@@ -204,7 +68,7 @@ void find_writes(Node& node) {
   node.may_alias = may_return_argument(node.operation->schema());
 }
 
-void bind_operation(Node& node, const NodeDescription& description, const Binder& binder, const BindOptions& options) {
+void bind_operation(Node& node, const NodeDescription& description, const OperandMaker& operand, const BindOptions& options) {
   const auto name = operator_name(description.target);
   if (name) node.operation = c10::Dispatcher::singleton().findSchema(*name);
   const bool known = node.operation && node.operation->hasSchema();
@@ -218,7 +82,7 @@ void bind_operation(Node& node, const NodeDescription& description, const Binder
   for (const auto& parameter : schema.arguments()) {
     const auto found = given.find(parameter.name());
     if (found != given.end()) {
-      node.operands.push_back(binder(*found->second, parameter.real_type(), parameter.N()));
+      node.operands.push_back(operand(*found->second, parameter.real_type(), parameter.N()));
       given.erase(found);
     } else if (parameter.default_value()) {
       node.operands.push_back(constant(*parameter.default_value()));
@@ -257,7 +121,7 @@ const std::map<std::string, Region>& regions() {
 
 Graph bind_graph(const GraphDescription& description, const BindOptions& options, int depth);
 
-void bind_region(Node& node, const NodeDescription& description, const Region& region, const Binder& binder, const BindOptions& options,
+void bind_region(Node& node, const NodeDescription& description, const Region& region, const OperandMaker& operand, const BindOptions& options,
                  int depth) {
   node.kind = region.kind;
   size_t passed = 0;
@@ -269,10 +133,10 @@ void bind_region(Node& node, const NodeDescription& description, const Region& r
       node.graphs.push_back(bind_graph(**graph, options, depth + 1));
       continue;
     }
-    node.operands.push_back(binder(value, nullptr));
+    node.operands.push_back(operand(value, nullptr));
     if (i < region.passed) continue;
-    const Operand& operand = node.operands.back();
-    passed += operand.kind == Operand::Kind::tensors ? operand.slots.size() : 1;
+    const Operand& last = node.operands.back();
+    passed += last.kind == Operand::Kind::tensors ? last.slots.size() : 1;
   }
   if (node.kind == Node::Kind::autocast) node.operands.at(0) = constant(c10::DeviceTypeName(options.device.type(), /*lower_case=*/true));
   if (node.graphs.size() != region.graphs.size()) reject_program("graphs at " + node.name, "fewer");
@@ -285,21 +149,21 @@ Node bind_node(const NodeDescription& description, Slot slots, const BindOptions
   const auto name = operator_name(description.target);
   node.name = with_line(name ? name->name : description.target, description.where);
   node.outputs = description.outputs;
-  const Binder binder(slots, options, node.name);
+  const OperandMaker operand(slots, options.device, node.name);
   for (const auto& output : node.outputs)
     for (const Slot slot : output.slots)
-      if (slot >= 0) binder.checked(slot);
+      if (slot >= 0) operand.checked(slot);
   const std::string& target = description.target;
   if (const auto region = regions().find(target); region != regions().end()) {
-    bind_region(node, description, region->second, binder, options, depth);
+    bind_region(node, description, region->second, operand, options, depth);
   } else if (const ScalarFunction scalar = scalar_function(target)) {
     node.kind = Node::Kind::scalar;
     node.scalar = scalar;
-    for (const auto& argument : description.arguments) node.operands.push_back(binder(argument.value, nullptr));
+    for (const auto& argument : description.arguments) node.operands.push_back(operand(argument.value, nullptr));
   } else if (target.compare(0, 34, "torch.ops.aten.sym_constrain_range") == 0) {
     node.kind = Node::Kind::nothing;
   } else {
-    bind_operation(node, description, binder, options);
+    bind_operation(node, description, operand, options);
   }
   return node;
 }
@@ -307,10 +171,10 @@ Node bind_node(const NodeDescription& description, Slot slots, const BindOptions
 Graph bind_graph(const GraphDescription& description, const BindOptions& options, int depth) {
   if (depth > most_nested) reject_program("graphs within graphs to a depth of " + std::to_string(most_nested), "deeper ones");
   Graph graph{description.slots, description.inputs, description.outputs};
-  const Binder checked(graph.slots, options, "the graph's inputs and outputs");
-  for (const Slot slot : graph.inputs) checked.checked(slot);
+  const OperandMaker operand(graph.slots, options.device, "the graph's inputs and outputs");
+  for (const Slot slot : graph.inputs) operand.checked(slot);
   for (const Slot slot : graph.outputs)
-    if (slot >= 0) checked.checked(slot);
+    if (slot >= 0) operand.checked(slot);
   for (const auto& node : description.nodes) graph.nodes.push_back(bind_node(node, graph.slots, options, depth));
   find_last_reads(graph);
   return graph;
