@@ -211,7 +211,7 @@ function nativeModel(
 ): NativeModel {
   const make = (chosen?: readonly boolean[]) =>
     native().createModel(description, dtype, parameterDtype, device, chosen);
-  if (description.kind === "program") requireDtype(description, dtype);
+  if (description.kind === "program") requireDtype(description, { dtype, parameterDtype });
   if (trainable === undefined && description.kind === "program")
     return make(description.parameters.map((parameter) => parameter.trainable));
   const whole = make();

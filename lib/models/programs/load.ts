@@ -72,10 +72,14 @@ export function savedProgram(
   return { file: path.resolve(directory, program), choice };
 }
 
-/** @throws RangeError unless the arithmetic is that of the program */
-export function requireDtype({ dtype: own }: NativeProgramDescription, dtype: string): void {
-  if (dtype !== own)
-    throw expected(`"${own}", in which the program was exported,`, "options.dtype", dtype, "range");
+/** @throws RangeError unless arithmetic and weights are those of the program */
+export function requireDtype(
+  { dtype: own }: NativeProgramDescription,
+  dtypes: { dtype: string; parameterDtype?: string | undefined },
+): void {
+  for (const [option, given = own] of Object.entries(dtypes))
+    if (given !== own)
+      throw expected(`"${own}", in which the program was exported,`, `options.${option}`, given, "range");
 }
 
 /** A program as a model without weights, and where these lie. */
