@@ -29,7 +29,7 @@ import {
   stoppable,
 } from "../torch/index.js";
 
-import { exactly, isFloatArray, type Numbers } from "./batch.js";
+import { exactly, isFloatArray, type Numbers } from "./numbers.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
 
 const randomShape = {

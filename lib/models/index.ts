@@ -1,4 +1,4 @@
-export { Batch, type ExampleData, type Numbers, type PreferenceData, type TokenData } from "./batch.js";
+export { Batch, type ExampleData, type PreferenceData, type TokenData } from "./batch.js";
 export { loadBatch, loadBatches } from "./batch-files.js";
 export {
   batchSchema,
@@ -40,6 +40,7 @@ export {
   readGradientPass,
 } from "./model.js";
 export { type NamedTensor, storedNamedTensor } from "./named-tensors.js";
+export type { Numbers } from "./numbers.js";
 export {
   type Parameter,
   type ParameterSelection,
