@@ -14,13 +14,7 @@ import {
   isFloatArray,
   type Numbers,
 } from "./numbers.js";
-import {
-  areUnshifted,
-  type PlacedRows,
-  placeRows,
-  shiftInPython,
-  type TokenRows,
-} from "./token-rows.js";
+import { areUnshifted, type PlacedRows, placeRows, shiftInPython, type TokenRows } from "./token-rows.js";
 
 export interface TokenData {
   /** Token ids, row-major [batch, sequence]. */
