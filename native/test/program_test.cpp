@@ -321,6 +321,24 @@ TEST("a program that fails on a batch says where") {
     return b.write.aten("expand.default", {{"self", of(h)}, {"size", Integers{{0, 8}, {size, -1}}}});
   });
   fails([](Built&, Slot) { return Slot{0}; });  // a parameter of another shape
+  // Kernels that take sizes on faith.
+  for (const int64_t channels : {1, 7, 9})
+    for (const bool training : {true, false})
+      fails([&](Built& b, Slot h) {
+        const Slot vector = b.store(at::ones({channels}, at::kDouble));
+        return b.write.aten("native_batch_norm.default", {{"input", of(h)}, {"weight", of(vector)}, {"bias", std::monostate()},
+                                                          {"running_mean", of(b.store(at::zeros({8}, at::kDouble)))}, {"running_var", of(b.store(at::ones({8}, at::kDouble)))},
+                                                          {"training", training}, {"momentum", 0.1}, {"eps", 1e-5}});
+      });
+  for (const char* name : {"lstm.input", "gru.input", "rnn_tanh.input"})
+    fails([&](Built& b, Slot h) {
+      const Slot rows = b.write.aten("unsqueeze.default", {{"self", of(h)}, {"dim", int64_t{0}}});
+      const Slot state = b.store(at::zeros({1, 9, 4}, at::kDouble)), weight = b.store(at::ones({2, 3}, at::kDouble));
+      const bool is_lstm = std::string(name) == "lstm.input";
+      return b.write.aten(name, {{"input", of(rows)}, {"hx", is_lstm ? ArgumentValue(SlotList{{state, state}}) : ArgumentValue(of(state))},
+                                 {"params", SlotList{{weight, weight, weight, weight}}}, {"has_biases", true}, {"num_layers", int64_t{1}},
+                                 {"dropout", 0.0}, {"train", false}, {"bidirectional", false}, {"batch_first", false}});
+    });
 }
 
 TEST("batches of a program are checked by name, dtype, axes and shared sizes") {

@@ -1,7 +1,9 @@
 #pragma once
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
+#include <ATen/core/stack.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +45,7 @@ struct Node {
   std::vector<Operand> operands;
   std::vector<Graph> graphs;
   std::vector<Output> outputs;
+  std::function<void(const torch::jit::Stack&)> check;  // of an operation's arguments; may be empty
   std::vector<size_t> writes;    // operands
   bool may_alias = false;        // results may share memory with what it reads
   std::vector<Slot> last_reads;  // values that nobody reads after it

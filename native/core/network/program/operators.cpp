@@ -10,7 +10,7 @@ namespace {
 
 // Operators that compute: from their arguments, without randomness, files, raw memory, or trust in indices that were not checked.
 // An entry stands for its overloads and for its variant that writes to its first argument (relu, relu_). Left out on purpose:
-// what takes indices into memory on faith (max_unpool, the backward passes of max pools, embedding_bag, ctc_loss, packed sequences), what
+// what takes indices or sizes on faith (max_unpool, the backward passes of max pools and norms, embedding_bag, ctc_loss, packed sequences), what
 // changes storage (set_, resize_), and everything sparse, quantized or of one kind of device.
 const char* const allowed[] = {
     // elementwise
@@ -43,7 +43,7 @@ const char* const allowed[] = {
     "arange empty empty_like empty_permuted empty_strided eye full full_like linspace logspace new_empty new_empty_strided new_full new_ones "
     "new_zeros one_hot ones ones_like scalar_tensor tril_indices triu_indices zero zeros zeros_like hann_window hamming_window",
     // by indices, which are checked
-    "bucketize embedding gather index index_add index_copy index_fill index_put index_select _index_put_impl isin masked_scatter "
+    "bucketize embedding gather index index_add index_copy index_fill index_put index_select isin masked_scatter "
     "masked_select nonzero argwhere scatter scatter_add scatter_reduce searchsorted take take_along_dim _unsafe_index _unsafe_index_put",
     // linear algebra
     "addbmm addmm _addmm_activation addmv addr baddbmm bilinear bmm chain_matmul cholesky cross det dot einsum ger inner inverse kron "
@@ -70,8 +70,7 @@ const char* const allowed[] = {
     "_adaptive_avg_pool2d_backward _adaptive_avg_pool3d_backward avg_pool2d_backward binary_cross_entropy_backward convolution_backward "
     "diagonal_backward elu_backward embedding_dense_backward gelu_backward glu_backward hardshrink_backward hardsigmoid_backward "
     "hardswish_backward hardtanh_backward huber_loss_backward infinitely_differentiable_gelu_backward leaky_relu_backward linear_backward "
-    "log_sigmoid_backward _log_softmax_backward_data matmul_backward mish_backward mse_loss_backward native_group_norm_backward "
-    "native_layer_norm_backward select_backward sigmoid_backward silu_backward slice_backward smooth_l1_loss_backward "
+    "log_sigmoid_backward _log_softmax_backward_data matmul_backward mish_backward mse_loss_backward select_backward sigmoid_backward silu_backward slice_backward smooth_l1_loss_backward "
     "soft_margin_loss_backward _softmax_backward_data softplus_backward softshrink_backward tanh_backward threshold_backward "
     "value_selecting_reduction_backward",
     // numbers and checks

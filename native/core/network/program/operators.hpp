@@ -1,6 +1,9 @@
 #pragma once
 #include <ATen/core/function_schema.h>
+#include <ATen/core/stack.h>
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,5 +26,9 @@ WrittenArguments written_arguments(const c10::FunctionSchema& schema);
 
 /// Whether results may share memory with arguments though the schema does not say so.
 bool may_return_argument(const c10::FunctionSchema& schema);
+
+/// What has to be asked of an operator's arguments before it is called, for its kernels do not: throws as make_program, naming the
+/// node. Empty: nothing.
+std::function<void(const torch::jit::Stack&)> shape_check(const c10::FunctionSchema& schema, const std::string& name);
 
 }  // namespace critical_sharpness::program

@@ -153,6 +153,7 @@ class Run {
     stack_.clear();
     for (const Operand& operand : node.operands) stack_.push_back(make(operand));
     for (const size_t operand : node.writes) guard(node, stack_[operand]);
+    if (node.check) node.check(stack_);
     node.operation->callBoxed(stack_);
     keep(node, std::move(stack_));
     stack_.clear();
