@@ -630,6 +630,12 @@ describe("what forward returns", () => {
 });
 
 describe("a file", () => {
+  it("that PyTorch 2.8 wrote is refused, with what writes it anew", async () => {
+    expect(await refusal(readFileSync(fixture("refused/2.8.0")))).toMatch(
+      /PyTorch 2\.8, whose weights are pickled: in a later one torch\.export\.save\(torch\.export\.load\(file\), file\)/,
+    );
+  });
+
   it("that is cut short anywhere is refused", async () => {
     const bytes = readFileSync(fixture("mlp"));
     const file = write(bytes);
