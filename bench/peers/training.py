@@ -12,6 +12,7 @@ import time
 
 import torch
 from networks import Gpt2
+from procedure import search
 from safetensors.torch import load_file
 
 directory, batches, threads, kind, settings = sys.argv[1:6]
@@ -79,38 +80,9 @@ def direction():
     return delta
 
 
-@torch.no_grad()
 def measure(delta, ids, labels, base):
-    """Doubling or halving from the last critical learning rate, then bisection to 1/16: clone, perturb, restore."""
-    kept = [p.clone() for p in parameters]
-    passes = 0
-
-    def above(eta):
-        nonlocal passes
-        passes += 1
-        for p, d in zip(parameters, delta):
-            p.add_(d, alpha=-eta)
-        value = loss_of(ids, labels).item()
-        for p, k in zip(parameters, kept):
-            p.copy_(k)
-        return not value <= base
-
-    low = high = None
-    eta = state["eta"]
-    while low is None or high is None:
-        if above(eta):
-            high = eta
-            eta /= 2
-        else:
-            low = eta
-            eta *= 2
-    while 1 - low / high > 1 / 16:
-        middle = (low + high) / 2
-        if above(middle):
-            high = middle
-        else:
-            low = middle
-    state["eta"] = (low + high) / 2
+    """From the last critical learning rate on."""
+    state["eta"], passes = search(parameters, delta, lambda: loss_of(ids, labels), base, state["eta"])
     return state["eta"], passes
 
 

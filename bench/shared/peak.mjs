@@ -1,8 +1,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
+const status = (field) =>
+  Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
+
 /** Most resident memory of this process so far, in bytes. Linux. */
-export const peak = () =>
-  Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
+export const peak = () => status("VmHWM");
+
+/** Resident memory of this process now, in bytes. Linux. */
+export const resident = () => status("VmRSS");
 
 /** Peak of this process's resident memory while a call runs, in bytes. Linux. */
 export async function peakOf(call) {

@@ -14,7 +14,7 @@ export interface ProgramOptions {
 }
 
 /**
- * Reads what torch.export.save (PyTorch 2.9 to 2.13) has written of a module whose forward returns a loss. Of the tensors no byte is
+ * Reads what torch.export.save (PyTorch 2.9 to 2.15) has written of a module whose forward returns a loss. Of the tensors no byte is
  * read; whether operators are known and their arguments right is not looked at.
  *
  * @throws CriticalSharpnessError `ERR_MODEL_FILE` that says what of it cannot be run, and what helps; AbortError
@@ -31,7 +31,7 @@ export async function readProgram(
   if (major !== 8)
     throw badModelFile(
       path,
-      "version 8 of the schema, as PyTorch 2.9 to 2.13 write it,",
+      "version 8 of the schema, as PyTorch 2.9 to 2.15 write it,",
       `version ${major}.${minor}: export it with one of these`,
     );
   const program = parse(programSchema, model, "model", place);

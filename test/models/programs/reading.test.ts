@@ -16,9 +16,10 @@ const folder = mkdtempSync(path.join(tmpdir(), "programs-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const options: ProgramOptions = { reduction: "loss", dropoutSeed: null };
-const names = readdirSync(path.dirname(fixture("mlp")))
-  .filter((name) => name.endsWith(".pt2"))
-  .map((name) => name.slice(0, -".pt2".length));
+// Those of other versions of PyTorch too, in producers/.
+const names = readdirSync(path.dirname(fixture("mlp")), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".pt2") && !name.startsWith("refused"))
+  .map((name) => name.slice(0, -".pt2".length).replaceAll(path.sep, "/"));
 const companion = (name: string, ending: string) => fixture(name).replace(/\.pt2$/, ending);
 
 async function read(name: string, given: Partial<ProgramOptions> = {}): Promise<ReadProgram> {
@@ -629,6 +630,12 @@ describe("what forward returns", () => {
 });
 
 describe("a file", () => {
+  it("that PyTorch 2.8 wrote is refused, with what writes it anew", async () => {
+    expect(await refusal(readFileSync(fixture("refused/2.8.0")))).toMatch(
+      /PyTorch 2\.8, whose weights are pickled: in a later one torch\.export\.save\(torch\.export\.load\(file\), file\)/,
+    );
+  });
+
   it("that is cut short anywhere is refused", async () => {
     const bytes = readFileSync(fixture("mlp"));
     const file = write(bytes);
