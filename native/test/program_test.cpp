@@ -366,6 +366,27 @@ TEST("batches of a program are checked by name, dtype, axes and shared sizes") {
   for (const int64_t size : {1, 2, 3, 5, 6}) CHECK_CLOSE(bounded->loss(*seven, nullptr, {.micro_batch = size}).loss, loss, 1e-14);  // never one row
 }
 
+TEST("attention that was exported by the flash kernel's layout has second derivatives") {
+  const auto batch = named(*examples);
+  const auto attend = [](const char* last) {
+    return with([&](Built& b, Slot h) {
+      const auto shaped = [&](const char* name, Slot from, std::vector<int64_t> size) {
+        return b.write.aten(name, {{"self", of(from)}, {name[0] == 'v' ? "size" : "shape", Integers{std::move(size), {}}}});
+      };
+      const auto swapped = [&](Slot from) { return b.write.aten("transpose.int", {{"self", of(from)}, {"dim0", int64_t{1}}, {"dim1", int64_t{2}}}); };
+      const Slot heads = swapped(shaped("view.default", h, {1, 9, 2, 4}));
+      const Slot out = b.write.aten("scaled_dot_product_attention.default", {{"query", of(heads)}, {"key", of(heads)}, {"value", of(heads)}, {"is_causal", true}});
+      return shaped(last, swapped(out), {9, 8});
+    });
+  };
+  const auto viewed = attend("view.default"), reshaped = attend("reshape.default");
+  const auto v = random_vector(viewed->layout(), 4);
+  const auto w = std::make_shared<ParameterVector>(reshaped->layout(), std::vector<at::Tensor>{(*v)[0], (*v)[1], (*v)[2], (*v)[3]});
+  CHECK(viewed->loss(*batch, nullptr, {}).loss == reshaped->loss(*batch, nullptr, {}).loss);
+  const auto x = Curvature(viewed, batch, {}).product(*v, {}), y = Curvature(reshaped, batch, {}).product(*w, {});
+  for (size_t i = 0; i < 4; i++) CHECK(relative_distance(doubles_of((*x.product)[i]), doubles_of((*y.product)[i])) < 1e-12);
+}
+
 TEST("scratch that a value of the program still looks at is not made into another parameter") {
   Built b;
   b.program.parameters = {{"a", {5, 5}}, {"b", {5, 5}}, {"c", {5, 5}}, {"d", {3, 5}}};

@@ -1,8 +1,9 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Curvature } from "../../../lib/models/index.js";
 import { criticalSharpness } from "../../../lib/sharpness/index.js";
-import { distance, folder, one, opened } from "./fixtures.js";
+import { distance, folder, one, opened, sines } from "./fixtures.js";
 
 /** Programs as other versions of PyTorch write them, each with what that version computed: export.py, PROGRAMS=producers/version. */
 const producers = path.join(folder, "producers");
@@ -31,6 +32,15 @@ describe.each(programs)("PyTorch %s's %s", (version, name) => {
     const found = await distance(model, gradient, (parameter) => numbers.get(`gradient.${parameter}`));
     expect(found.relative).toBeLessThan(1e-5);
     gradient.dispose();
+  });
+
+  it("has that version's Hessian-vector product", async () => {
+    const { model, batch, numbers } = program;
+    using vector = sines(model);
+    using curvature = new Curvature(model, batch);
+    using product = (await curvature.product(vector)).product;
+    const found = await distance(model, product, (parameter) => numbers.get(`product.${parameter}`));
+    expect(found.relative).toBeLessThan(1e-4);
   });
 
   it("is measured", async () => {

@@ -97,6 +97,7 @@ void bind_operation(Node& node, const NodeDescription& description, const Operan
       reject_program("a list of results where the operator has one at " + node.name, "another result");
   decide_randomness(node, options.dropout);
   find_writes(node);
+  node.is_attention = schema.name() == "aten::scaled_dot_product_attention";
   node.check = shape_check(schema, node.name);
   if (schema.name() != "aten::embedding") return;
   for (const char* unusual : {"scale_grad_by_freq", "sparse"})

@@ -47,6 +47,7 @@ struct Node {
   std::vector<Output> outputs;
   std::function<void(const torch::jit::Stack&)> check;  // of an operation's arguments; may be empty
   std::vector<size_t> writes;    // operands
+  bool is_attention = false;     // scaled_dot_product_attention
   bool may_alias = false;        // results may share memory with what it reads
   std::vector<Slot> last_reads;  // values that nobody reads after it
 };

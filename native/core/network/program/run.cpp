@@ -5,7 +5,12 @@
 #include <ATen/autocast_mode.h>
 #include <ATen/core/List.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/SDPBackend.h>
+#include <ATen/ops/_fused_sdp_choice.h>
 #include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <numeric>
 
 #include "errors.hpp"
 
@@ -41,6 +46,29 @@ class Autocast {
 };
 
 const void* memory_of(const at::Tensor& tensor) { return tensor.has_storage() ? tensor.storage().unsafeGetStorageImpl() : nullptr; }
+
+/// Whether attention, to be differentiated twice, has to take its math kernel where it would take the flash kernel otherwise.
+bool replaces_flash(const torch::jit::Stack& arguments) {
+  if (at::globalContext().userEnabledFlashSDP() || arguments.at(0).toTensor().dim() != 4) return false;
+  const auto mask = arguments.at(3).isTensor() ? std::optional(arguments[3].toTensor()) : std::nullopt;
+  const auto scale = arguments.at(6).isNone() ? std::nullopt : std::optional(arguments[6].toDouble());
+  struct Asking {
+    Asking() { at::globalContext().setSDPUseFlash(true); }
+    ~Asking() { at::globalContext().setSDPUseFlash(false); }
+  } const asking;
+  const int64_t choice = at::_fused_sdp_choice(arguments[0].toTensor(), arguments.at(1).toTensor(), arguments.at(2).toTensor(), mask,
+                                               arguments.at(4).toDouble(), arguments.at(5).toBool(), scale, arguments.at(7).toBool());
+  return choice == static_cast<int64_t>(at::SDPBackend::flash_attention);
+}
+
+/// The same tensor with axes that lie in memory in the order of those of `other`.
+at::Tensor laid_out_as(const at::Tensor& other, const at::Tensor& tensor) {
+  std::vector<int64_t> order(static_cast<size_t>(other.dim())), back(order.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return other.stride(a) > other.stride(b); });
+  for (size_t i = 0; i < order.size(); i++) back[static_cast<size_t>(order[i])] = static_cast<int64_t>(i);
+  return tensor.permute(order).contiguous().permute(back);
+}
 
 class Run {
  public:
@@ -154,7 +182,10 @@ class Run {
     for (const Operand& operand : node.operands) stack_.push_back(make(operand));
     for (const size_t operand : node.writes) guard(node, stack_[operand]);
     if (node.check) node.check(stack_);
+    // A program is exported by what the flash kernel's results are in memory, laid out as its queries are, and may look at them so.
+    const at::Tensor queries = node.is_attention && replaces_flash(stack_) ? stack_[0].toTensor() : at::Tensor();
     node.operation->callBoxed(stack_);
+    if (queries.defined()) stack_[0] = laid_out_as(queries, stack_[0].toTensor());
     keep(node, std::move(stack_));
     stack_.clear();
   }
