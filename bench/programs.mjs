@@ -87,7 +87,7 @@ async function compare(folder, name, threads, peer) {
     ...callsOf(ours, peer, name, repeat),
     perturbed: () => timed(() => model.loss(batch, { perturbation }), repeat),
   };
-  const rounds = large.includes(name) ? 5 : 30;
+  const rounds = large.includes(name) ? 3 : 20;
   const times = await bothTimes(calls, { rounds, warmup: large.includes(name) ? 1 : 3 });
   direction.dispose();
   model.dispose();
@@ -236,27 +236,41 @@ async function memoryRow(folder, name) {
   };
 }
 
-export async function programRows() {
+/** Runs `body` with a folder of the exported networks and the peer that exported them. */
+async function withPrograms(body) {
   const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-bench-"));
   const peer = startPeer("programs.py", [folder]);
   try {
     for (const network of networks) await peer.ask({ command: "export", network });
-    const rows = [];
-    for (const name of networks)
-      for (const threads of [1, 2]) rows.push(...(await compare(folder, name, threads, peer)));
-    rows.push(await sharpnessRow(folder, 2, peer));
-    peer.stop();
-    for (const name of large) rows.push(await memoryRow(folder, name));
-    rows.push(...(await compiledRows(folder, 2, path.join(folder, "compiled"))));
-    return rows;
+    return await body(folder, peer);
   } finally {
     peer.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
+export const programRows = () =>
+  withPrograms(async (folder, peer) => {
+    const rows = [];
+    for (const name of networks)
+      for (const threads of [1, 2]) rows.push(...(await compare(folder, name, threads, peer)));
+    rows.push(await sharpnessRow(folder, 2, peer));
+    peer.stop();
+    for (const name of large) rows.push(await memoryRow(folder, name));
+    return rows;
+  });
+
+/** Beside torch.compile, which takes minutes for each network: `node bench/programs.mjs compiled`. */
+const rowsBesideCompiled = () =>
+  withPrograms((folder, peer) => {
+    peer.stop();
+    return compiledRows(folder, 2, path.join(folder, "compiled"));
+  });
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [command, ...args] = process.argv.slice(2);
   if (command === "peak") console.log(JSON.stringify(await measurePeak(...args)));
+  else if (command === "compiled")
+    await writeResults("programs-compiled", "Programs against torch.compile", await rowsBesideCompiled());
   else await writeResults("programs", "Programs against PyTorch", await programRows());
 }
