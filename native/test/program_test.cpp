@@ -387,6 +387,17 @@ TEST("attention that was exported by the flash kernel's layout has second deriva
   for (size_t i = 0; i < 4; i++) CHECK(relative_distance(doubles_of((*x.product)[i]), doubles_of((*y.product)[i])) < 1e-12);
 }
 
+TEST("inputs without axes have no rows") {
+  for (const size_t without : {0, 1}) {
+    Built b;
+    b.program.inputs[without].sizes.clear();
+    b.program.reduction = Reduction::mean_of_rows;
+    const auto model = b.model(b.error(b.predicted(b.hidden())));
+    CHECK(!model->network().adds_over_rows() && model->network().least_rows() == 1);
+    CHECK_CODE(model->loss(*named(*examples), nullptr, {}), "ERR_OUT_OF_RANGE");
+  }
+}
+
 TEST("scratch that a value of the program still looks at is not made into another parameter") {
   Built b;
   b.program.parameters = {{"a", {5, 5}}, {"b", {5, 5}}, {"c", {5, 5}}, {"d", {3, 5}}};

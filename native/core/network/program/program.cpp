@@ -51,9 +51,9 @@ class ProgramNetwork final : public Network {
     if (moves && d_.reduction == Reduction::mean_of_rows)
       reject_program("rows that do not depend on one another for the reduction \"mean-of-rows\"",
                      "running statistics that a pass changes: export the model in eval mode, or leave the reduction away");
+    rows_ = d_.inputs.empty() ? -1 : first_symbol(d_.inputs.front());
     for (const auto& input : d_.inputs)
-      if (input.sizes.empty() || input.sizes[0].symbol < 0 || input.sizes[0].symbol != d_.inputs[0].sizes[0].symbol) has_rows_ = false;
-    if (d_.inputs.empty()) has_rows_ = false;
+      if (first_symbol(input) != rows_) rows_ = -1;
   }
 
   std::vector<ParameterSpec> parameters() const override { return d_.parameters; }
@@ -94,9 +94,9 @@ class ProgramNetwork final : public Network {
     for (size_t i = 0; i < d_.feeds.size(); i++)
       if (written_[i] && d_.feeds[i].kind == Feed::Kind::stored) d_.stored[d_.feeds[i].index] = inputs[i].value.toTensor();
   }
-  bool adds_over_rows() const override { return has_rows_ && d_.reduction != Reduction::loss && !d_.dropout_seed; }
+  bool adds_over_rows() const override { return rows_ >= 0 && d_.reduction != Reduction::loss && !d_.dropout_seed; }
   int64_t least_rows() const override {
-    return has_rows_ ? std::max<int64_t>(1, d_.symbols[static_cast<size_t>(d_.inputs[0].sizes[0].symbol)].least) : 1;
+    return rows_ >= 0 ? std::max<int64_t>(1, d_.symbols[static_cast<size_t>(rows_)].least) : 1;
   }
 
   std::vector<at::Tensor> losses(ParameterView& view, const std::vector<Batch>& parts, const Cancellation& cancel) const override {
@@ -119,6 +119,8 @@ class ProgramNetwork final : public Network {
     if (graph_.outputs.size() != results || graph_.outputs[0] < 0)
       reject_program(results == 2 ? "a sum and a weight as forward's results" : "the loss as forward's result", "others");
   }
+
+  static int32_t first_symbol(const InputDescription& input) { return input.sizes.empty() ? -1 : input.sizes.front().symbol; }
 
   std::string input_names() const {
     std::string names;
@@ -205,7 +207,7 @@ class ProgramNetwork final : public Network {
   ProgramDescription d_;
   Graph graph_, weight_;
   std::vector<bool> written_;
-  bool has_rows_ = true;
+  int32_t rows_ = -1;  // the symbol that is the first size of all inputs; −1: they have no rows in common
 };
 
 }  // namespace
