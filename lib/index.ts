@@ -153,6 +153,7 @@ export {
   type ModelConfig,
   type ModelConfigInput,
   type ModelOptions,
+  type NamedTensor,
   type Numbers,
   type Parameter,
   type ParameterSelection,
@@ -160,6 +161,7 @@ export {
   type Perturbation,
   type PreferenceData,
   type ProductOptions,
+  type ProgramConfig,
   type TokenData,
 } from "./models/index.js";
 export {
