@@ -45,7 +45,9 @@ function filesIn(folder: string, format: DataFormat | undefined): string[] {
   const found = new Map<DataFormat, string[]>();
   for (const name of all) {
     const kind = formatOfName(name);
-    if (kind) found.set(kind, [...(found.get(kind) ?? []), name]);
+    // Those of a folder are a model's, more often than data.
+    const isMeant = kind !== "tensors" || format === "tensors";
+    if (kind && isMeant) found.set(kind, [...(found.get(kind) ?? []), name]);
   }
   if (format === undefined && found.size > 1) {
     const counts = [...found].map(([kind, names]) => `${names.length} of ${kind} (${names[0]})`);

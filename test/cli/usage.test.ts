@@ -55,7 +55,7 @@ describe("bad usage ends with 2, one message and nothing on standard output", ()
     [["train", config, "--dtype", "float16"], "Allowed choices are float32, float64, bfloat16"],
     [["train", bad, ...out], "Expected a number < 1 for optimizer.betas[1] but received 1.5 (in run-"],
     [["train", broken, ...out], "Expected JSON for the configuration but received"],
-    [["measure", "--batch", "b"], "missing required argument 'model-dir'"],
+    [["measure", "--batch", "b"], "missing required argument 'model'"],
     [["measure", folder], "required option '--batch <file>' not specified"],
     [
       ["measure", folder, "--batch", "b", "--method", "newton"],

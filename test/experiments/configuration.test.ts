@@ -95,7 +95,7 @@ describe("what is wrong is said in one line", () => {
     [[], "Expected an object for the configuration but received []"],
     [
       { ...mlpRun, stepz: 1 },
-      'Expected one of model, dtype, device, parameterDtype, recompute, trainable, gradientClipping, data, batch, optimizer, schedule, steps, seed, measure, landscape, hessian, validation, checkpoint for a key but received "stepz"',
+      'Expected one of model, dtype, device, parameterDtype, recompute, trainable, reduction, dropoutSeed, buffers, gradientClipping, data, batch, optimizer, schedule, steps, seed, measure, landscape, hessian, validation, checkpoint for a key but received "stepz"',
     ],
     [{ ...mlpRun, steps: undefined }, "Expected a finite number for steps but received undefined"],
     [{ ...mlpRun, steps: 0 }, "Expected a number ≥ 1 for steps but received 0"],

@@ -20,6 +20,9 @@ bool are_integers(const Arguments& a) {
 int64_t integer(const Arguments& a, size_t i) { return a.at(i).isBool() ? a[i].toBool() : a.at(i).toInt(); }
 double number(const Arguments& a, size_t i) { return a.at(i).isBool() ? a[i].toBool() : a.at(i).toScalar().toDouble(); }
 
+/// For exp, log and pow: those of double are newer than the systems that the addon runs on.
+long double wide(const Arguments& a, size_t i) { return number(a, i); }
+
 /// By integers where both are, with the check that `overflows` makes, else by floating-point numbers.
 template <class Overflows, class Floating>
 c10::IValue arithmetic(const Arguments& a, const Overflows& overflows, const Floating& floating) {
@@ -93,7 +96,7 @@ const std::map<std::string, ScalarFunction>& functions() {
        }},
       {"pow", [](const Arguments& a) -> c10::IValue {
          if (are_integers(a) && integer(a, 1) >= 0) return power(integer(a, 0), integer(a, 1));
-         return std::pow(number(a, 0), number(a, 1));
+         return static_cast<double>(std::pow(wide(a, 0), wide(a, 1)));
        }},
       {"max", [](const Arguments& a) { return extreme(a, [](auto x, auto y) { return x >= y; }); }},
       {"min", [](const Arguments& a) { return extreme(a, [](auto x, auto y) { return x <= y; }); }},
@@ -118,8 +121,8 @@ const std::map<std::string, ScalarFunction>& functions() {
       {"round", [](const Arguments& a) -> c10::IValue { return to_integer(std::nearbyint(number(a, 0))); }},
       {"float", [](const Arguments& a) -> c10::IValue { return number(a, 0); }},
       {"sqrt", [](const Arguments& a) -> c10::IValue { return std::sqrt(number(a, 0)); }},
-      {"exp", [](const Arguments& a) -> c10::IValue { return std::exp(number(a, 0)); }},
-      {"log", [](const Arguments& a) -> c10::IValue { return std::log(number(a, 0)); }},
+      {"exp", [](const Arguments& a) -> c10::IValue { return static_cast<double>(std::exp(wide(a, 0))); }},
+      {"log", [](const Arguments& a) -> c10::IValue { return static_cast<double>(std::log(wide(a, 0))); }},
       {"size", [](const Arguments& a) -> c10::IValue { return a.at(0).toTensor().size(integer(a, 1)); }},
       {"numel", [](const Arguments& a) -> c10::IValue { return a.at(0).toTensor().numel(); }},
       {"stride", [](const Arguments& a) -> c10::IValue { return a.at(0).toTensor().stride(integer(a, 1)); }},
