@@ -127,6 +127,10 @@ export function checkLineFlags({ direction, updateBatch }: LineFlags): void {
     );
 }
 
+/** A program's batch has its tensors by the names of forward's arguments, whatever these are. */
+export const loadBatchFor = (model: Model, file: string): Promise<Batch> =>
+  loadBatch(file, { named: model.config.model_type === "program" });
+
 /** Loads the line, calls the body with it and frees it. */
 export async function withLine<T>(
   directory: string,
@@ -137,9 +141,8 @@ export async function withLine<T>(
   const { device, dtype, parameterDtype, trainable, reduction, dropoutSeed, weights } = flags;
   const program = { reduction, dropoutSeed, weights };
   using model = await loadModel(directory, { device, dtype, parameterDtype, trainable, ...program });
-  const how = { named: model.config.model_type === "program" };
-  using batch = await loadBatch(flags.batch, how);
-  using update = flags.updateBatch === undefined ? undefined : await loadBatch(flags.updateBatch, how);
+  using batch = await loadBatchFor(model, flags.batch);
+  using update = flags.updateBatch === undefined ? undefined : await loadBatchFor(model, flags.updateBatch);
   const pass = { microBatch: flags.microBatch, signal };
   const gradient = await model.gradient(batch, pass);
   using own = gradient.gradient;

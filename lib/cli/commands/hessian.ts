@@ -10,9 +10,9 @@ import {
   spectralDensity,
   type TraceResult,
 } from "../../curvature/index.js";
-import { loadBatch, loadModel, type ModelOptions, modelOptions, programOptions } from "../../models/index.js";
+import { loadModel, type ModelOptions, modelOptions, programOptions } from "../../models/index.js";
 import { addFlags } from "../../options/index.js";
-import { attended, type CommonOptions, jsonOption, modelArgument } from "../options.js";
+import { attended, type CommonOptions, jsonOption, loadBatchFor, modelArgument } from "../options.js";
 import { print, short, table } from "../progress.js";
 
 interface HessianFlags extends CommonOptions, ModelOptions {
@@ -56,7 +56,7 @@ async function runHessian(
   const { operator, seed, microBatch } = options;
   const result = await attended("product", undefined, async ({ signal, display }) => {
     using model = await loadModel(directory, { device, dtype, reduction, dropoutSeed, weights });
-    using batch = await loadBatch(file, { named: model.config.model_type === "program" });
+    using batch = await loadBatchFor(model, file);
     const matrix = { model, batch, operator, seed, microBatch, signal };
     const { eigenvectors: _, ...found } = await hessianEigenvalues({
       ...options,
