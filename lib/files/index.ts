@@ -18,6 +18,7 @@ export {
   type StoredTensor,
 } from "./safetensors.js";
 export { type TensorSource, writeSafetensors } from "./safetensors-writer.js";
+export { contiguousPlace, type StoredArray, type StoredPiece } from "./stored-array.js";
 export { type StoredNumbers, storedNumbers } from "./stored-numbers.js";
 export { readText, textLines, unpackedName } from "./text.js";
 export {

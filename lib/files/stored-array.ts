@@ -1,0 +1,33 @@
+import type { StoredDtype } from "./safetensors.js";
+
+/** A box of a tensor's numbers, where they lie in a file: little-endian. */
+export interface StoredPiece {
+  readonly path: string;
+  /** Of its first number, from the start of the file. */
+  readonly byteOffset: number;
+  /** Numbers between neighbours along each axis. */
+  readonly strides: readonly number[];
+  /** Where the box begins in the tensor. */
+  readonly start: readonly number[];
+  readonly shape: readonly number[];
+}
+
+/** A tensor in one file or in several. Its pieces have each of its numbers once. */
+export interface StoredArray {
+  readonly dtype: StoredDtype;
+  readonly shape: readonly number[];
+  readonly pieces: readonly StoredPiece[];
+}
+
+/** The place of the one row-major block that a tensor is, if it is one. */
+export function contiguousPlace({ shape, pieces }: StoredArray): StoredPiece | undefined {
+  const [piece] = pieces;
+  if (!piece || pieces.length > 1) return undefined;
+  let stride = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const size = shape[axis] as number;
+    if (size !== 1 && piece.strides[axis] !== stride) return undefined;
+    stride *= size;
+  }
+  return piece;
+}
