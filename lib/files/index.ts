@@ -18,7 +18,14 @@ export {
   type StoredTensor,
 } from "./safetensors.js";
 export { type TensorSource, writeSafetensors } from "./safetensors-writer.js";
-export { contiguousPlace, type StoredArray, type StoredPiece } from "./stored-array.js";
+export {
+  contiguousPlace,
+  rowMajorStrides,
+  type StoredArray,
+  type StoredPiece,
+  storedArray,
+} from "./stored-array.js";
+export { storedBytes } from "./stored-bytes.js";
 export { type StoredNumbers, storedNumbers } from "./stored-numbers.js";
 export { readText, textLines, unpackedName } from "./text.js";
 export {
@@ -30,4 +37,7 @@ export {
   type TokenLayout,
   widths,
 } from "./token-layout.js";
+export { readTorchFile } from "./torch/archive.js";
+export { metadataFile, readDistributedCheckpoint } from "./torch/distributed-checkpoint.js";
+export { badTorchFile, isStoredArray, Named, NumpyArray, Opaque, type TorchValue } from "./torch/values.js";
 export { readZipDirectory, readZipMember, type ZipDirectory, type ZipMember, zipMember } from "./zip.js";

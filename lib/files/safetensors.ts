@@ -32,6 +32,10 @@ const dtypes = {
 } as const;
 
 export type StoredDtype = (typeof dtypes)[keyof typeof dtypes]["dtype"];
+/** Bits of a number of each dtype. */
+export const bitsOf: ReadonlyMap<StoredDtype, number> = new Map(
+  Object.values(dtypes).map(({ dtype, bits }) => [dtype, bits]),
+);
 /** The dtypes that weights, directions and optimizer states may have in a file. */
 type FloatingDtype = Exclude<StorageDtype, "int64">;
 

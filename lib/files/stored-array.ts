@@ -1,4 +1,4 @@
-import type { StoredDtype } from "./safetensors.js";
+import type { StoredDtype, StoredTensor } from "./safetensors.js";
 
 /** A box of a tensor's numbers, where they lie in a file: little-endian. */
 export interface StoredPiece {
@@ -30,4 +30,21 @@ export function contiguousPlace({ shape, pieces }: StoredArray): StoredPiece | u
     stride *= size;
   }
   return piece;
+}
+
+/** A tensor of a safetensors file. */
+export function storedArray(path: string, { dtype, shape, byteOffset }: StoredTensor): StoredArray {
+  const strides = rowMajorStrides(shape);
+  return { dtype, shape, pieces: [{ path, byteOffset, strides, start: shape.map(() => 0), shape }] };
+}
+
+/** Of a block in which each row's numbers stand side by side. */
+export function rowMajorStrides(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides[axis] = stride;
+    stride *= Math.max(1, shape[axis] as number);
+  }
+  return strides;
 }

@@ -5,15 +5,23 @@ import { openFile, unreadable } from "./file.js";
 import { foreignBytes, foreignFile } from "./foreign.js";
 import { readExactly } from "./safetensors.js";
 
-/** Where a member's bytes lie, from the start of the archive. */
+/** Where a member's bytes lie, from the start of the file. */
 export interface ZipMember {
   readonly name: string;
   readonly byteOffset: number;
   readonly byteLength: number;
 }
 
+/** Which bytes of a file are the archive, and the code of the errors about it. */
+export interface ZipPlace {
+  /** Default: the whole file. */
+  readonly span?: { readonly byteOffset: number; readonly byteLength: number } | undefined;
+  readonly code?: string;
+}
+
 export interface ZipDirectory {
   readonly path: string;
+  readonly code: string;
   /** Of all members but folders, in the archive's order. */
   readonly names: readonly string[];
   readonly stored: ReadonlyMap<string, ZipMember>;
@@ -21,21 +29,24 @@ export interface ZipDirectory {
   readonly packed: ReadonlyMap<string, string>;
 }
 
-function badArchive(path: string, what: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_MODEL_FILE",
-    `Expected ${what} for "${path}" but received ${received}`,
-  );
+function badArchive(
+  { path, code }: Pick<ZipDirectory, "path" | "code">,
+  what: string,
+  received: string,
+): CriticalSharpnessError {
+  return new CriticalSharpnessError(code, `Expected ${what} for "${path}" but received ${received}`);
 }
 
-/** Reads within the file alone: offsets in an archive lead anywhere, and Node.js throws at those beyond its integers. */
+/** Reads within the archive alone: offsets in an archive lead anywhere, and Node.js throws at those beyond its integers. */
 class ArchiveReader extends RandomAccessReader {
   readonly #file: FileHandle;
+  readonly #start: number;
   readonly #size: number;
 
-  constructor(file: FileHandle, size: number) {
+  constructor(file: FileHandle, start: number, size: number) {
     super();
     this.#file = file;
+    this.#start = start;
     this.#size = size;
   }
 
@@ -52,7 +63,7 @@ class ArchiveReader extends RandomAccessReader {
   async #read(buffer: Buffer, offset: number, length: number, position: number): Promise<void> {
     if (!(position >= 0 && position + length <= this.#size))
       throw new Error(`an offset of ${position}, beyond its end`);
-    const bytes = await readExactly(this.#file, position, length);
+    const bytes = await readExactly(this.#file, this.#start + position, length);
     if (bytes.length < length) throw new Error("an end before the last byte");
     bytes.copy(buffer, offset);
   }
@@ -61,42 +72,51 @@ class ArchiveReader extends RandomAccessReader {
 /**
  * The members of a zip archive, ZIP64 included, by its central directory. Of their bytes none are read.
  *
- * @throws CriticalSharpnessError `ERR_MODEL_FILE` if it is none, is damaged or cut short, has two members of a name or members
+ * @throws CriticalSharpnessError `ERR_MODEL_FILE`, or the code that was given, if it is none, is damaged or cut short, has two members of a name or members
  * that share bytes, or names that lead out of a folder; `ERR_FILE` if it cannot be read.
  */
 export async function readZipDirectory(
   path: string,
   signal?: AbortSignal | undefined,
+  { span, code = "ERR_MODEL_FILE" }: ZipPlace = {},
 ): Promise<ZipDirectory> {
   throwIfAborted(signal);
+  const source = { path, code };
   await using file = await openArchive(path);
-  const { size } = await file.stat();
+  const whole = (await file.stat()).size;
+  const { byteOffset: first, byteLength: size } = span ?? { byteOffset: 0, byteLength: whole };
+  if (first + size > whole)
+    throw badArchive(
+      source,
+      `an archive up to byte ${first + size}`,
+      `${whole} bytes: the file is truncated`,
+    );
   const names: string[] = [];
   const stored = new Map<string, ZipMember>();
   const packed = new Map<string, string>();
   const spans: { name: string; start: number; end: number }[] = [];
   try {
-    const reader = new ArchiveReader(file, size);
+    const reader = new ArchiveReader(file, first, size);
     const zip = await fromRandomAccessReaderPromise(reader, size, { strictFileNames: true });
     for await (const entry of zip.eachEntry()) {
       throwIfAborted(signal);
       const { fileName: name, compressedSize: byteLength, relativeOffsetOfLocalHeader: start } = entry;
-      const { fileDataStart: byteOffset } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
-      spans.push({ name, start, end: byteOffset + byteLength });
+      const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+      spans.push({ name, start, end: fileDataStart + byteLength });
       if (name.endsWith("/")) continue;
       if (stored.has(name) || packed.has(name))
-        throw badArchive(path, `a member "${name}" once`, "it twice: archives of PyTorch's have each once");
+        throw badArchive(source, `a member "${name}" once`, "it twice: archives of PyTorch's have each once");
       names.push(name);
       const packing = packingOf(entry);
-      if (packing === undefined) stored.set(name, { name, byteOffset, byteLength });
+      if (packing === undefined) stored.set(name, { name, byteOffset: first + fileDataStart, byteLength });
       else packed.set(name, packing);
     }
   } catch (error) {
     if (error instanceof CriticalSharpnessError) throw error;
-    throw badArchive(path, "a zip archive", await reasonOf(file, error as Error));
+    throw badArchive(source, "a zip archive", await reasonOf(file, first, error as Error));
   }
-  checkSpans(path, spans);
-  return { path, names, stored, packed };
+  checkSpans(source, spans);
+  return { ...source, names, stored, packed };
 }
 
 async function openArchive(path: string): Promise<FileHandle> {
@@ -115,34 +135,37 @@ function packingOf(entry: Entry): string | undefined {
 }
 
 /** Why it is none, by its first bytes or by what stopped its reading. */
-async function reasonOf(file: FileHandle, error: Error): Promise<string> {
-  const start = await readExactly(file, 0, foreignBytes);
+async function reasonOf(file: FileHandle, first: number, error: Error): Promise<string> {
+  const start = await readExactly(file, first, foreignBytes);
   if (start.toString("latin1", 0, 2) !== "PK") return foreignFile(start) ?? "another kind of file";
   const isCut = /End of central directory record signature not found/.test(error.message);
   return isCut ? "one that is cut short: copy or download it again" : `a damaged one: ${error.message}`;
 }
 
-function checkSpans(path: string, spans: { name: string; start: number; end: number }[]): void {
+function checkSpans(
+  source: Pick<ZipDirectory, "path" | "code">,
+  spans: { name: string; start: number; end: number }[],
+): void {
   spans.sort((a, b) => a.start - b.start || a.end - b.end);
   for (const [i, { name, start }] of spans.entries()) {
     const before = spans[i - 1];
     if (before && start < before.end)
-      throw badArchive(path, "members with bytes of their own", `"${name}" within "${before.name}"`);
+      throw badArchive(source, "members with bytes of their own", `"${name}" within "${before.name}"`);
   }
 }
 
-/** @throws CriticalSharpnessError `ERR_MODEL_FILE` if it is there, but compressed or encrypted. */
+/** @throws CriticalSharpnessError, of the directory's code, if it is there, but compressed or encrypted. */
 export function zipMember(directory: ZipDirectory, name: string): ZipMember | undefined {
   const packing = directory.packed.get(name);
   if (packing === undefined) return directory.stored.get(name);
   throw badArchive(
-    directory.path,
+    directory,
     "members that are stored as they are",
     `"${name}", which is ${packing}: take the file as it was written, or pack it anew without compression`,
   );
 }
 
-/** A member's bytes, of which there may be `limit` at most. @throws CriticalSharpnessError `ERR_MODEL_FILE` */
+/** A member's bytes, of which there may be `limit` at most. @throws CriticalSharpnessError of the directory's code */
 export async function readZipMember(
   directory: ZipDirectory,
   { name, byteOffset, byteLength }: ZipMember,
@@ -151,13 +174,13 @@ export async function readZipMember(
 ): Promise<Buffer> {
   throwIfAborted(signal);
   if (byteLength > limit)
-    throw badArchive(directory.path, `a member "${name}" of at most ${limit} bytes`, `one of ${byteLength}`);
+    throw badArchive(directory, `a member "${name}" of at most ${limit} bytes`, `one of ${byteLength}`);
   await using file = await openArchive(directory.path);
   const bytes = await readExactly(file, byteOffset, byteLength);
   throwIfAborted(signal);
   if (bytes.length === byteLength) return bytes;
   throw badArchive(
-    directory.path,
+    directory,
     `${byteLength} bytes of "${name}"`,
     `${bytes.length}: the file has changed meanwhile`,
   );
