@@ -170,6 +170,8 @@ export {
   type CosineOptions,
   constantSchedule,
   cosineSchedule,
+  type LoadOptimizerOptions,
+  loadOptimizer,
   Optimizer,
   type OptimizerOptions,
   type OptimizerRule,

@@ -52,7 +52,7 @@ export interface StoredTensor {
 const floating = ["float64", "float32", "float16", "bfloat16"] as const satisfies FloatingDtype[];
 export const floatingDtypes = "float64, float32, float16 or bfloat16";
 /** The dtype, if its numbers are read as weights are. */
-export function floatingDtype({ dtype }: StoredTensor): FloatingDtype | undefined {
+export function floatingDtype({ dtype }: Pick<StoredTensor, "dtype">): FloatingDtype | undefined {
   return floating.find((known) => known === dtype);
 }
 

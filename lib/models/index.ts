@@ -50,3 +50,4 @@ export {
   select,
 } from "./parameters.js";
 export { programOptions } from "./programs/load.js";
+export { parametersCalled, registeredParameters } from "./registration.js";

@@ -101,9 +101,9 @@ export class Model extends ParameterSet {
   /** @internal Use `createModel` or `loadModel`. */
   constructor(
     handle: NativeModel,
-    { config, file, description, state }: Pick<ConfiguredModel, "config" | "file" | "description" | "state">,
+    { config, file, description, state, checkpoint }: Omit<ConfiguredModel, "defaultInitialization">,
   ) {
-    super(handle);
+    super(handle, checkpoint);
     this.hasExperts = description.kind === "decoder" && description.mixture !== undefined;
     this.config = config;
     this.#configFile = file;

@@ -1,5 +1,6 @@
 import { expected } from "../errors.js";
 import { type NativeModel, Owner } from "../torch/index.js";
+import type { Checkpoint } from "./families/settings.js";
 
 export interface Parameter {
   readonly name: string;
@@ -37,9 +38,13 @@ const patternOf = (name: string) =>
 export abstract class ParameterSet extends Owner<NativeModel> {
   readonly parameters: readonly Parameter[];
 
+  /** @internal What PyTorch's modules of a language model call its parameters, and in which order. */
+  readonly checkpoint: Checkpoint | undefined;
+
   /** @internal */
-  constructor(handle: NativeModel) {
+  constructor(handle: NativeModel, checkpoint: Checkpoint | undefined) {
     super(handle);
+    this.checkpoint = checkpoint;
     this.parameters = handle.parameters.map(({ name, shape, trainable }) => ({
       name,
       shape,

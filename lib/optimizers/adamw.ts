@@ -48,6 +48,17 @@ export class AdamW extends Optimizer {
       `β = (${beta1}, ${beta2})`,
       `ε = ${number(epsilon)}`,
     ],
+    torch: {
+      settings: ["betas", "eps", "amsgrad"],
+      roles: { exp_avg: "exp_avg", exp_avg_sq: "exp_avg_sq" },
+      options(settings) {
+        settings.without("amsgrad", "maximize");
+        // Adam of PyTorch adds its decay to the gradient, unless it says otherwise.
+        if (settings.has("decoupled_weight_decay") && !settings.flag("decoupled_weight_decay"))
+          settings.without("weight_decay");
+        return { betas: settings.numbers("betas", 2), epsilon: settings.number("eps") };
+      },
+    },
     native: ({ betas: [beta1, beta2], epsilon }: { betas: [number, number]; epsilon: number }) => ({
       rules: [{ name: "adamw", options: { beta1, beta2, epsilon } }],
     }),

@@ -33,6 +33,11 @@ export class Lion extends Optimizer {
     hasMemory: () => true,
     stabilityGain: () => null,
     describe: ({ betas: [beta1, beta2] = usualBetas }) => ["Lion", `β = (${beta1}, ${beta2})`],
+    torch: {
+      settings: ["betas"],
+      roles: { exp_avg: "exp_avg" },
+      options: (settings) => ({ betas: settings.numbers("betas", 2) }),
+    },
     native: ({ betas: [beta1, beta2] }: { betas: [number, number] }) => ({
       rules: [{ name: "lion", options: { beta1, beta2 } }],
     }),

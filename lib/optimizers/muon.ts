@@ -121,6 +121,18 @@ export class Muon extends Optimizer {
       ...(nesterov ? ["Nesterov"] : []),
       ...(adjustment === "original" ? [] : ["RMS of AdamW"]),
     ],
+    torch: {
+      settings: ["momentum", "ns_steps", "ns_coefficients"],
+      roles: { momentum_buffer: "momentum_buffer" },
+      options: (settings) => ({
+        momentum: settings.number("momentum"),
+        nesterov: settings.flag("nesterov"),
+        coefficients: settings.numbers("ns_coefficients", 3),
+        epsilon: settings.number("eps"),
+        iterations: settings.number("ns_steps"),
+        adjustment: settings.text("adjust_lr_fn") === "match_rms_adamw" ? "match_rms_adamw" : "original",
+      }),
+    },
     native(settings: MuonSettings, parameters: readonly Parameter[]) {
       const { coefficients, iterationDtype, adjustment, parameters: chosen, adamw, ...rest } = settings;
       const [a, b, c] = coefficients;

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { CriticalSharpnessError } from "../errors.js";
+import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
 import {
   Batch,
   Direction,
@@ -28,6 +28,12 @@ import {
 import { checkOptimizerOptions, type OptimizerOptions } from "./groups.js";
 import type { OptimizerRule } from "./rule.js";
 import { readState, writeState } from "./state-file.js";
+import { locateState } from "./stored/find-state.js";
+import { parameterOrder } from "./stored/parameter-order.js";
+import { readStoredOptimizer } from "./stored/read-optimizer.js";
+import { restoreStored } from "./stored/restore.js";
+import type { StoredOptimizer } from "./stored/stored-optimizer.js";
+import { storedRule } from "./stored/stored-rule.js";
 
 /** What is known of a gradient that went into an optimizer's state and was not kept. */
 export interface AccumulatedGradient {
@@ -59,6 +65,9 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
   /** Whether Δ costs more than reading the state: who uses one several times does well to have it stored. */
   readonly isWhole: boolean;
 
+  readonly #rule: OptimizerRule;
+  /** Whether its state came without the last gradient, which Δ is made of. */
+  #awaitsGradient = false;
   readonly #stabilityGain: number | undefined;
   /** Whether P = 1. */
   readonly #plain: boolean;
@@ -72,6 +81,7 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     const { rules, of, own } = rule.native(readOptions(z.object(rule.options), given), model.parameters);
     const { learningRate, groups } = checkOptimizerOptions(model, given, rule.weightDecay, own);
     super(native().createOptimizer(model.handle, groups, rules, of ?? model.parameters.map(() => 0)));
+    this.#rule = rule;
     this.kind = rule.type;
     this.model = model;
     this.learningRate = learningRate;
@@ -106,6 +116,7 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
       "a Direction or the result of model.gradient",
     );
     await stoppable(options, (cancel) => this.handle.accumulate(handle, cancel));
+    this.#awaitsGradient = false;
   }
 
   /**
@@ -127,6 +138,7 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     const known = await withSignal(signal, (cancel) =>
       this.handle.accumulateFrom(handle, { ...pass, weightDecay: decay, cancel }),
     );
+    this.#awaitsGradient = false;
     return { ...known, slope: known.slopes.reduce((sum, part) => sum + part, 0), batch };
   }
 
@@ -145,6 +157,7 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
       weightDecay: checkBoolean(weightDecay, "options.weightDecay"),
       stored: checkBoolean(stored, "options.stored"),
     };
+    this.#requireGradient();
     const handle = await stoppable(options, (cancel) => this.handle.direction({ ...checked, ...cancel }));
     return Direction.of(this.model, handle);
   }
@@ -188,6 +201,7 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
   async step(options: SignalOptions & { learningRate?: number } = {}): Promise<void> {
     const { learningRate = this.learningRate } = checkOptions(options, "options");
     const eta = checkNumber(learningRate, "options.learningRate", { minimum: 0 });
+    this.#requireGradient();
     await stoppable(options, (cancel) => this.handle.step(eta, cancel));
   }
 
@@ -197,12 +211,41 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
   }
 
   /**
-   * Takes the state from a file that `save` wrote for the same kind of optimizer and model.
+   * Takes the state from a file that `save` wrote for the same kind of optimizer and model, or from what an optimizer of PyTorch's
+   * has left (see `loadOptimizer`), whose settings are not looked at.
    *
-   * @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE`, AbortError: the state is as it was.
+   * @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE`, `ERR_TORCH_FILE`, AbortError: the state is as it was.
    */
-  async load(file: string, options: SignalOptions = {}): Promise<void> {
-    await readState(checkString(file, "file"), this, signalOf(options));
+  async load(place: string, options: SignalOptions = {}): Promise<void> {
+    const signal = signalOf(options);
+    throwIfAborted(signal);
+    const found = await locateState(checkString(place, "place"));
+    if (found.format === "own") {
+      await readState(found.place, this, signal);
+      this.#awaitsGradient = false;
+      return;
+    }
+    const stored = await readStoredOptimizer(found, signal);
+    storedRule(stored, [this.#rule]);
+    await this.restore(stored, parameterOrder(stored, this.model, undefined), signal);
+  }
+
+  /** @internal Takes a state of PyTorch's. `order`: of each parameter of each group its place in the model. */
+  async restore(
+    stored: StoredOptimizer,
+    order: readonly (readonly number[])[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { handle, model } = this;
+    this.#awaitsGradient = await restoreStored({ handle, model, rule: this.#rule }, stored, order, signal);
+  }
+
+  #requireGradient(): void {
+    if (!this.#awaitsGradient) return;
+    throw new CriticalSharpnessError(
+      "ERR_NO_GRADIENT",
+      `Expected a gradient after the state of a file for the Δ of "${this.kind}", which is made of the last one, but received none`,
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Model, ParameterSet } from "../models/index.js";
+import type { ParameterSet } from "../models/index.js";
 import { checkChoice, checkOptions, flags, names, section } from "../options/index.js";
 import type { Optimizer } from "./optimizer.js";
 import type { OptimizerRule } from "./rule.js";
@@ -26,8 +26,11 @@ export const kinds = Object.keys(byKind) as Kind[];
 
 const classOf = (type: unknown) => byKind[checkChoice<Kind>(type, "options.optimizer.type", kinds)];
 
+/** All rules. */
+export const rules: readonly OptimizerRule[] = Object.values(byKind).map(({ rule }) => rule);
+
 /** @throws TypeError, RangeError naming the option. */
-export function makeOptimizer(model: Model, choice: OptimizerChoice): Optimizer {
+export function makeOptimizer(model: ParameterSet, choice: OptimizerChoice): Optimizer {
   const { type, ...options } = checkOptions(choice, "options.optimizer");
   return new (classOf(type))(model, { learningRate: 1, ...options });
 }

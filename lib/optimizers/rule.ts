@@ -17,6 +17,33 @@ export interface NativeRules {
 }
 
 /**
+ * How PyTorch's class of a rule writes itself down: in `param_groups`, and in the state of each parameter.
+ */
+export interface TorchForm {
+  /** Keys that its groups have, and the state tensors of a parameter, by the role that they have here. */
+  readonly settings: readonly string[];
+  readonly roles: Readonly<Record<string, string>>;
+  /**
+   * Its options of a group's settings, decay and learning rate aside.
+   *
+   * @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE` for what the rule here does not do.
+   */
+  options(settings: TorchSettings): object;
+}
+
+/** Settings of a group, checked as they are asked for. */
+export interface TorchSettings {
+  number(key: string): number;
+  numbers(key: string, count: 2): [number, number];
+  numbers(key: string, count: 3): [number, number, number];
+  has(key: string): boolean;
+  flag(key: string): boolean;
+  text(key: string): string | undefined;
+  /** Refuses what follows where it is on: what the rule here does not do. */
+  without(...keys: readonly string[]): void;
+}
+
+/**
  * An update rule: what there is to know of it without a model. The registry has one of each; configurations, flags, the
  * reference, figures and state files go by these, and nothing else asks a rule's name.
  */
@@ -42,6 +69,7 @@ export interface OptimizerRule<Options = object, Shape extends RuleShape = RuleS
   stabilityGain(options: Options): { value: number; formula: string } | null;
   /** Its name and its own settings in words, decay and groups aside. */
   describe(options: Options, number: (value: number) => string): string[];
+  readonly torch: TorchForm;
   /** @throws TypeError, RangeError for what no key's schema says. */
   native(settings: RuleSettings<Shape>, parameters: readonly Parameter[]): NativeRules;
 }

@@ -43,6 +43,17 @@ export class Sgd extends Optimizer {
       ...(momentum > 0 ? [`momentum ${momentum}`] : []),
       ...(nesterov ? ["Nesterov"] : []),
     ],
+    torch: {
+      settings: ["momentum", "dampening", "nesterov"],
+      roles: { momentum: "momentum_buffer" },
+      options(settings) {
+        settings.without("dampening", "maximize");
+        const momentum = settings.number("momentum");
+        // PyTorch's decay goes into the momentum, the one here does not.
+        if (momentum > 0) settings.without("weight_decay");
+        return { momentum, nesterov: settings.flag("nesterov") };
+      },
+    },
     native: (options: { momentum: number; nesterov: boolean }) => {
       if (options.nesterov && options.momentum === 0)
         throw expected("a momentum > 0 with nesterov", "options.momentum", options.momentum, "range");

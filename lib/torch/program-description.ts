@@ -1,4 +1,4 @@
-import type { FileTensor } from "./surface.js";
+import type { FileBlock } from "./surface.js";
 
 /**
  * A program of PyTorch operators (torch.export): a graph of nodes whose values have numbers, slots, from 0 on. Each graph has
@@ -102,7 +102,7 @@ export type NativeProgramArgument =
 export interface ReadProgram {
   description: NativeProgramDescription;
   /** Of each parameter, where its numbers lie. */
-  weights: FileTensor[];
+  weights: FileBlock[];
   /** Of each parameter, its names in the state_dict: several, where it is tied. */
   names: string[][];
   /** The state_dict's buffers, by their places among the stored tensors. */

@@ -54,15 +54,48 @@ Elements read_elements(const Napi::Value& value, const char* names, const std::v
   return elements;
 }
 
+std::string read_path(const Napi::Object& place, const std::string& subject) {
+  const Napi::Value value = place.Get("path");
+  std::string path = read_string(value, subject + ".path");
+  // The system would take a path with a zero byte for the shorter one before it.
+  if (path.empty() || path.find('\0') != std::string::npos)
+    throw range_error(value, "a non-empty path without zero bytes", subject + ".path");
+  return path;
+}
+
+int64_t read_byte_offset(const Napi::Object& place, const std::string& subject) {
+  return read_integer(place.Get("byteOffset"), subject + ".byteOffset", 0, int64_t{1} << 53);
+}
+
+/// A tensor has at most as many axes, and a checkpoint of many processes as many parts of it.
+constexpr uint32_t most_axes = 64, most_pieces = 1 << 20;
+
+std::vector<int64_t> read_integers(const Napi::Value& value, const std::string& subject) {
+  const Napi::Array array = read_array(value, subject, 0, most_axes);
+  std::vector<int64_t> integers;
+  for (uint32_t i = 0; i < array.Length(); i++)
+    integers.push_back(read_integer(array.Get(i), subject + "[" + std::to_string(i) + "]", 0, int64_t{1} << 53));
+  return integers;
+}
+
+FilePiece read_piece(const Napi::Value& value, const std::string& subject) {
+  const Napi::Object place = read_object(value, subject);
+  const auto numbers = [&](const char* key) { return read_integers(place.Get(key), subject + "." + key); };
+  return {read_path(place, subject), read_byte_offset(place, subject), numbers("strides"), numbers("start"), numbers("shape")};
+}
+
 FileTensor read_file_tensor(const Napi::Value& value, const std::string& subject) {
   const Napi::Object place = read_object(value, subject);
   FileTensor tensor;
-  const Napi::Value path = place.Get("path");
-  tensor.path = read_string(path, subject + ".path");
-  // The system would take a path with a zero byte for the shorter one before it.
-  if (tensor.path.empty() || tensor.path.find('\0') != std::string::npos)
-    throw range_error(path, "a non-empty path without zero bytes", subject + ".path");
-  tensor.byte_offset = read_integer(place.Get("byteOffset"), subject + ".byteOffset", 0, int64_t{1} << 53);
+  const Napi::Value pieces = place.Get("pieces");
+  if (pieces.IsUndefined()) {
+    tensor.path = read_path(place, subject);
+    tensor.byte_offset = read_byte_offset(place, subject);
+  } else {
+    const Napi::Array array = read_array(pieces, subject + ".pieces", 1, most_pieces);
+    for (uint32_t i = 0; i < array.Length(); i++)
+      tensor.pieces.push_back(read_piece(array.Get(i), subject + ".pieces[" + std::to_string(i) + "]"));
+  }
   tensor.dtype = read_choice<at::ScalarType>(
       place.Get("dtype"), subject + ".dtype",
       {{"float32", at::kFloat}, {"float64", at::kDouble}, {"float16", at::kHalf}, {"bfloat16", at::kBFloat16}});

@@ -325,7 +325,7 @@ std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout>
   for (size_t i = 0; i < layout->size(); i++) {
     cancel.check();
     const FileTensor& tensor = tensors.at(i);
-    parts.push_back(tensor.path.empty() ? at::Tensor() : reader.read(tensor, layout->parameters[i], layout->options(), cancel));
+    parts.push_back(tensor.is_given() ? reader.read(tensor, layout->parameters[i], layout->options(), cancel) : at::Tensor());
   }
   return std::make_shared<ParameterVector>(std::move(layout), std::move(parts));
 }

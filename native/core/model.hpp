@@ -17,11 +17,23 @@ namespace critical_sharpness {
 
 enum class Initialization { gpt2, normal, pytorch, he, zeros };
 
-/// A tensor's bytes within a file, little-endian and row-major.
+/// A box of a tensor's numbers within a file, little-endian.
+struct FilePiece {
+  std::string path;
+  int64_t byte_offset = 0;
+  std::vector<int64_t> strides;  // in numbers, none negative
+  std::vector<int64_t> start;    // where the box begins in the tensor
+  std::vector<int64_t> shape;
+};
+
+/// A tensor within a file, little-endian and row-major; or in pieces, which have each of its numbers once.
 struct FileTensor {
   std::string path;
   int64_t byte_offset = 0;
   at::ScalarType dtype = at::kFloat;
+  std::vector<FilePiece> pieces;
+
+  bool is_given() const { return !path.empty() || !pieces.empty(); }
 };
 
 enum class PerturbationMode { view, in_place };
@@ -118,7 +130,7 @@ class Model {
   InPlaceStorage in_place_;
 };
 
-/// `tensor` as a vector of `layout`, from files; entries without a path are zeros.
+/// `tensor` as a vector of `layout`, from files; entries that are not given are zeros.
 std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout,
                                                    const std::vector<FileTensor>& tensors, const Cancellation& cancel = {});
 /// θ_a − θ_b.

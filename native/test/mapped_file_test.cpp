@@ -122,3 +122,48 @@ TEST("mapped file: a file that failed can be read later by the same reader") {
   folder.put("t", tensor);
   CHECK(same_bits(reader.read({file, 0, at::kFloat}, spec, at::kFloat), tensor));
 }
+
+TEST("mapped file: pieces of several files, with strides, aligned or not") {
+  const Folder folder;
+  const at::Tensor left = tensor.narrow(1, 0, 2).contiguous(), right = tensor.narrow(1, 2, 3).t().contiguous();
+  for (const size_t padding : {0, 64, 3}) {
+    const auto offset = static_cast<int64_t>(padding);
+    FileTensor place;
+    place.pieces = {{folder.put("left", left, padding), offset, {2, 1}, {0, 0}, {10, 2}},
+                    {folder.put("right", right, padding), offset, {1, 10}, {0, 2}, {10, 3}}};
+    CHECK(same_bits(FileReader().read(place, spec, at::kFloat), tensor));
+    CHECK(same_bits(FileReader().read(place, spec, at::kDouble), tensor.to(at::kDouble)));
+  }
+}
+
+TEST("mapped file: a tensor without axes, and one without numbers, in a piece") {
+  const Folder folder;
+  const std::string file = folder.put("t", tensor);
+  FileTensor scalar;
+  scalar.pieces = {{file, 4, {}, {}, {}}};
+  CHECK(same_bits(FileReader().read(scalar, {"p", {}}, at::kFloat), tensor.view({-1})[1]));
+  FileTensor none;
+  none.pieces = {{file, 0, {5, 1}, {0, 0}, {0, 5}}};
+  CHECK(FileReader().read(none, {"p", {0, 5}}, at::kFloat).numel() == 0);
+}
+
+TEST("mapped file: pieces outside of the tensor or the file, and ones that leave some of it out, are errors") {
+  const Folder folder;
+  const std::string file = folder.put("t", tensor);
+  const auto whole = FilePiece{file, 0, {5, 1}, {0, 0}, {10, 5}};
+  const auto refused = [&](auto change) {
+    FileTensor place;
+    place.pieces = {whole};
+    change(place.pieces[0]);
+    CHECK_CODE(FileReader().read(place, spec, at::kFloat), "ERR_MODEL_FILE");
+  };
+  refused([](FilePiece& piece) { piece.start = {1, 0}; });
+  refused([](FilePiece& piece) { piece.start = {-1, 0}; });
+  refused([](FilePiece& piece) { piece.shape = {10}; });
+  refused([](FilePiece& piece) { piece.shape = {9, 5}; });
+  refused([](FilePiece& piece) { piece.strides = {-5, 1}; });
+  refused([](FilePiece& piece) { piece.strides = {6, 1}; });
+  refused([](FilePiece& piece) { piece.strides = {int64_t{1} << 62, int64_t{1} << 62}; });
+  refused([](FilePiece& piece) { piece.byte_offset = 4; });
+  refused([](FilePiece& piece) { piece.byte_offset = std::numeric_limits<int64_t>::max(); });
+}

@@ -31,6 +31,7 @@ export const gptNeox = family(
     prefix: "gpt_neox.",
     aliases: { "embed_out.weight": "lm_head.weight" },
     buffers: /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
+    registration: "norms-first",
   },
   { settings },
   (own) => {

@@ -20,7 +20,12 @@ const fixed = {
 
 /** GPT-2 (Radford et al. 2019): learned positions, weights stored [in, out]. */
 export const gpt2 = family(
-  { architecture: "GPT2LMHeadModel", prefix: "transformer.", buffers: /\.attn\.(bias|masked_bias)$/ },
+  {
+    architecture: "GPT2LMHeadModel",
+    prefix: "transformer.",
+    buffers: /\.attn\.(bias|masked_bias)$/,
+    registration: "as-computed",
+  },
   { settings, fixed, ignored: /^(n_ctx|summary_.*|reorder_and_upcast_attn)$/ },
   (values) => {
     const { n_embd: width, n_head: heads } = values;

@@ -227,7 +227,15 @@ export interface Checkpoint {
   buffers?: RegExp;
   /** Of a tensor that holds several parameters, or one of another name: what lies in it, from its start to its end. */
   parts?: (name: string, shape: readonly number[]) => readonly Part[] | undefined;
+  /** Default: "norms-last". */
+  registration?: Registration;
 }
+
+/**
+ * How transformers' module of a layer registers its parts: as they compute, as GPT-2's does; or its norms behind attention and MLP,
+ * or before them. `named_parameters()` goes by that, and so does an optimizer's state that numbers its parameters.
+ */
+export type Registration = "as-computed" | "norms-last" | "norms-first";
 
 export interface Part {
   name: string;

@@ -1,0 +1,66 @@
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { badState } from "./stored-optimizer.js";
+
+/** Where an optimizer's state lies beside weights, and in which format. */
+export interface FoundState {
+  place: string;
+  format: "torch" | "distributed" | "universal" | "own";
+}
+
+/** What programs call them, in the order in which they are looked for. */
+const files: readonly [name: string, format: FoundState["format"]][] = [
+  ["optimizer.pt", "torch"],
+  ["optimizer.bin", "torch"],
+  ["optimizer.safetensors", "own"],
+];
+/** Distributed checkpoints: accelerate's of FSDP, OLMo-core's, a folder by itself (torchtitan's). */
+const distributed = ["optimizer_0", "model_and_optim", "."];
+
+const exists = (place: string) =>
+  stat(place).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * The state of an optimizer in a checkpoint's folder; undefined where none is known to lie there.
+ *
+ * @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE` where DeepSpeed's own format is all that there is.
+ */
+export async function findOptimizerState(folder: string): Promise<FoundState | undefined> {
+  for (const [name, format] of files) {
+    const place = path.join(folder, name);
+    if (await exists(place)) return { place, format };
+  }
+  for (const name of distributed) {
+    const place = path.join(folder, name);
+    if (await exists(path.join(place, ".metadata"))) return { place, format: "distributed" };
+  }
+  const names: string[] = await readdir(folder).catch(() => []);
+  for (const name of [".", ...names.filter((one) => /universal/.test(one))]) {
+    const place = path.join(folder, name, "zero");
+    if (await exists(path.join(place, "optimizer_state.pt"))) return { place, format: "universal" };
+  }
+  const sharded = names.find((name) => /^global_step\d+$/.test(name));
+  if (sharded !== undefined)
+    throw badState(
+      path.join(folder, sharded),
+      "DeepSpeed's universal checkpoint (`python -m deepspeed.checkpoint.ds_to_universal --input_folder … --output_folder …` makes it)",
+      "its own sharded one",
+    );
+  return undefined;
+}
+
+/** What a given file or folder holds. @throws as `findOptimizerState`, and where there is nothing. */
+export async function locateState(place: string): Promise<FoundState> {
+  const entry = await stat(place).catch(() => undefined);
+  if (entry?.isFile()) return { place, format: place.endsWith(".safetensors") ? "own" : "torch" };
+  const found = entry && (await findOptimizerState(place));
+  if (found) return found;
+  throw badState(
+    place,
+    `a file, or a folder with ${files.map(([name]) => name).join(", ")} or a distributed checkpoint,`,
+    entry ? "a folder without" : "none of that name",
+  );
+}
