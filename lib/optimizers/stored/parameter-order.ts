@@ -42,13 +42,15 @@ export function parameterOrder(
     return split(found, groups);
   }
   const trainable = registeredParameters(parameters, checkpoint).filter((i) => parameters[i]?.trainable);
+  // A group may have been left empty: that of norms and biases, where a model has none.
+  const filled = groups.filter((group) => group.parameters.length > 0);
   const candidates = divisions(trainable, parameters, checkpoint !== undefined).filter(
     (division) =>
-      division.length === groups.length && firstMisfit(groups, division, parameters) === undefined,
+      division.length === filled.length && firstMisfit(filled, division, parameters) === undefined,
   );
   const distinct = new Map(candidates.map((division) => [JSON.stringify(division), division]));
   const [only] = distinct.values();
-  if (only && distinct.size === 1) return only;
+  if (only && distinct.size === 1) return groups.map((group) => only[filled.indexOf(group)] ?? []);
   const counts = groups.map((group) => group.parameters.length).join(" + ");
   throw badState(
     source,

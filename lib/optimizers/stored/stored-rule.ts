@@ -14,9 +14,6 @@ const others: readonly [key: RegExp, name: string][] = [
   [/^(GG|Q)$/, "SOAP or Shampoo"],
 ];
 
-/** Keys of state tensors that are no moments. */
-const counters = new Set(["step"]);
-
 /**
  * The rule that a stored state is of: by the settings of its groups and the tensors of its parameters.
  *
@@ -25,9 +22,10 @@ const counters = new Set(["step"]);
 export function storedRule(stored: StoredOptimizer, rules: readonly OptimizerRule[]): OptimizerRule {
   const { source, groups } = stored;
   const keys = new Set<string>();
+  const numbers = new Set<string>();
   for (const { parameters } of groups)
     for (const { state } of parameters)
-      for (const [key, value] of state) if (isStoredArray(value) && !counters.has(key)) keys.add(key);
+      for (const [key, value] of state) (isStoredArray(value) ? keys : numbers).add(key);
   const found = rules.filter(({ torch: { settings, roles } }) => {
     const expected = Object.values(roles);
     const hasSettings = groups.every((group) => settings.every((key) => group.settings.has(key)));
@@ -36,7 +34,7 @@ export function storedRule(stored: StoredOptimizer, rules: readonly OptimizerRul
   });
   const [rule] = found.sort((a, b) => b.torch.settings.length - a.torch.settings.length);
   if (rule) return rule;
-  const known = others.find(([key]) => [...keys].some((one) => key.test(one)));
+  const known = others.find(([key]) => [...keys, ...numbers].some((one) => key.test(one)));
   const received = known?.[1] ?? `one with ${[...keys].map((key) => `"${key}"`).join(", ") || "no state"}`;
   throw badState(
     source,
