@@ -72,9 +72,12 @@ export function describeSequences({
   return counted(size, `sequence${tokens}`, `sequences${tokens}`) + apart;
 }
 
-/** An optimizer in words. */
-export function describeOptimizer(optimizer: TrainConfiguration["optimizer"]): string {
-  const decay = optimizer.weightDecay > 0 ? [`weight decay ${prose(optimizer.weightDecay)}`] : [];
+/** An optimizer in words, by its options. */
+export function describeOptimizer(
+  optimizer: { type: string; weightDecay?: number; groups?: readonly object[] } & object,
+): string {
+  const { weightDecay = 0 } = optimizer;
+  const decay = weightDecay > 0 ? [`weight decay ${prose(weightDecay)}`] : [];
   const groups = optimizer.groups?.length ? [counted(optimizer.groups.length, "parameter group")] : [];
   return [...ruleOf(optimizer).describe(optimizer, prose), ...decay, ...groups].join(", ");
 }

@@ -1,4 +1,5 @@
 export { findCheckpoints, type ListedCheckpoint } from "./checkpoints/checkpoint-list.js";
+export { type Edge, edgeOf, edgeSentence } from "./checkpoints/edge.js";
 export type { BatchSource, FrozenOptions } from "./checkpoints/frozen-options.js";
 export {
   type FrozenEvent,

@@ -51,3 +51,4 @@ export {
 } from "./parameters.js";
 export { programOptions } from "./programs/load.js";
 export { parametersCalled, registeredParameters } from "./registration.js";
+export { findTensors } from "./weight-files.js";

@@ -58,6 +58,8 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
   /** Its rule's name, as configurations and state files have it. */
   readonly kind: string;
   readonly model: ParameterSet;
+  /** @internal What it was made of. */
+  readonly choice: Record<string, unknown> & { type: string };
   /** η of a step that names none. */
   learningRate: number;
   /** Whether there is a P that `preconditioner` can give. */
@@ -83,6 +85,7 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     super(native().createOptimizer(model.handle, groups, rules, of ?? model.parameters.map(() => 0)));
     this.#rule = rule;
     this.kind = rule.type;
+    this.choice = { weightDecay: rule.weightDecay, ...given, type: rule.type };
     this.model = model;
     this.learningRate = learningRate;
     this.hasMetric = rule.metric !== null;

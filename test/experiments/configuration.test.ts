@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { describeModel } from "../../lib/experiments/describe.js";
 import { parseConfiguration, readConfiguration } from "../../lib/experiments/index.js";
-import { makeSchedule } from "../../lib/experiments/train/train-configuration.js";
+import { makeSchedule } from "../../lib/experiments/schedule.js";
 import { kinds } from "../../lib/optimizers/index.js";
 import { put } from "../data/helpers.js";
 import { gptRun, mlpRun, temporaryFolder } from "./helpers.js";
@@ -80,7 +80,8 @@ describe("a configuration", () => {
   it("counts a warm-up and decay below 1 as parts of the run", () => {
     const parts = parseConfiguration({ ...gpt, steps: 8, schedule: { ...wsd, warmup: 0.25, decay: 0.375 } });
     const counts = parseConfiguration({ ...gpt, steps: 8, schedule: { ...wsd, warmup: 2, decay: 3 } });
-    const rates = (c: typeof parts) => [1, 2, 3, 4, 5, 6, 7, 8].map((step) => makeSchedule(c)(step) / 0.003);
+    const rates = (c: typeof parts) =>
+      [1, 2, 3, 4, 5, 6, 7, 8].map((step) => makeSchedule(c, c.optimizer.learningRate)(step) / 0.003);
     expect(rates(parts)).toEqual(rates(counts));
     const known = [0.5, 1, 1, 1, 1, 0.75, 0.5, 0.25];
     for (const [i, rate] of rates(parts).entries()) expect(rate).toBeCloseTo(known[i] as number, 12);

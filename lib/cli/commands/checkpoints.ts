@@ -1,6 +1,8 @@
 import path from "node:path";
 import { Command } from "commander";
 import {
+  edgeOf,
+  edgeSentence,
   findCheckpoints,
   type ListedCheckpoint,
   measureCheckpoints,
@@ -106,6 +108,13 @@ class SeriesDisplay {
     if (event.type === "start") {
       this.#done = event.done;
       if (event.done > 0) this.#display.note(`going on after ${event.done} of ${event.checkpoints.length}`);
+      this.#display.note(
+        event.states > 0
+          ? "Δ of the moments that the run had, beside each checkpoint's weights (--optimizer-state none: of moments accumulated here)"
+          : "Δ of moments accumulated here, or of what is given",
+      );
+      for (const names of event.sameWeights)
+        this.#display.note(`the same weights, bit for bit: ${names.join(", ")}`);
     } else if (event.type === "plan") {
       const { checkpoint, batches, lines } = event;
       if (lines > 1)
@@ -127,21 +136,26 @@ class SeriesDisplay {
 
 function describe({ checkpoints, failures, directory }: SeriesResult): string[] {
   const width = Math.max(...checkpoints.map(({ name }) => name.length), 10);
+  const verdict = edgeSentence(checkpoints);
   const row = (cells: readonly string[]) =>
     cells.map((cell, i) => (i === 0 ? cell.padEnd(width) : cell.padStart(12))).join("");
   return [
-    row(["checkpoint", "λc", "± s.e.", "loss", "non-descent", "unresolved"]),
-    ...checkpoints.map(({ name, criticalSharpness: c, loss }) =>
-      row([
+    row(["checkpoint", "λc", "± s.e.", "loss", "non-descent", "unresolved", "η", "λc·η/2"]),
+    ...checkpoints.map((checkpoint) => {
+      const { name, criticalSharpness: c, loss, learningRate } = checkpoint;
+      return row([
         name,
         short(c.mean),
         short(c.standardError),
         short(loss.mean),
         `${c.nonDescent}/${c.nonDescent + c.count + c.unresolved}`,
         `${c.unresolved}`,
-      ]),
-    ),
+        short(learningRate),
+        short(edgeOf(checkpoint)?.ratio ?? null),
+      ]);
+    }),
     ...failures.map(({ name, message }) => `${name}: failed: ${message}`),
+    ...(verdict === undefined ? [] : [verdict]),
     directory,
   ];
 }

@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { glob } from "tinyglobby";
 import { CriticalSharpnessError } from "../../errors.js";
@@ -40,14 +40,19 @@ export function parseCheckpointName(name: string): {
 }
 
 /**
- * The checkpoints that patterns name (`runs/olmo/step*`; quote them, or let the shell fill them in): those whose name has a
- * step by stage and step, then the others (final, best) as they were given.
+ * The checkpoints that patterns name (`runs/olmo/step*`; quote them, or let the shell fill them in), or that lie in a run's folder (a
+ * Trainer's `output_dir`): those whose name has a step by stage and step, then the others (final, best) as they were given.
  *
  * @throws CriticalSharpnessError `ERR_CHECKPOINTS` if there is none.
  */
 export async function findCheckpoints(patterns: readonly string[]): Promise<ListedCheckpoint[]> {
   const found: string[] = [];
   for (const pattern of checkStrings(patterns, "patterns")) {
+    const within = await checkpointsWithin(pattern);
+    if (within.length > 0) {
+      found.push(...within);
+      continue;
+    }
     const isThere = await stat(pattern).then(
       (entry) => entry.isDirectory() || pattern.endsWith(".safetensors"),
       () => false,
@@ -72,6 +77,15 @@ export async function findCheckpoints(patterns: readonly string[]): Promise<List
   const numbered = listed.filter(({ step }) => step !== null);
   numbered.sort((a, b) => stage(a) - stage(b) || (a.step as number) - (b.step as number));
   return [...numbered, ...listed.filter(({ step }) => step === null)];
+}
+
+/** The checkpoints in a run's folder, as trainers name them: `checkpoint-500`, `step1000`; none where it is a checkpoint itself. */
+async function checkpointsWithin(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const named = /^(?:checkpoint|ckpt|step|iter(?:ation)?|epoch)s?[-_=]?\d+/i;
+  return entries
+    .filter((entry) => entry.isDirectory() && named.test(entry.name))
+    .map((entry) => path.join(folder, entry.name));
 }
 
 /** Checkpoints in the order given, each once. */

@@ -39,13 +39,16 @@ const frozenShape = {
   model: modelSchema,
   /** The first `accumulate` are for the moments, the `measure` after them are measured. */
   batches: batchSourceSchema,
-  /** What makes Δ. It is made new, its state begins at zero. */
+  /** What makes Δ. It is made new, its state begins at zero. Not needed with a state of PyTorch's, which says what it is of. */
   optimizer: optimizerChoice.optional(),
   /** In place of an optimizer: Δ itself, the same for every batch. */
   direction: directionSchema.optional(),
   /** N: batches whose gradients go into the optimizer's state and nowhere else. Needed with an optimizer. */
   accumulate: z.int().min(0).optional(),
-  /** A file of `optimizer.save`: its state is taken in place of the N gradients. The measured batches are the same. */
+  /**
+   * A file of `optimizer.save`, or what an optimizer of PyTorch's has left (see `loadOptimizer`): its state is taken in place of the
+   * N gradients. The measured batches are the same.
+   */
   optimizerState: name.optional(),
   /** M: batches that are measured. */
   measure: count,
@@ -76,10 +79,9 @@ export type CheckedFrozenOptions = ReturnType<typeof checkFrozenOptions>;
 export function checkFrozenOptions(options: unknown) {
   const given = readOptions(frozenSchema, options);
   const { model, optimizer, direction, optimizerState, measure } = given;
-  if ((optimizer === undefined) === (direction === undefined))
-    throw expected("an optimizer or a direction, one of them,", "options", optimizer && "both");
-  if (direction !== undefined && optimizerState !== undefined)
-    throw expected("an optimizer beside its state", "options.optimizer", undefined);
+  const rule = optimizer ?? optimizerState;
+  if ((rule === undefined) === (direction === undefined))
+    throw expected("an optimizer or a direction, one of them,", "options", rule && "both");
   const isNeeded = optimizer !== undefined && optimizerState === undefined;
   const accumulate = isNeeded
     ? readOptions(count, given.accumulate ?? null, "options.accumulate")

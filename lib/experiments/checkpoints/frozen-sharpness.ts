@@ -8,7 +8,7 @@ import {
 } from "../../curvature/index.js";
 import { CriticalSharpnessError, throwIfAborted } from "../../errors.js";
 import { type Batch, Direction } from "../../models/index.js";
-import { makeOptimizer, type Optimizer, requireMetric } from "../../optimizers/index.js";
+import { loadOptimizer, makeOptimizer, type Optimizer, requireMetric } from "../../optimizers/index.js";
 import { type TakenBatch, takeBatch } from "../../runs/index.js";
 import type { SearchResult } from "../../search/index.js";
 import {
@@ -98,6 +98,24 @@ export interface FrozenState {
 
 const files = { optimizer: "optimizer.safetensors", eigenvector: "eigenvector.safetensors" } as const;
 
+async function optimizerOf({
+  model,
+  optimizer: choice,
+  optimizerState,
+  signal,
+}: CheckedFrozenOptions): Promise<Optimizer | undefined> {
+  if (!choice)
+    return optimizerState === undefined ? undefined : loadOptimizer(optimizerState, model, { signal });
+  const optimizer = makeOptimizer(model, choice);
+  try {
+    if (optimizerState !== undefined) await optimizer.load(optimizerState, { signal });
+    return optimizer;
+  } catch (error) {
+    optimizer.dispose();
+    throw error;
+  }
+}
+
 /** The protocol, a batch at a time, and everything that one batch leaves for the next. */
 export class FrozenSeries implements Disposable {
   readonly #options: CheckedFrozenOptions;
@@ -119,12 +137,11 @@ export class FrozenSeries implements Disposable {
   }
 
   static async begin(options: CheckedFrozenOptions): Promise<FrozenSeries> {
-    const { model, optimizer: choice, optimizerState, accumulate } = options;
-    const series = new FrozenSeries(options, choice && makeOptimizer(model, choice));
+    const { optimizer: choice, optimizerState, accumulate } = options;
+    const series = new FrozenSeries(options, await optimizerOf(options));
     try {
       // Before the hours that its gradients may take.
       if (options.hessian && series.#optimizer) requireMetric(series.#optimizer);
-      if (optimizerState !== undefined) await series.#optimizer?.load(optimizerState);
       // Those batches are passed over, so that the measured ones are the same.
       if (optimizerState !== undefined || !choice) series.#begin(accumulate);
       return series;
@@ -132,6 +149,11 @@ export class FrozenSeries implements Disposable {
       series[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** What makes Δ, as long as the series lives. */
+  get optimizer(): Optimizer | undefined {
+    return this.#optimizer;
   }
 
   /** Takes the next batch; undefined after the last. */

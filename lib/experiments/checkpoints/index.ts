@@ -7,7 +7,11 @@ export const checkpointsKind: Kind<StoredSeries, typeof seriesRecords> = {
   name: "checkpoints",
   usage: "checkpoints <folders> --data <files>",
   unnamed: ["data", "accumulate"],
-  migrations: [(stored) => stored],
+  migrations: [
+    (stored) => stored,
+    // A state was taken where its name was given alone.
+    (stored) => ({ ...stored, optimizerState: stored.optimizerState ?? "none" }),
+  ],
   parse: parseStoredSeries,
   mayChange: ["checkpoints"],
   records: seriesRecords,

@@ -14,6 +14,7 @@ import {
 } from "../../sharpness/index.js";
 import { finiteOrNull } from "../../statistics.js";
 import { type ListedCheckpoint, parseCheckpointName } from "./checkpoint-list.js";
+import { edgeOf } from "./edge.js";
 import { type FrozenMeasurement, type FrozenSummary, summarize } from "./frozen-sharpness.js";
 import type { SeriesConfiguration, StoredSeries } from "./series-configuration.js";
 
@@ -42,6 +43,15 @@ export const seriesRecords = {
     parameterCount: z.number(),
     /** Where Δ came from: moments accumulated here or stored with the checkpoint, or a direction that was given. */
     direction: z.enum(["accumulated", "stored", "given"]),
+    /** The optimizer of a stored state in words, and the state's name; null where moments were accumulated here. */
+    optimizer: z.string().nullable().default(null),
+    optimizerState: z.string().nullable().default(null),
+    /** η of the step that came next, null where nothing says it; and where that stands. */
+    learningRate: z.number().nullable().default(null),
+    learningRateSource: z.string().nullable().default(null),
+    tokensSeen: z.number().nullable().default(null),
+    /** The other checkpoints that have the same weights, bit for bit, by name. */
+    sameWeights: z.array(z.string()).default([]),
     /** Gradients in the optimizer's state before the first measured batch. */
     accumulated: z.number(),
     criticalSharpness: sharpnessEstimateSchema,
@@ -121,12 +131,14 @@ export function seriesScalars(
 ): { step: number; values: Record<string, number> } | undefined {
   if (record.type !== "checkpoint") return undefined;
   const { step } = parseCheckpointName(path.basename(record.checkpoint));
+  const edge = edgeOf(record);
   const mean = (found: { mean: number | null } | null) => found?.mean ?? NaN;
   const parts = Object.entries(record.parts).map(([name, part]) => [`parts/${name}`, mean(part)]);
   return {
     step: step ?? 0,
     values: {
       "sharpness/critical": mean(record.criticalSharpness),
+      "sharpness/over_threshold": edge?.ratio ?? NaN,
       "loss/checkpoint": mean(record.loss),
       "curvature/directional": mean(record.directionalSharpness),
       "curvature/preconditioned": mean(record.preconditioned),
@@ -164,7 +176,7 @@ export async function gather(run: StoredRun<StoredSeries, typeof seriesRecords>)
       const record = records.get(checkpoint.directory);
       return record ? [{ ...checkpoint, ...record }] : [];
     });
-  const series = found(measured);
+  const series = found(measured).map((one) => ({ ...one, tokens: one.tokens ?? one.tokensSeen }));
   if (series.length === 0)
     throw badRun("a series of which at least one checkpoint was measured", directory, "none");
   return {

@@ -19,6 +19,7 @@ import {
 import { runFiles, type StoredRun } from "../../runs/index.js";
 import type { Estimate } from "../../sharpness/index.js";
 import { describeData, describeOptimizer, describeSequences, provenanceRows } from "../describe.js";
+import { type Edge, edgeOf, edgeSentence } from "./edge.js";
 import type { StoredSeries } from "./series-configuration.js";
 import type { seriesRecords } from "./series-records.js";
 import { gather, type SeriesRecords } from "./series-records.js";
@@ -50,11 +51,25 @@ export function seriesFigures({ configuration, measured }: SeriesRecords): Figur
           ? "λmax(P⁻¹H)"
           : "λmax(H)",
       batches: configuration.measure,
+      threshold: measured.flatMap(({ learningRate }, i) =>
+        learningRate === null || learningRate === 0 ? [] : [{ x: xs[i] as number, y: 2 / learningRate }],
+      ),
+      moments: momentsOf(measured),
+      verdict: edgeSentence(measured),
       ...place,
     }),
     seriesLossFigure({ loss: points(({ loss }) => loss), ...place }),
     ...configuration.parts.map((by) => heatMap(measured, by, labels)),
   ];
+}
+
+/** Whose moments made Δ, in words. */
+function momentsOf(measured: SeriesRecords["measured"]): string {
+  const [first] = measured;
+  if (first?.direction === "given") return "a file";
+  return first?.direction === "stored"
+    ? "the moments that the run had"
+    : "moments that were accumulated here";
 }
 
 /** Hugging Face's Trainer counts epochs in the names of checkpoints, or steps. */
@@ -109,7 +124,8 @@ export async function seriesReport(
     title: "Critical sharpness over checkpoints",
     lead:
       "The critical learning rate ηc is how far a step could go along its update before the loss of its batch rises " +
-      "above where it began; the critical sharpness is λc = 2/ηc. The weights of each checkpoint stay as they are.",
+      "above where it began; the critical sharpness is λc = 2/ηc. The weights of each checkpoint stay as they are." +
+      verdictOf(series),
     figures: seriesFigures(series),
     tables: [
       { heading: "Measurement", rows: measurementRows(series) },
@@ -127,11 +143,20 @@ export async function seriesReport(
   };
 }
 
+/** The comparison with 2/η as a sentence of its own. */
+function verdictOf({ measured }: SeriesRecords): string {
+  const told = edgeSentence(measured);
+  return told === undefined ? "" : ` Against the run's learning rate η: ${told}.`;
+}
+
 function measurementRows(series: SeriesRecords): string[][] {
   const { configuration, measured, count } = series;
   const { data, batch, accumulate, measure, optimizer, direction, weightDecay, search } = configuration;
   const decay = weightDecay || optimizer.weightDecay === 0 ? "" : ", left out of Δ";
   const stored = measured.filter((found) => found.direction === "stored").length;
+  const own = [...new Set(measured.flatMap((found) => found.optimizer ?? []))];
+  const files = [...new Set(measured.flatMap((found) => found.optimizerState ?? []))];
+  const rates = [...new Set(measured.flatMap((found) => found.learningRateSource ?? []))];
   const seconds = measured.reduce((sum, found) => sum + found.seconds, 0);
   return [
     ["Checkpoints", `${integerText(measured.length)} of ${integerText(count)}`],
@@ -139,18 +164,19 @@ function measurementRows(series: SeriesRecords): string[][] {
     ["Data", describeData(data)],
     ["Batch", describeSequences(batch)],
     direction === null
-      ? ["Δ", describeOptimizer(optimizer) + decay]
+      ? ["Δ", (own.length > 0 ? own.join("; ") : describeOptimizer(optimizer)) + decay]
       : ["Δ", `of the file ${path.basename(direction)}`],
     ...(direction === null
       ? [
           [
             "Moments",
             stored === measured.length
-              ? "stored with the checkpoints"
+              ? `that the run had, ${files.join(", ")}`
               : `of ${counted(accumulate, "batch", "batches")}${stored > 0 ? `, stored with ${stored} checkpoints` : ""}`,
           ],
         ]
       : []),
+    ...(rates.length > 0 ? [["η", `of the next step, ${rates.join(", ")}`]] : []),
     ["Measured", counted(measure, "batch", "batches")],
     ["Method", `${search.method}, to within ${prose(search.tolerance * 100)} %`],
     ["Time", `${prose(seconds)} s in all, ${prose(seconds / measured.length)} s a checkpoint`],
@@ -158,10 +184,19 @@ function measurementRows(series: SeriesRecords): string[][] {
   ];
 }
 
-const checkpointColumns = ["checkpoint", "λc, mean ± standard error", "median", "loss", "left out of λc"];
+const checkpointColumns = [
+  "checkpoint",
+  "λc, mean ± standard error",
+  "median",
+  "loss",
+  "left out of λc",
+  "η",
+  "λc·η/2, 95 %",
+];
 
 function checkpointRows({ measured }: SeriesRecords): string[][] {
-  return measured.map(({ name, criticalSharpness, loss }) => {
+  return measured.map((found) => {
+    const { name, criticalSharpness, loss, learningRate, sameWeights } = found;
     const { mean, standardError, median, nonDescent, count, unbounded, unresolved = 0 } = criticalSharpness;
     const all = count + nonDescent + unresolved;
     const none = unresolved > 0 ? NaN : Infinity;
@@ -171,13 +206,24 @@ function checkpointRows({ measured }: SeriesRecords): string[][] {
       ...(unbounded > 0 ? [`${unbounded} unbounded`] : []),
     ];
     return [
-      name,
+      sameWeights.length > 0 ? `${name} (the same weights as ${sameWeights.join(", ")})` : name,
       count === 0 ? lambda(none) : `${prose(mean)} ± ${prose(standardError)}`,
       lambda(median ?? none),
       prose(loss.mean, 4),
       left.join(", ") || "–",
+      learningRate === null ? "–" : prose(learningRate),
+      edgeText(edgeOf(found)),
     ];
   });
+}
+
+/** λc·η/2 with half of its interval, and on which side of 1 it is. */
+export function edgeText(edge: Edge | null): string {
+  if (!edge) return "–";
+  const { ratio, uncertainty, side } = edge;
+  if (ratio === Infinity) return "∞, above";
+  if (!Number.isFinite(ratio)) return side;
+  return `${prose(ratio)}${Number.isFinite(uncertainty) ? ` ± ${prose(uncertainty)}` : ""}, ${side}`;
 }
 
 /** Of a checkpoint that has no λc: ∞, or NaN where that could not be told. */
@@ -195,6 +241,8 @@ const columns = [
   "nonDescent",
   "unbounded",
   "unresolved",
+  "learningRate",
+  "overThreshold",
   "loss",
   "lossStandardError",
   "directionalSharpness",
@@ -228,6 +276,8 @@ export function seriesCsv({ measured }: Pick<SeriesRecords, "measured">): Iterab
           nonDescent,
           unbounded,
           unresolved,
+          learningRate: whole?.learningRate,
+          overThreshold: whole && edgeOf(whole)?.ratio,
           loss: whole?.loss.mean,
           lossStandardError: whole?.loss.standardError,
           directionalSharpness: whole?.directionalSharpness?.mean,

@@ -3,13 +3,7 @@ import * as z from "zod";
 import { hessianKeys } from "../../curvature/index.js";
 import { dataSchema, resolveData } from "../../data/index.js";
 import { configureModel, type ModelConfigInput, modelOptions } from "../../models/index.js";
-import {
-  constantSchedule,
-  cosineSchedule,
-  optimizerSchema,
-  type Schedule,
-  warmupStableDecaySchedule,
-} from "../../optimizers/index.js";
+import { optimizerSchema } from "../../optimizers/index.js";
 import {
   badConfiguration,
   type ConfigurationPlace,
@@ -24,23 +18,7 @@ import {
 import { landscapeKeys, measureKeys } from "../../sharpness/index.js";
 import type { Initialization } from "../../torch/index.js";
 import { batchSchema, readConfigurationFile, weightKeys } from "../configuration.js";
-
-/** A number of steps, or below 1 a part of all of them. */
-const duration = z.number().min(0);
-const warmup = duration.describe("Steps of linear warm-up; below 1 a part of all steps.");
-const finalLearningRate = z.number().min(0).default(0).describe("η at the end.");
-
-const schedule = z.discriminatedUnion("type", [
-  section({ type: z.literal("constant"), warmup: warmup.default(0) }),
-  section({ type: z.literal("cosine"), warmup: warmup.default(0), finalLearningRate }),
-  section({
-    type: z.literal("warmup-stable-decay"),
-    warmup,
-    decay: duration.describe("Steps of decay at the end; below 1 a part of all steps."),
-    shape: z.enum(["linear", "cosine", "sqrt"]).default("linear").describe("Of the decay."),
-    finalLearningRate,
-  }),
-]);
+import { inSteps, makeSchedule, scheduleSchema } from "../schedule.js";
 
 /** The file that `critical-sharpness train` takes, see `TrainConfiguration`. `null` switches a part off. */
 export const trainSchema = section({
@@ -73,7 +51,7 @@ export const trainSchema = section({
   optimizer: optimizerSchema(
     z.number().gt(0).describe("η, the schedule's highest.").register(flags, { flag: "--learning-rate <x>" }),
   ),
-  schedule: schedule.default({ type: "constant", warmup: 0 }).describe("How η changes over the steps."),
+  schedule: scheduleSchema.default({ type: "constant", warmup: 0 }).describe("How η changes over the steps."),
   steps: count.describe("Steps in all.").register(flags, { flag: "--steps <n>" }),
   seed: seedSchema
     .default(0)
@@ -190,7 +168,7 @@ function resolve({ $schema: _, ...parsed }: Parsed, base: string): TrainConfigur
   const directories = "directory" in model ? [model.directory as string] : [];
   const data = resolveData(parsed.data, { directories, absolute });
   // Made here for its checks: a schedule longer than the run is an error now, not at the first step.
-  makeSchedule(parsed);
+  makeSchedule(parsed, parsed.optimizer.learningRate);
   const { landscape, steps, hessian, dtype } = parsed;
   if (hessian && dtype === "bfloat16")
     throw new RangeError(
@@ -240,52 +218,10 @@ function resolveModel(
 
 type Timed = Pick<z.output<typeof trainSchema>, "schedule" | "optimizer" | "steps">;
 
-/**
- * The schedule of a run; a warm-up or decay below 1 is a part of the run's steps.
- *
- * @throws RangeError naming the part of the configuration.
- */
-export function makeSchedule({ schedule, optimizer, steps }: Timed): Schedule {
-  const { learningRate } = optimizer;
-  const warmupSteps = inSteps(schedule.warmup, "schedule.warmup", steps);
-  if ("finalLearningRate" in schedule && schedule.finalLearningRate > learningRate)
-    throw new RangeError(
-      `Expected a number ≤ optimizer.learningRate (${learningRate}) for schedule.finalLearningRate but received ${schedule.finalLearningRate}`,
-    );
-  if (schedule.type === "constant") return constantSchedule({ learningRate, warmupSteps });
-  const { finalLearningRate } = schedule;
-  if (schedule.type === "cosine")
-    return cosineSchedule({ learningRate, warmupSteps, steps, finalLearningRate });
-  const decaySteps = inSteps(schedule.decay, "schedule.decay", steps);
-  const stableSteps = steps - warmupSteps - decaySteps;
-  if (stableSteps < 0)
-    throw new RangeError(
-      `Expected at most ${steps} steps, as many as the run has, for schedule.warmup and schedule.decay but received ${warmupSteps} and ${decaySteps}`,
-    );
-  const decay = schedule.shape;
-  return warmupStableDecaySchedule({
-    learningRate,
-    warmupSteps,
-    stableSteps,
-    decaySteps,
-    finalLearningRate,
-    decay,
-  });
-}
-
 /** The middle of the stable phase, or of the run where the schedule has none. */
 export function middleStep({ schedule, steps }: Timed): number {
   const isStable = schedule.type === "warmup-stable-decay";
   const first = isStable ? inSteps(schedule.warmup, "schedule.warmup", steps) : 0;
   const last = isStable ? steps - inSteps(schedule.decay, "schedule.decay", steps) : steps;
   return Math.max(1, Math.ceil((first + last) / 2));
-}
-
-function inSteps(duration: number, subject: string, steps: number): number {
-  const whole = duration < 1 ? Math.round(duration * steps) : duration;
-  if (!Number.isInteger(whole) || whole > steps)
-    throw new RangeError(
-      `Expected a number of steps ≤ ${steps}, or below 1 a part of them, for ${subject} but received ${duration}`,
-    );
-  return whole;
 }

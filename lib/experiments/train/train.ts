@@ -13,10 +13,10 @@ import {
 } from "../../runs/index.js";
 import { type MeterState, SharpnessMeter } from "../../sharpness/index.js";
 import { modelOptionsOf } from "../configuration.js";
+import { makeSchedule } from "../schedule.js";
 import { TrainingData } from "../training-data.js";
 import { trainKind } from "./index.js";
 import {
-  makeSchedule,
   parseConfiguration,
   type TrainConfiguration,
   type TrainConfigurationInput,
@@ -90,7 +90,7 @@ export async function train(
 async function makeSteps(session: TrainSession): Promise<void> {
   const { training, run } = session;
   const { configuration } = training;
-  const schedule = makeSchedule(configuration);
+  const schedule = makeSchedule(configuration, configuration.optimizer.learningRate);
   const { steps, validation, checkpoint } = configuration;
   while (session.step < steps && !run.signal?.aborted) {
     const step = session.step + 1;

@@ -24,19 +24,26 @@ export interface SeriesSharpnessData extends SeriesPlace {
   /** λdir and λmax(P⁻¹H), where measured. */
   directional: readonly ErrorPoint[];
   preconditioned: readonly ErrorPoint[];
+  /** 2/η, which λc is compared with, where η is known. */
+  threshold: readonly Point[];
   /** "λmax(P⁻¹H)", or "λmax(H)". */
   preconditionedName: string;
   /** Batches of each. */
   batches: number;
+  /** Whose moments made Δ: "the moments that the run had". */
+  moments: string;
+  /** What the comparison with 2/η comes to, in a few words. */
+  verdict: string | undefined;
 }
 
 /** λc over a series, with error bars. */
 export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
-  const { critical, directional, preconditioned, border, many } = data;
+  const { critical, directional, preconditioned, threshold, border, many } = data;
   const others = directional.length + preconditioned.length > 0;
   const infinite = critical.filter(isInfinite).map(({ x }) => x);
   const unresolved = critical.filter(isUnresolved).map(({ x }) => x);
-  const shown = [...critical, ...directional, ...preconditioned];
+  const bare = threshold.map((point) => ({ ...point, error: NaN }));
+  const shown = [...critical, ...directional, ...preconditioned, ...bare];
   const log = spansDecades(shown.map(({ y }) => y).filter(Number.isFinite));
   const y = errorScale(shown, { log, zero: !log });
   const title = `Critical sharpness over ${many}`;
@@ -46,9 +53,10 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
     legend: legendItems(data),
     insetTop: infinite.length > 0 ? edgeRoom : 0,
     insetBottom: unresolved.length > 0 ? edgeRoom : 0,
-    y: { ...y, label: others ? "sharpness (units of 1/η)" : "λc (units of 1/η)" },
+    y: { ...y, label: axisLabel(others, threshold.length > 0) },
     marks: [
       ...borderMark(border),
+      ...line(connected(threshold, border), { color: colors.frame, className: "threshold", dots: true }),
       ...series(preconditioned, { color: colors.green, className: "preconditioned", y, border }),
       ...series(directional, { color: colors.vermillion, className: "directional", y, border }),
       ...series(critical, { color: colors.blue, className: "critical", y, border }),
@@ -79,6 +87,11 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
     caption: caption(data, hasArrow(shown.map(barOf), y.domain)),
     draw: (size) => drawChart({ ...chart, x: data.axis(size) }, size),
   };
+}
+
+function axisLabel(others: boolean, hasThreshold: boolean): string {
+  if (others) return "sharpness (units of 1/η)";
+  return hasThreshold ? "λc and 2/η (units of 1/η)" : "λc (units of 1/η)";
 }
 
 /** The loss of the measured batches over a series. */
@@ -157,10 +170,16 @@ function borderMark(border: number | undefined): Mark[] {
   return [Plot.ruleX([border], { stroke: colors.frame, strokeDasharray: "2 3", className: "border" })];
 }
 
-function caption({ critical, batches, border, one, many }: SeriesSharpnessData, hasArrows: boolean): string {
+function caption(
+  { critical, threshold, moments, batches, border, one, many }: SeriesSharpnessData,
+  hasArrows: boolean,
+): string {
   return [
-    `Mean of λc = 2/ηc over ${counted(batches, "batch", "batches")} of each ${one}, its weights frozen; bars are one ` +
-      "standard error either way.",
+    `Mean of λc = 2/ηc over ${counted(batches, "batch", "batches")} of each ${one}, its weights frozen, along Δ of ${moments}; bars ` +
+      "are one standard error either way.",
+    threshold.length > 0
+      ? "Where λc is above 2/η, the next step at the run's learning rate overshoots: the loss of its own batch rises."
+      : "",
     critical.some(({ nonDescent }) => nonDescent > 0)
       ? `Rings mark ${many} where some batches' Δ does not descend: the mean leaves those out.`
       : "",
@@ -175,8 +194,10 @@ function caption({ critical, batches, border, one, many }: SeriesSharpnessData, 
     .join(" ");
 }
 
-function legendItems({ directional, preconditioned, preconditionedName, critical }: SeriesSharpnessData) {
+function legendItems(data: SeriesSharpnessData) {
+  const { directional, preconditioned, preconditionedName, critical, threshold } = data;
   const items: LegendItem[] = [{ glyph: "line-dots", color: colors.blue, text: "λc = 2/ηc" }];
+  if (threshold.length > 0) items.push({ glyph: "line", color: colors.frame, text: "2/η of the run" });
   if (directional.length > 0) items.push({ glyph: "line-dots", color: colors.vermillion, text: "λdir" });
   if (preconditioned.length > 0)
     items.push({ glyph: "line-dots", color: colors.green, text: preconditionedName });
@@ -192,7 +213,8 @@ function legendItems({ directional, preconditioned, preconditionedName, critical
 }
 
 /** From the first to the last, and where it was largest. */
-function subtitle({ critical, one }: SeriesSharpnessData): string {
+function subtitle({ critical, verdict, one }: SeriesSharpnessData): string {
+  if (verdict !== undefined) return verdict;
   const finite = critical.filter(({ y }) => Number.isFinite(y));
   const [first, last] = [finite[0], finite.at(-1)];
   if (!first || !last)
