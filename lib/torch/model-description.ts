@@ -45,6 +45,8 @@ export interface NativeDecoderDescription {
     /** Coefficient of the auxiliary loss, which keeps experts equally busy (Fedus et al. 2021); 0: without. */
     balance: number;
   };
+  /** Beside a projection, named with its layer's: W·x + scale·B·A·x, where A and B are parameters too. */
+  adapters?: { module: string; rank: number; scale: number }[];
   /** Of every norm. `weightFromOne`: it multiplies by 1 + the parameter. */
   norm: {
     kind: "layer" | "rms";

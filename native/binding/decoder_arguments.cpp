@@ -71,6 +71,8 @@ void read(const Entry& entry, T& out);
 #define OPTIONAL_RECORD(name, type) { FIELD(name); if (!entry.value.IsUndefined()) read(entry, out.name.emplace()); }
 #define RECORDS(name, type, most) \
   { FIELD(name); entry.each(1, most, [&](const Entry& one) { read(one, out.name.emplace_back()); }); }
+#define OPTIONAL_RECORDS(name, type, most) \
+  { FIELD(name); if (!entry.value.IsUndefined()) entry.each(1, most, [&](const Entry& one) { read(one, out.name.emplace_back()); }); }
 #define NAME(name) { FIELD(name); if (!entry.value.IsUndefined()) out.name = read_string(entry.value, entry.subject); }
 #define NEEDED_NAME(name) \
   NAME(name)              \
@@ -90,6 +92,11 @@ READER(NormDescription)
 
 READER(MixtureDescription)
 #define MIXTURE_FIELDS
+#include "decoder_description.def"
+}
+
+READER(AdapterDescription)
+#define ADAPTER_FIELDS
 #include "decoder_description.def"
 }
 

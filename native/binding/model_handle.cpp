@@ -55,10 +55,12 @@ Napi::Value initialize(const Napi::CallbackInfo& info) {
 
 Napi::Value load(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::core(info);
-  const auto tensors = read_file_tensors(info[0], model->layout()->size(), false, "tensors");
+  const Napi::Value seed = info[1].IsObject() ? info[1].As<Napi::Object>().Get("seed") : info.Env().Undefined();
+  const auto tensors = read_file_tensors(info[0], model->layout()->size(), !seed.IsUndefined(), "tensors");
+  const auto drawn = seed.IsUndefined() ? 0 : static_cast<uint64_t>(read_integer(seed, "options.seed", 0, int64_t{1} << 53));
   const Cancellation cancel = read_cancel(info[1]);
   return submit(
-      info.Env(), [=] { model->load(tensors, cancel); return Nothing{}; }, once_filled(info, model->byte_length()), cancel);
+      info.Env(), [=] { model->load(tensors, Initialization::normal, drawn, cancel); return Nothing{}; }, once_filled(info, model->byte_length()), cancel);
 }
 
 Napi::Value read(const Napi::CallbackInfo& info) {

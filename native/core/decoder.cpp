@@ -65,7 +65,11 @@ class LayerPass {
 
   at::Tensor add(const at::Tensor& x, const at::Tensor& y) const { return add_residual(x, y, d_.residual_scale); }
   at::Tensor norm(const at::Tensor& x, const std::optional<Norm>& norm) const { return norm ? view_.norm(x, *norm) : x; }
-  at::Tensor project(const at::Tensor& x, const Projection& p) const { return view_.linear(x, p.weight, p.bias, d_.storage); }
+  at::Tensor project(const at::Tensor& x, const Projection& p) const {
+    const at::Tensor y = view_.linear(x, p.weight, p.bias, d_.storage);
+    if (!p.adapter) return y;
+    return add_residual(y, view_.linear(view_.linear(x, p.adapter->down, {}), p.adapter->up, {}), p.adapter->scale);
+  }
   /// Rows as [batch, length, heads, head_width].
   at::Tensor by_head(const at::Tensor& rows) const { return rows.view({sequences_.batch, sequences_.length, -1, d_.head_width}); }
 

@@ -22,6 +22,7 @@ class Network;
 #define RECORD(name, type) type name;
 #define OPTIONAL_RECORD(name, type) std::optional<type> name;
 #define RECORDS(name, type, most) std::vector<type> name;
+#define OPTIONAL_RECORDS RECORDS
 #define NAME(name) std::string name;
 #define NEEDED_NAME NAME
 
@@ -40,6 +41,12 @@ struct NormDescription {
 /// What the layers with a mixture of experts (Shazeer et al. 2017) have in place of one MLP.
 struct MixtureDescription {
 #define MIXTURE_FIELDS
+#include "decoder_description.def"
+};
+
+/// Low-rank matrices beside a projection (Hu et al. 2021).
+struct AdapterDescription {
+#define ADAPTER_FIELDS
 #include "decoder_description.def"
 };
 
@@ -65,6 +72,7 @@ struct DecoderDescription {
 #undef RECORD
 #undef OPTIONAL_RECORD
 #undef RECORDS
+#undef OPTIONAL_RECORDS
 #undef NAME
 #undef NEEDED_NAME
 

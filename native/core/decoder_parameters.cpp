@@ -10,12 +10,17 @@ namespace critical_sharpness {
 
 DecoderParameters::DecoderParameters(const DecoderDescription& description) : d_(description) {
   const DecoderNames& names = d_.names;
+  for (const auto& adapter : d_.adapters)
+    if (!adapters_.emplace(adapter.module, &adapter).second)
+      reject_range("Expected one adapter for \"" + adapter.module + "\" but received two");
   embedding = add(names.embedding + ".weight", {d_.vocabulary_size, d_.width}, Role::matrix);
   if (!names.positions.empty()) positions = add(names.positions + ".weight", {d_.positions, d_.width}, Role::matrix);
   for (size_t n = 0; n < d_.layers.size(); n++) layers.push_back(add_layer(n));
   final_norm = add_norm(names.final_norm, d_.width);
   head.weight = names.head.empty() ? embedding : add(names.head + ".weight", {d_.vocabulary_size, d_.width}, Role::matrix);
   if (d_.head_bias) head.bias = add(names.head + ".bias", {d_.vocabulary_size}, Role::offset);
+  if (!adapters_.empty())
+    reject_range("Expected adapters of attention's and MLPs' projections but received one of \"" + adapters_.begin()->first + "\"");
 }
 
 DecoderLayer DecoderParameters::add_layer(size_t number) {
@@ -70,7 +75,16 @@ Projection DecoderParameters::add_projection(const std::string& name, int64_t in
   Projection made;
   made.weight = add(name + ".weight", transposed ? std::vector{inputs, outputs} : std::vector{outputs, inputs}, role);
   if (bias) made.bias = add(name + ".bias", {outputs}, Role::offset);
+  made.adapter = maybe_adapter(name, inputs, outputs);
   return made;
+}
+
+std::optional<LowRankProjection> DecoderParameters::maybe_adapter(const std::string& module, int64_t inputs, int64_t outputs) {
+  const auto taken = adapters_.extract(module);
+  if (!taken) return std::nullopt;
+  const auto& [_, rank, scale] = *taken.mapped();
+  return LowRankProjection{add(module + ".lora_A.weight", {rank, inputs}, Role::adapter_down),
+                           add(module + ".lora_B.weight", {outputs, rank}, Role::offset), scale};
 }
 
 std::optional<Projection> DecoderParameters::maybe_projection(const std::string& prefix, const std::string& name,
@@ -104,6 +118,7 @@ InitialValue DecoderParameters::initial_value(size_t parameter, const std::strin
     case Role::residual_matrix: return {Kind::normal, deviation / depth};
     case Role::scale: return {Kind::constant, d_.norm.weight_from_one ? 0.0 : 1.0};
     case Role::offset: return {};
+    case Role::adapter_down: return {Kind::uniform, 1 / std::sqrt(static_cast<double>(specs_[parameter].shape[1]))};
   }
   return {};
 }

@@ -1,5 +1,7 @@
 #pragma once
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "network/feature_network.hpp"
@@ -7,10 +9,17 @@
 
 namespace critical_sharpness {
 
+/// An adapter's matrices in the layout: A of [rank, in] and B of [out, rank].
+struct LowRankProjection {
+  size_t down = 0, up = 0;
+  double scale = 1;
+};
+
 /// A linear layer's parameters in the layout.
 struct Projection {
   size_t weight = 0;
   std::optional<size_t> bias;
+  std::optional<LowRankProjection> adapter;
 };
 
 /// down(f(gate(x))·up(x)), or down(f(up(x))) without a gate.
@@ -40,11 +49,11 @@ class DecoderParameters {
 
   const std::vector<ParameterSpec>& specs() const { return specs_; }
   /// "normal": weights N(0, deviation²), biases 0, norms as they multiply by 1. "gpt2": deviation 0.02, projections into
-  /// the residual stream divided by √(2·layers) (Radford et al. 2019).
+  /// the residual stream divided by √(2·layers) (Radford et al. 2019). An adapter's A U(−1/√in, 1/√in), its B 0, as PEFT has them.
   InitialValue initial_value(size_t parameter, const std::string& scheme) const;
 
  private:
-  enum class Role { matrix, residual_matrix, scale, offset };
+  enum class Role { matrix, residual_matrix, scale, offset, adapter_down };
   size_t add(std::string name, std::vector<int64_t> shape, Role role);
   Projection add_projection(const std::string& name, int64_t inputs, int64_t outputs, bool bias, Role role = Role::matrix);
   std::optional<Projection> maybe_projection(const std::string& prefix, const std::string& name, int64_t outputs, bool bias);
@@ -57,7 +66,10 @@ class DecoderParameters {
   void add_mixture(const std::string& prefix, DecoderLayer& layer);
   DecoderLayer add_layer(size_t number);
 
+  std::optional<LowRankProjection> maybe_adapter(const std::string& module, int64_t inputs, int64_t outputs);
+
   const DecoderDescription& d_;
+  std::map<std::string, const AdapterDescription*> adapters_;  // those that are not taken yet
   std::vector<ParameterSpec> specs_;
   std::vector<Role> roles_;
 };

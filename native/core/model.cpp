@@ -82,36 +82,37 @@ int64_t Model::byte_length() const {
   return numbers * static_cast<int64_t>(c10::elementSize(weight_dtype_));
 }
 
-void Model::initialize(Initialization scheme, uint64_t seed, const Cancellation& cancel) {
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  std::vector<at::Tensor> weights;
-  for (size_t i = 0; i < layout_->size(); i++) {
-    const InitialValue start = scheme == Initialization::zeros ? InitialValue{} : network_->initial_value(i, name_of(scheme));
-    // Drawn in float32 on the CPU whatever dtype and device, so that a seed means the same weights everywhere.
-    at::Tensor drawn = at::empty(layout_->parameters[i].shape, at::kFloat);
-    // A generator gives the same numbers in stretches as at once: none of them is so short that normal_ draws otherwise, and
-    // all but the last are multiples of the 16 that it draws at a time.
-    in_stretches(drawn.numel(), cancel, [&](int64_t first, int64_t length) {
-      at::Tensor part = stretch(drawn, first, length);
-      switch (start.kind) {
-        case InitialValue::Kind::constant: part.fill_(start.value); break;
-        case InitialValue::Kind::normal: part.normal_(0, start.value, generator); break;
-        case InitialValue::Kind::uniform: part.uniform_(-start.value, start.value, generator); break;
-      }
-    });
-    weights.push_back(converted(drawn, layout_->options().dtype(weight_dtype_), cancel));
-  }
-  weights_ = std::move(weights);
-  version_++;
+at::Tensor Model::first_weight(size_t index, Initialization scheme, const at::Generator& generator,
+                               const Cancellation& cancel) const {
+  const InitialValue start = scheme == Initialization::zeros ? InitialValue{} : network_->initial_value(index, name_of(scheme));
+  // Drawn in float32 on the CPU whatever dtype and device, so that a seed means the same weights everywhere.
+  at::Tensor drawn = at::empty(layout_->parameters[index].shape, at::kFloat);
+  // A generator gives the same numbers in stretches as at once: none of them is so short that normal_ draws otherwise, and
+  // all but the last are multiples of the 16 that it draws at a time.
+  in_stretches(drawn.numel(), cancel, [&](int64_t first, int64_t length) {
+    at::Tensor part = stretch(drawn, first, length);
+    switch (start.kind) {
+      case InitialValue::Kind::constant: part.fill_(start.value); break;
+      case InitialValue::Kind::normal: part.normal_(0, start.value, generator); break;
+      case InitialValue::Kind::uniform: part.uniform_(-start.value, start.value, generator); break;
+    }
+  });
+  return converted(drawn, layout_->options().dtype(weight_dtype_), cancel);
 }
 
-void Model::load(const std::vector<FileTensor>& tensors, const Cancellation& cancel) {
+void Model::initialize(Initialization scheme, uint64_t seed, const Cancellation& cancel) {
+  load(std::vector<FileTensor>(layout_->size()), scheme, seed, cancel);
+}
+
+void Model::load(const std::vector<FileTensor>& tensors, Initialization scheme, uint64_t seed, const Cancellation& cancel) {
+  const auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   FileReader reader;
   std::vector<at::Tensor> weights;
   for (size_t i = 0; i < layout_->size(); i++) {
     cancel.check();
     const auto options = layout_->options().dtype(weight_dtype_);
-    weights.push_back(reader.read(tensors.at(i), layout_->parameters[i], options, cancel));
+    weights.push_back(tensors.at(i).is_given() ? reader.read(tensors[i], layout_->parameters[i], options, cancel)
+                                               : first_weight(i, scheme, generator, cancel));
   }
   weights_ = std::move(weights);
   version_++;

@@ -84,9 +84,10 @@ class Model {
 
   /// One that is cancelled leaves the weights as they were.
   void initialize(Initialization scheme, uint64_t seed, const Cancellation& cancel = {});
-  /// One entry for each parameter. On the CPU weights of the model's dtype are mapped copy-on-write; others are
-  /// converted. One that is cancelled leaves the weights as they were.
-  void load(const std::vector<FileTensor>& tensors, const Cancellation& cancel = {});
+  /// One entry for each parameter; one that is not given is drawn as `initialize` draws it. On the CPU weights of the model's dtype are
+  /// mapped copy-on-write; others are converted. One that is cancelled leaves the weights as they were.
+  void load(const std::vector<FileTensor>& tensors, Initialization scheme = Initialization::normal, uint64_t seed = 0,
+            const Cancellation& cancel = {});
   const at::Tensor& parameter(size_t index) const;
   /// Bytes [offset, offset + length) of a weight, clipped at its end.
   std::vector<uint8_t> read_bytes(size_t index, int64_t offset, int64_t length) const;
@@ -114,6 +115,7 @@ class Model {
   const std::vector<at::Tensor>& weights_to_differentiate() const;
 
  private:
+  at::Tensor first_weight(size_t index, Initialization scheme, const at::Generator& generator, const Cancellation& cancel) const;
   /// The arithmetic of a pass, and its scratch.
   at::ScalarType dtype_of(const PassOptions& options) const;
   Scratch& scratch_of(const PassOptions& options);

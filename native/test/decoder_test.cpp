@@ -123,11 +123,19 @@ DecoderDescription mixture(DecoderDescription d, bool normalized, double balance
   return d;
 }
 
+/// Low-rank matrices beside some of its projections.
+DecoderDescription adapted(DecoderDescription d) {
+  const auto& names = d.names;
+  const std::string in = names.query.empty() ? names.query_key_value : names.query;
+  d.adapters = {{names.layers + "0." + in, 2, 0.5}, {names.layers + "1." + names.attention_output, 1, 2}, {names.layers + "1." + names.up, 3, 1}};
+  return d;
+}
+
 std::vector<DecoderDescription> descriptions() {
   using Over = DecoderDescription::QueryKeyNorm;
   return {llama(), gemma(), neox(), olmo(), post_norms(Over::head), post_norms(Over::projection), phi(),
           granite(gemma()), granite(neox()), mixture(llama(), true), mixture(granite(neox()), false), mixture(gemma(), false, 0.7),
-          mixture(llama(), true, 0.3)};
+          mixture(llama(), true, 0.3), adapted(llama()), adapted(granite(neox()))};
 }
 
 const auto batch = [] { return token_batch(3, 5, 11, 2, 4); };
@@ -273,4 +281,42 @@ TEST("decoder: each micro-batch has an auxiliary loss of its own, by its share o
   CHECK_CLOSE(relative_distance(numbers(*model->gradient(*batch(), one).gradient), gradient), 0, 1e-13);
   // At least the coefficient times the experts of a token: where they are equally busy.
   CHECK(model->loss(*batch(), nullptr, {}).loss - without->loss(*batch(), nullptr, {}).loss > 0.5);
+}
+
+TEST("decoder: adapters are the sum of the weight and their product") {
+  for (const auto& plain : {llama(), granite(neox())}) {
+    const auto d = adapted(plain);
+    auto model = make(d, at::kDouble, at::kDouble), merged = make(plain, at::kDouble, at::kDouble);
+    const auto place = [](const Model& of, const std::string& name) {
+      for (size_t i = 0; i < of.layout()->size(); i++)
+        if (of.layout()->parameters[i].name == name) return i;
+      throw std::out_of_range(name);
+    };
+    auto& into = merged->weights_to_change();
+    for (size_t i = 0; i < into.size(); i++) into[i].copy_(model->parameter(place(*model, merged->layout()->parameters[i].name)));
+    for (const auto& [module, rank, scale] : d.adapters) {
+      const at::Tensor a = model->parameter(place(*model, module + ".lora_A.weight")), b = model->parameter(place(*model, module + ".lora_B.weight"));
+      CHECK(a.size(0) == rank && b.size(1) == rank);
+      into[place(*merged, module + ".weight")].add_(at::mm(b, a), scale);
+    }
+    CHECK_CLOSE(model->loss(batch(), nullptr, {}).loss, merged->loss(batch(), nullptr, {}).loss, 1e-12);
+  }
+}
+
+TEST("decoder: adapters of no projection, two of one, and what is drawn where no file has it") {
+  auto d = llama();
+  d.adapters = {{"lm_head", 1, 1}};
+  CHECK_CODE(make_decoder(d), "ERR_OUT_OF_RANGE");
+  d = adapted(llama());
+  d.adapters.push_back(d.adapters.front());
+  CHECK_CODE(make_decoder(d), "ERR_OUT_OF_RANGE");
+  Model model(make_decoder(adapted(llama())), at::kFloat, at::kFloat);
+  model.load(std::vector<FileTensor>(model.layout()->size()), Initialization::normal, 3);
+  for (size_t i = 0; i < model.layout()->size(); i++) {
+    const auto& [name, shape] = model.layout()->parameters[i];
+    if (name.ends_with("lora_B.weight")) CHECK(model.parameter(i).count_nonzero().item<int64_t>() == 0);
+    if (!name.ends_with("lora_A.weight")) continue;
+    const double largest = model.parameter(i).abs().max().item<double>(), bound = 1 / std::sqrt(static_cast<double>(shape[1]));
+    CHECK(largest > 0.3 * bound && largest <= bound);
+  }
 }

@@ -151,24 +151,66 @@ describe("a series", () => {
 });
 
 describe("where Δ comes from", () => {
-  it("a state beside the weights is taken where it is there", async () => {
+  it("a state beside the weights is taken, of all checkpoints or of none", async () => {
     const own = await makeCheckpoints(place("stored"), 2);
     using model = await loadModel(own[0] as string);
     using optimizer = new AdamW(model, { learningRate: 1, betas: [0.9, 0.95], weightDecay: 0.1 });
     using batch = Batch.tokens({ inputIds: [1, 2, 3], labels: [2, 3, 4], shape: [1, 3] });
     for (let i = 0; i < 7; i++) await optimizer.accumulate(await model.gradient(batch));
     await optimizer.save(path.join(own[0] as string, "optimizer.safetensors"));
-    const configuration = { ...series, optimizerState: "optimizer.safetensors" };
-    const { checkpoints: found } = await measureCheckpoints(configuration, {
-      directory: place("with states"),
-      checkpoints: own,
-    });
-    expect(found.map((f) => [f.direction, f.accumulated])).toEqual([
-      ["stored", 7],
+    const directory = place("with states");
+    for (const optimizerState of ["auto", "optimizer.safetensors"])
+      await expect(
+        measureCheckpoints({ ...series, optimizerState }, { directory, checkpoints: own }),
+      ).rejects.toMatchObject({
+        code: "ERR_CHECKPOINTS",
+        message: expect.stringMatching(/1 of 2 without \(step2\).*--optimizer-state none/),
+      });
+    const none = await measureCheckpoints(
+      { ...series, optimizerState: "none" },
+      { directory: place("without states"), checkpoints: own },
+    );
+    expect(none.checkpoints.map((f) => [f.direction, f.accumulated])).toEqual([
       ["accumulated", 2],
+      ["accumulated", 2],
+    ]);
+    const { checkpoints: found } = await measureCheckpoints(series, {
+      directory,
+      checkpoints: own.slice(0, 1),
+    });
+    expect(found.map((f) => [f.direction, f.accumulated, f.optimizerState])).toEqual([
+      ["stored", 7, "optimizer.safetensors"],
     ]);
     const [first] = readSeriesRecords(place("with states"));
     expect(first).toMatchObject({ type: "batch", index: 2 });
+  });
+
+  it("checkpoints of the same weights are told before they are measured", async () => {
+    const own = await makeCheckpoints(place("equal"), 3);
+    copyFileSync(path.join(own[0] as string, "model.safetensors"), path.join(own[2] as string, "model.safetensors"));
+    const started: unknown[] = [];
+    const { checkpoints: found } = await measureCheckpoints(series, {
+      directory: place("with equal ones"),
+      checkpoints: own,
+      onProgress: (event) => event.type === "start" && started.push(event.sameWeights),
+    });
+    expect(started).toEqual([[["step1", "step3"]]]);
+    expect(found.map(({ sameWeights }) => sameWeights)).toEqual([["step3"], [], ["step1"]]);
+  });
+
+  it("η is given, constant or by a schedule, and counts for the next step", async () => {
+    const rate = { learningRate: 0.01, steps: 4, schedule: { type: "cosine" as const, warmup: 2 } };
+    const { checkpoints: found } = await measureCheckpoints(
+      { ...series, ...rate },
+      { directory: place("scheduled"), checkpoints },
+    );
+    const rates = found.map(({ learningRate }) => learningRate);
+    expect(rates[0]).toBe(0.01);
+    expect(rates[1]).toBeCloseTo(0.01 * 0.75, 12);
+    expect(found[0]?.learningRateSource).toBe("given");
+    await expect(
+      measureCheckpoints({ ...series, schedule: rate.schedule }, { directory: place("no rate"), checkpoints }),
+    ).rejects.toMatchObject({ code: "ERR_CONFIGURATION" });
   });
 
   it("or from a file", async () => {

@@ -92,7 +92,7 @@ describe("the report of a series", () => {
     expect(head?.split(",").slice(0, 6)).toEqual(
       "checkpoint,step,tokens,part,criticalSharpness,standardError".split(","),
     );
-    expect(rows.map((row) => row.split(",").slice(-16).slice(0, 3))).toEqual([
+    expect(rows.map((row) => row.split(",").slice(-18).slice(0, 3))).toEqual([
       ["all", "100", "10"],
       ["attention", "7", "0.7"],
       ["mlp", "Infinity", ""],

@@ -137,10 +137,11 @@ class SeriesDisplay {
 function describe({ checkpoints, failures, directory }: SeriesResult): string[] {
   const width = Math.max(...checkpoints.map(({ name }) => name.length), 10);
   const verdict = edgeSentence(checkpoints);
+  const rates = (cells: string[]) => (verdict === undefined ? [] : cells);
   const row = (cells: readonly string[]) =>
     cells.map((cell, i) => (i === 0 ? cell.padEnd(width) : cell.padStart(12))).join("");
   return [
-    row(["checkpoint", "λc", "± s.e.", "loss", "non-descent", "unresolved", "η", "λc·η/2"]),
+    row([...["checkpoint", "λc", "± s.e.", "loss", "non-descent", "unresolved"], ...rates(["η", "λc·η/2"])]),
     ...checkpoints.map((checkpoint) => {
       const { name, criticalSharpness: c, loss, learningRate } = checkpoint;
       return row([
@@ -150,8 +151,7 @@ function describe({ checkpoints, failures, directory }: SeriesResult): string[] 
         short(loss.mean),
         `${c.nonDescent}/${c.nonDescent + c.count + c.unresolved}`,
         `${c.unresolved}`,
-        short(learningRate),
-        short(edgeOf(checkpoint)?.ratio ?? null),
+        ...rates([short(learningRate), short(edgeOf(checkpoint)?.ratio ?? null)]),
       ]);
     }),
     ...failures.map(({ name, message }) => `${name}: failed: ${message}`),

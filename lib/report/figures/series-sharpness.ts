@@ -44,7 +44,10 @@ export function seriesSharpnessFigure(data: SeriesSharpnessData): Figure {
   const unresolved = critical.filter(isUnresolved).map(({ x }) => x);
   const bare = threshold.map((point) => ({ ...point, error: NaN }));
   const shown = [...critical, ...directional, ...preconditioned, ...bare];
-  const log = spansDecades(shown.map(({ y }) => y).filter(Number.isFinite));
+  const values = shown.map(({ y }) => y).filter(Number.isFinite);
+  // λc and 2/η are compared by their ratio.
+  const isWide = threshold.length > 0 && Math.max(...values) > 10 * Math.min(...values);
+  const log = isWide || spansDecades(values);
   const y = errorScale(shown, { log, zero: !log });
   const title = `Critical sharpness over ${many}`;
   const chart = {
@@ -197,7 +200,7 @@ function caption(
 function legendItems(data: SeriesSharpnessData) {
   const { directional, preconditioned, preconditionedName, critical, threshold } = data;
   const items: LegendItem[] = [{ glyph: "line-dots", color: colors.blue, text: "λc = 2/ηc" }];
-  if (threshold.length > 0) items.push({ glyph: "line", color: colors.frame, text: "2/η of the run" });
+  if (threshold.length > 0) items.push({ glyph: "line-dots", color: colors.frame, text: "2/η of the run" });
   if (directional.length > 0) items.push({ glyph: "line-dots", color: colors.vermillion, text: "λdir" });
   if (preconditioned.length > 0)
     items.push({ glyph: "line-dots", color: colors.green, text: preconditionedName });
