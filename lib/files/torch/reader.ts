@@ -9,7 +9,7 @@ const longestInteger = 1024;
 const longestName = 1024;
 
 /** Estimates of what JavaScript keeps of what a pickle makes, in bytes. */
-export const costs = { slot: 16, list: 64, map: 200, entry: 56, object: 64 } as const;
+export const costs = { slot: 16, list: 64, map: 200, entry: 56, object: 64, bytes: 128 } as const;
 /** All together: V8 ends the process when its heap is full. */
 const largestCost = Math.min(2 ** 30, Math.floor(getHeapStatistics().heap_size_limit / 4));
 
@@ -53,7 +53,7 @@ export class PickleReader {
 
   bytes(length: number): Buffer {
     if (length > longestString) throw this.fail(`a string of ${length} bytes`);
-    this.spend(length);
+    this.spend(length + costs.bytes);
     // A copy: the pickle itself need not stay in memory.
     return Buffer.from(this.take(length));
   }

@@ -92,6 +92,18 @@ export const p = {
   tuple: (...items: Buffer[]) => Buffer.concat([Buffer.from("("), ...items, Buffer.from("t")]),
   global: (module: string, name: string) => Buffer.from(`c${module}\n${name}\n`),
   call: (callee: Buffer, ...args: Buffer[]) => Buffer.concat([callee, p.tuple(...args), Buffer.from("R")]),
+  dict: (...entries: (readonly [Buffer, Buffer])[]) =>
+    Buffer.concat([Buffer.from("}("), ...entries.flat(), Buffer.from("u")]),
+  /** An object of a class of torch.distributed.checkpoint. */
+  instance: (name: string, fields: Record<string, Buffer>) =>
+    Buffer.concat([
+      p.global(...(`torch.distributed.checkpoint.${name}`.split(/\.(?=\w+$)/) as [string, string])),
+      Buffer.from(")\x81", "latin1"),
+      p.dict(...Object.entries(fields).map(([key, value]) => [p.text(key), value] as const)),
+      Buffer.from("b"),
+    ]),
+  size: (sizes: readonly number[]) => p.call(p.global("torch", "Size"), p.tuple(...sizes.map(p.int))),
+  none: Buffer.from("N"),
   storage: (count: number, key = "0", type = "FloatStorage") =>
     Buffer.concat([
       p.tuple(p.text("storage"), p.global("torch", type), p.text(key), p.text("cpu"), p.int(count)),
