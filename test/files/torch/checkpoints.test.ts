@@ -71,7 +71,7 @@ describe("the parts of a distributed checkpoint", () => {
     expect(await sha256(array)).toBe("e2c0a71510b5394df7773b63fb5f54372b84c3564e67811bde7d665be227976d");
   });
 
-  it.each([
+  const unsound: [string, readonly Part[], RegExp][] = [
     ["a path that leads out", at({ file: "../__0_0.distcp" }), /within the folder/],
     ["an absolute path", at({ file: "/etc/passwd" }), /within the folder/],
     ["a path of Windows", at({ file: "..\\x" }), /within the folder/],
@@ -85,7 +85,8 @@ describe("the parts of a distributed checkpoint", () => {
     ["a row twice", [first, first, second], /once|two of the same/],
     ["parts beyond it", [first, { ...second, sizes: [2, 3] }], /beyond it/],
     ["another shape than in the file", [{ ...first, sizes: [2, 3] }], /as a part of "w"/],
-  ] as const)("are refused: %s", async (_, parts, message) => {
+  ];
+  it.each(unsound)("are refused: %s", async (_, parts, message) => {
     await expect(read(parts)).rejects.toMatchObject({
       code: "ERR_TORCH_FILE",
       message: expect.stringMatching(message),

@@ -2,8 +2,14 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } fro
 import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { isStoredArray, readDistributedCheckpoint, readTorchFile } from "../../../lib/files/index.js";
-import { described, expectedFiles, fixture } from "./helpers.js";
+import {
+  isStoredArray,
+  readDistributedCheckpoint,
+  readTorchFile,
+  type StoredArray,
+  storedBytes,
+} from "../../../lib/files/index.js";
+import { described, expectedFiles, fixture, p, torchArchive } from "./helpers.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "torch-files-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -33,6 +39,33 @@ describe("files of torch.save", () => {
   it("stop when they are told to", async () => {
     const signal = AbortSignal.abort();
     await expect(readTorchFile(fixture("adamw.pt"), { signal })).rejects.toMatchObject({ code: "ABORT_ERR" });
+  });
+});
+
+describe("a tensor's bytes", () => {
+  const together = async (array: StoredArray, most?: number) => {
+    const all: Buffer[] = [];
+    for await (const bytes of storedBytes(array, undefined, most)) all.push(bytes);
+    return all;
+  };
+  it.each([8, 16, 40, 64])("are the same in blocks of at most %i", async (most) => {
+    const odd = (await readTorchFile(fixture("odd.pt"))) as ReadonlyMap<string, unknown>;
+    const tensors = [...odd.values(), ...(await readDistributedCheckpoint(fixture("ranks-3"))).values()];
+    for (const tensor of tensors.filter(isStoredArray)) {
+      const blocks = await together(tensor, most);
+      for (const block of blocks) expect(block.length).toBeLessThanOrEqual(most);
+      expect(Buffer.concat(blocks).equals(Buffer.concat(await together(tensor)))).toBe(true);
+    }
+  });
+
+  it("are not read with the file", async () => {
+    const count = 2 ** 24;
+    const file = path.join(folder, "large.pt");
+    const tensor = p.of(p.tensor(p.storage(count), 0, [count], [1]));
+    writeFileSync(file, torchArchive(tensor, { 0: Buffer.alloc(4 * count) }));
+    const before = process.memoryUsage().arrayBuffers;
+    expect(isStoredArray(await readTorchFile(file))).toBe(true);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20);
   });
 });
 
