@@ -5,6 +5,7 @@ import { checkpointsCommand } from "./commands/checkpoints.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { fetchLibtorchCommand } from "./commands/fetch-libtorch.js";
 import { hessianCommand } from "./commands/hessian.js";
+import { inspectCommand } from "./commands/inspect.js";
 import { landscapeCommand } from "./commands/landscape.js";
 import { measureCommand } from "./commands/measure.js";
 import { mixCommand } from "./commands/mix.js";
@@ -28,6 +29,7 @@ export async function makeProgram(setStatus: SetStatus = () => {}): Promise<Comm
     mixCommand,
     reportCommand,
     watchCommand,
+    inspectCommand,
     doctorCommand,
     fetchLibtorchCommand,
   ];

@@ -14,11 +14,13 @@ const productOf = (sizes: readonly number[]) => sizes.reduce((all, size) => all 
  * The bytes of a tensor in C order, little-endian, put together from its pieces a block at a time: memory is bounded, whatever its
  * size and strides.
  *
+ * @param most bytes of a block
  * @throws CriticalSharpnessError `ERR_FILE` if a file cannot be read or is shorter than it was; AbortError
  */
 export async function* storedBytes(
   array: StoredArray,
   signal?: AbortSignal | undefined,
+  most = blockBytes,
 ): AsyncGenerator<Buffer> {
   const elements = productOf(array.shape);
   if (elements === 0) return;
@@ -27,13 +29,13 @@ export async function* storedBytes(
   const whole = contiguousPlace(array);
   if (whole) {
     const end = whole.byteOffset + Math.ceil((elements * bits) / 8);
-    for (let at = whole.byteOffset; at < end; at += blockBytes) {
+    for (let at = whole.byteOffset; at < end; at += most) {
       throwIfAborted(signal);
-      yield await files.read(whole.path, at, Math.min(blockBytes, end - at));
+      yield await files.read(whole.path, at, Math.min(most, end - at));
     }
     return;
   }
-  for (const box of blocks(array.shape, blockBytes / (bits / 8))) {
+  for (const box of blocks(array.shape, most / (bits / 8))) {
     const block = Buffer.alloc((productOf(box.shape) * bits) / 8);
     for (const piece of array.pieces) {
       throwIfAborted(signal);

@@ -37,17 +37,24 @@ function badArchive(
   return new CriticalSharpnessError(code, `Expected ${what} for "${path}" but received ${received}`);
 }
 
+const windowBytes = 2 ** 16;
+const headersAtATime = 32;
+
 /** Reads within the archive alone: offsets in an archive lead anywhere, and Node.js throws at those beyond its integers. */
 class ArchiveReader extends RandomAccessReader {
   readonly #file: FileHandle;
   readonly #start: number;
   readonly #size: number;
+  /** From here on is the central directory, of which yauzl asks for a few bytes at a time: a window of it is kept, or all of a small archive. */
+  directoryStart: number;
+  #window: { start: number; bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) };
 
   constructor(file: FileHandle, start: number, size: number) {
     super();
     this.#file = file;
     this.#start = start;
     this.#size = size;
+    this.directoryStart = size <= windowBytes ? 0 : size;
   }
 
   override read(
@@ -63,17 +70,35 @@ class ArchiveReader extends RandomAccessReader {
   async #read(buffer: Buffer, offset: number, length: number, position: number): Promise<void> {
     if (!(position >= 0 && position + length <= this.#size))
       throw new Error(`an offset of ${position}, beyond its end`);
-    const bytes = await readExactly(this.#file, this.#start + position, length);
+    const bytes =
+      position < this.directoryStart
+        ? await this.#bytes(position, length)
+        : await this.#kept(position, length);
     if (bytes.length < length) throw new Error("an end before the last byte");
     bytes.copy(buffer, offset);
+  }
+
+  #bytes(position: number, length: number): Promise<Buffer> {
+    return readExactly(this.#file, this.#start + position, length);
+  }
+
+  async #kept(position: number, length: number): Promise<Buffer> {
+    const { start, bytes } = this.#window;
+    if (position < start || position + length > start + bytes.length) {
+      const first = this.#size <= windowBytes ? 0 : position;
+      const ahead = Math.min(Math.max(length, windowBytes), this.#size - first);
+      this.#window = { start: first, bytes: await this.#bytes(first, ahead) };
+    }
+    const from = position - this.#window.start;
+    return this.#window.bytes.subarray(from, from + length);
   }
 }
 
 /**
  * The members of a zip archive, ZIP64 included, by its central directory. Of their bytes none are read.
  *
- * @throws CriticalSharpnessError `ERR_MODEL_FILE`, or the code that was given, if it is none, is damaged or cut short, has two members of a name or members
- * that share bytes, or names that lead out of a folder; `ERR_FILE` if it cannot be read.
+ * @throws CriticalSharpnessError `ERR_MODEL_FILE`, or the code that was given, if it is none, is damaged or cut short, has two
+ * members of a name or members that share bytes, or names that lead out of a folder; `ERR_FILE` if it cannot be read.
  */
 export async function readZipDirectory(
   path: string,
@@ -98,10 +123,22 @@ export async function readZipDirectory(
   try {
     const reader = new ArchiveReader(file, first, size);
     const zip = await fromRandomAccessReaderPromise(reader, size, { strictFileNames: true });
+    // A number, whatever its type says.
+    if (size > windowBytes) reader.directoryStart = Number(zip.readEntryCursor);
+    const entries: Entry[] = [];
     for await (const entry of zip.eachEntry()) {
       throwIfAborted(signal);
+      entries.push(entry);
+    }
+    const headerOf = (entry: Entry) => zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    const headers: { fileDataStart: number }[] = [];
+    for (let i = 0; i < entries.length; i += headersAtATime) {
+      throwIfAborted(signal);
+      headers.push(...(await Promise.all(entries.slice(i, i + headersAtATime).map(headerOf))));
+    }
+    for (const [i, entry] of entries.entries()) {
+      const { fileDataStart } = headers[i] as { fileDataStart: number };
       const { fileName: name, compressedSize: byteLength, relativeOffsetOfLocalHeader: start } = entry;
-      const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
       spans.push({ name, start, end: fileDataStart + byteLength });
       if (name.endsWith("/")) continue;
       if (stored.has(name) || packed.has(name))
@@ -168,20 +205,34 @@ export function zipMember(directory: ZipDirectory, name: string): ZipMember | un
 /** A member's bytes, of which there may be `limit` at most. @throws CriticalSharpnessError of the directory's code */
 export async function readZipMember(
   directory: ZipDirectory,
-  { name, byteOffset, byteLength }: ZipMember,
+  member: ZipMember,
   limit: number,
   signal?: AbortSignal | undefined,
 ): Promise<Buffer> {
-  throwIfAborted(signal);
-  if (byteLength > limit)
-    throw badArchive(directory, `a member "${name}" of at most ${limit} bytes`, `one of ${byteLength}`);
+  return (await readZipMembers(directory, [[member, limit]], signal))[0] as Buffer;
+}
+
+/** The bytes of members, each with its limit. @throws CriticalSharpnessError of the directory's code */
+export async function readZipMembers(
+  directory: ZipDirectory,
+  members: readonly (readonly [member: ZipMember, limit: number])[],
+  signal?: AbortSignal | undefined,
+): Promise<Buffer[]> {
   await using file = await openArchive(directory.path);
-  const bytes = await readExactly(file, byteOffset, byteLength);
+  const all: Buffer[] = [];
+  for (const [{ name, byteOffset, byteLength }, limit] of members) {
+    throwIfAborted(signal);
+    if (byteLength > limit)
+      throw badArchive(directory, `a member "${name}" of at most ${limit} bytes`, `one of ${byteLength}`);
+    const bytes = await readExactly(file, byteOffset, byteLength);
+    if (bytes.length < byteLength)
+      throw badArchive(
+        directory,
+        `${byteLength} bytes of "${name}"`,
+        `${bytes.length}: the file has changed meanwhile`,
+      );
+    all.push(bytes);
+  }
   throwIfAborted(signal);
-  if (bytes.length === byteLength) return bytes;
-  throw badArchive(
-    directory,
-    `${byteLength} bytes of "${name}"`,
-    `${bytes.length}: the file has changed meanwhile`,
-  );
+  return all;
 }

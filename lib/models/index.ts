@@ -20,6 +20,8 @@ export {
   type ModelConfigInput,
   type ProgramConfig,
 } from "./configuration.js";
+export type { Contents, ListedTensor, ListOptions, PlainValue } from "./contents/contents.js";
+export { inspect } from "./contents/inspect.js";
 export {
   type CreateOptions,
   createModel,

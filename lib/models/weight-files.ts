@@ -57,7 +57,8 @@ export async function readConfiguration(directory: string): Promise<unknown> {
   return configuration;
 }
 
-async function readJson(file: string): Promise<unknown> {
+/** @throws CriticalSharpnessError if it cannot be read or is no JSON */
+export async function readJson(file: string): Promise<unknown> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file);

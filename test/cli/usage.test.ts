@@ -12,6 +12,7 @@ const names = [
   "hessian",
   "checkpoints",
   "report",
+  "inspect",
   "doctor",
   "fetch-libtorch",
 ];
@@ -75,6 +76,7 @@ describe("bad usage ends with 2, one message and nothing on standard output", ()
       "Expected --update-batch or --direction FILE, not both",
     ],
     [["report"], "missing required argument 'run-dir'"],
+    [["inspect"], "missing required argument 'path'"],
     [["doctor", "extra"], "too many arguments"],
     [["fetch-libtorch", "gpu"], 'Expected "cpu" or a version of CUDA such as "cu130" but received "gpu"'],
     [["fetch-libtorch", "--sha256", "abc"], "Expected 64 hexadecimal digits"],

@@ -1,7 +1,14 @@
 import { openFile, unreadable } from "../file.js";
 import { foreignFile } from "../foreign.js";
 import { readExactly } from "../safetensors.js";
-import { readZipDirectory, readZipMember, type ZipDirectory, type ZipPlace, zipMember } from "../zip.js";
+import {
+  readZipDirectory,
+  readZipMembers,
+  type ZipDirectory,
+  type ZipMember,
+  type ZipPlace,
+  zipMember,
+} from "../zip.js";
 import { unpickle } from "./pickle.js";
 import { badTorchFile, type TorchValue } from "./values.js";
 
@@ -25,8 +32,12 @@ export async function readTorchFile(
   path: string,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<TorchValue> {
-  await refuseOthers(path);
-  return readTorchArchive(path, undefined, signal);
+  try {
+    return await readTorchArchive(path, undefined, signal);
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "ERR_TORCH_FILE") await refuseOthers(path);
+    throw error;
+  }
 }
 
 /** As `readTorchFile`, of an archive that may lie within a larger file. */
@@ -38,22 +49,20 @@ export async function readTorchArchive(
   const directory = await readZipDirectory(path, signal, { span, code: "ERR_TORCH_FILE" });
   const folder = folderOf(directory);
   const member = (name: string) => zipMember(directory, `${folder}/${name}`);
-  const byteorder = member("byteorder");
-  if (byteorder) {
-    const order = (await readZipMember(directory, byteorder, largestMark, signal)).toString("latin1");
-    if (order !== "little")
-      throw badTorchFile(
-        path,
-        "numbers in little-endian order",
-        `${JSON.stringify(order)}: on any machine of today, ${conversion(path)}`,
-      );
-  }
-  const pickle = member("data.pkl");
+  const [pickle, byteorder] = [member("data.pkl"), member("byteorder")];
   if (!pickle) throw badTorchFile(path, expectedFile, "an archive without data.pkl");
-  const bytes = await readZipMember(directory, pickle, largestPickle, signal);
+  const wanted: [ZipMember, number][] = [[pickle, largestPickle]];
+  if (byteorder) wanted.push([byteorder, largestMark]);
+  const [bytes, order] = await readZipMembers(directory, wanted, signal);
+  if (order !== undefined && order.toString("latin1") !== "little")
+    throw badTorchFile(
+      path,
+      "numbers in little-endian order",
+      `${JSON.stringify(order.toString("latin1"))}: on any machine of today, ${conversion(path)}`,
+    );
   return unpickle(
     path,
-    bytes,
+    bytes as Buffer,
     (key) => {
       const found = member(`data/${key}`);
       if (found) return { path, member: found };
@@ -81,7 +90,7 @@ function folderOf({ path, names, stored, packed }: ZipDirectory): string {
   return folder;
 }
 
-/** What is no zip archive is told apart here: the formats before PyTorch 1.6, and others. */
+/** What is no zip archive is told apart: the formats before PyTorch 1.6, and others. */
 async function refuseOthers(path: string): Promise<void> {
   const tarMark = 257;
   const file = await openFile(path, "r").catch((error: unknown) => {

@@ -65,15 +65,13 @@ export function buildNumpy(target: NumpyDtype | NumpyArray, state: unknown, read
   const [, shape, dtype, isFortran, bytes] = state;
   const isShape = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0);
   if (!isShape || !(dtype instanceof NumpyDtype)) throw reader.fail("an array of NumPy's without a shape");
-  // An array of objects has a list in their place.
+  target.dtype = dtype.order + dtype.code;
+  target.shape = [...(shape as number[])];
+  target.isFortran = isFortran === true;
+  // An array of Python's objects has a list in their place, which is not read.
   if (!(bytes instanceof Uint8Array)) return;
   const width = Number(/^[a-zA-Z](\d+)$/.exec(dtype.code)?.[1]) * (dtype.code.startsWith("U") ? 4 : 1);
   const length = (shape as number[]).reduce((product, size) => product * size, width);
   if (length !== bytes.length) throw reader.fail(`${bytes.length} bytes of an array of NumPy's of ${length}`);
-  Object.assign(target, {
-    dtype: dtype.order + dtype.code,
-    shape: [...shape],
-    isFortran: isFortran === true,
-    bytes,
-  });
+  target.bytes = bytes;
 }

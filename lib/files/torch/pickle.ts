@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { throwIfAborted } from "../../errors.js";
 import { checkBounds } from "./bounds.js";
 import { Global, globalOf } from "./globals.js";
+import { literals } from "./literals.js";
 import { buildNumpy, NumpyDtype } from "./numpy.js";
 import { costs, PickleReader } from "./reader.js";
 import { type RecordOf, storageOf } from "./tensors.js";
@@ -138,6 +139,11 @@ class PickleMachine {
 
   #step(opcode: number): boolean {
     const from = this.#in;
+    const literal = literals.get(opcode);
+    if (literal) {
+      this.#push(literal(from));
+      return false;
+    }
     switch (opcode) {
       case 0x80: {
         // PROTO
@@ -165,66 +171,6 @@ class PickleMachine {
         break;
       case 0x32: // DUP
         this.#push(this.#top());
-        break;
-      case 0x4e: // NONE
-        this.#push(null);
-        break;
-      case 0x88: // NEWTRUE
-        this.#push(true);
-        break;
-      case 0x89: // NEWFALSE
-        this.#push(false);
-        break;
-      case 0x4a: // BININT
-        this.#push(from.int32());
-        break;
-      case 0x4b: // BININT1
-        this.#push(from.uint8());
-        break;
-      case 0x4d: // BININT2
-        this.#push(from.uint16());
-        break;
-      case 0x8a: // LONG1
-        this.#push(from.integer(from.uint8()));
-        break;
-      case 0x8b: // LONG4
-        this.#push(from.integer(from.uint32()));
-        break;
-      case 0x47: // BINFLOAT
-        this.#push(from.float64());
-        break;
-      case 0x8c: // SHORT_BINUNICODE
-        this.#push(from.text(from.uint8()));
-        break;
-      case 0x58: // BINUNICODE
-        this.#push(from.text(from.uint32()));
-        break;
-      case 0x8d: // BINUNICODE8
-        this.#push(from.text(from.uint64()));
-        break;
-      case 0x55: // SHORT_BINSTRING, of Python 2
-        this.#push(from.text(from.uint8(), "latin1"));
-        break;
-      case 0x54: // BINSTRING
-        this.#push(from.text(from.uint32(), "latin1"));
-        break;
-      case 0x43: // SHORT_BINBYTES
-        this.#push(from.bytes(from.uint8()), costs.object);
-        break;
-      case 0x42: // BINBYTES
-        this.#push(from.bytes(from.uint32()), costs.object);
-        break;
-      case 0x8e: // BINBYTES8
-      case 0x96: // BYTEARRAY8
-        this.#push(from.bytes(from.uint64()), costs.object);
-        break;
-      case 0x5d: // EMPTY_LIST
-      case 0x8f: // EMPTY_SET
-      case 0x29: // EMPTY_TUPLE
-        this.#push([], costs.list);
-        break;
-      case 0x7d: // EMPTY_DICT
-        this.#push(new Map(), costs.map);
         break;
       case 0x85: // TUPLE1
         this.#tuple(1);

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { getHeapStatistics } from "node:v8";
 import { badTorchFile } from "./values.js";
 
 /** Of one string or one run of bytes. */
@@ -7,9 +8,10 @@ const longestString = 2 ** 27;
 const longestInteger = 1024;
 const longestName = 1024;
 
-/** Estimates of what JavaScript keeps of what a pickle makes, in bytes; together they may be `largestCost`. */
-export const costs = { slot: 16, list: 64, map: 200, entry: 56, object: 64 } as const;
-const largestCost = 2 ** 30;
+/** Estimates of what JavaScript keeps of what a pickle makes, in bytes. */
+export const costs = { slot: 16, list: 64, map: 200, entry: 56, object: 64, bytes: 128 } as const;
+/** All together: V8 ends the process when its heap is full. */
+const largestCost = Math.min(2 ** 30, Math.floor(getHeapStatistics().heap_size_limit / 4));
 
 /** A pickle's bytes, read from its start to its end, and what was spent on their values. */
 export class PickleReader {
@@ -51,7 +53,7 @@ export class PickleReader {
 
   bytes(length: number): Buffer {
     if (length > longestString) throw this.fail(`a string of ${length} bytes`);
-    this.spend(length);
+    this.spend(length + costs.bytes);
     // A copy: the pickle itself need not stay in memory.
     return Buffer.from(this.take(length));
   }
