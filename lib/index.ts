@@ -185,8 +185,11 @@ export * from "./optimizers/rules.js";
 export type { ConfigurationPlace } from "./options/index.js";
 export { jsonLines, type RunOptions, type Sink, tensorBoard } from "./runs/index.js";
 export {
+  type AllowedOptions,
+  type AllowedStep,
   CriticalPredictor,
   type Evaluation,
+  findAllowedLearningRate,
   findCriticalLearningRate,
   type LineFacts,
   type LossAt,
