@@ -202,6 +202,13 @@ export {
   type UnresolvedReason,
 } from "./search/index.js";
 export {
+  type AlongEvent,
+  type AlongOptions,
+  type AlongPoint,
+  type AlongResult,
+  type AlongSteps,
+  type AlongText,
+  along,
   criticalSharpness,
   type LandscapeOptions,
   type LineToMeasure,
@@ -220,6 +227,7 @@ export {
   type SharpnessMatrix,
   SharpnessMeter,
   type SliceOptions,
+  type StepEstimate,
   sharpnessMatrix,
 } from "./sharpness/index.js";
 export { lossAlong, lossSlice, type Slice } from "./sharpness/loss-surface.js";
