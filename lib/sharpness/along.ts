@@ -20,6 +20,8 @@ const alongShape = {
   ...measureOptions,
   /** The budget: the part of its own L(θ) that each text's loss may rise by. Default 0.01. */
   allow: measureOptions.allow.unwrap().default(0.01),
+  /** ε of ηc and of the budget's end. Default 1/64: the two may be near each other. */
+  tolerance: measureOptions.tolerance.unwrap().default(1 / 64),
   model: modelSchema,
   /** θ_model − θ_other, so that η = 1 is the other model: `Direction.fromAdapter`, `Direction.between`. */
   direction: directionSchema,

@@ -17,7 +17,14 @@ import { along, type MeasureOptions, measureOptions } from "../../sharpness/inde
 import { attended, type CommonOptions, jsonOption, modelArgument } from "../options.js";
 import { print, short, strings, UsageError } from "../progress.js";
 
-const { microBatch: _, initialLearningRate: __, lossNoise: ___, allow, ...search } = measureOptions;
+const {
+  microBatch: _,
+  initialLearningRate: __,
+  lossNoise: ___,
+  allow,
+  tolerance,
+  ...search
+} = measureOptions;
 
 const alongFlags = z.strictObject({
   allow: allow.unwrap().default(0.01).register(flags, {
@@ -48,17 +55,27 @@ const alongFlags = z.strictObject({
       ],
     }),
   ...search,
+  tolerance: tolerance
+    .unwrap()
+    .default(1 / 64)
+    .register(flags, {
+      flag: "--tolerance <x>",
+      help: "ε of ηc and of the budget's end: 1 − lower/upper ≤ ε",
+    }),
 });
 const textFlags = z.strictObject(alongTextKeys);
 const modelFlags = z.strictObject({ ...modelOptions, ...programOptions });
+
+/** Sequences in a batch. */
+const usualSize = 8;
 
 interface AlongFlags extends CommonOptions {
   to: string[];
   data?: string[];
   text?: string[];
   tokenizer?: string;
-  field?: string;
-  template?: string;
+  field?: string[];
+  template?: string[];
   out: string;
 }
 
@@ -73,8 +90,14 @@ export function alongCommand(): Command {
     .option("--data <name=files...>", "texts by name: prose=a.jsonl b.jsonl code=c.txt, as in checkpoints")
     .option("--batch <name=file...>", "batches of texts by name: safetensors files")
     .option("--tokenizer <file>", 'a tokenizer.json, or "bytes" (default: that of the model)')
-    .option("--field <name>", 'of records: where the text is (default: "text", else "input_ids")')
-    .option("--template <text>", 'in place of a field: "{question}\\n{answer}"');
+    .option(
+      "--field <name...>",
+      'of records: where the text is (default: "text", else "input_ids"); of one text: prose=body',
+    )
+    .option(
+      "--template <text...>",
+      'in place of a field: "{question}\\n{answer}"; of one text: "math={question}"',
+    );
   const options = addFlags(command, alongFlags);
   const texts = addFlags(command, textFlags);
   const model = addFlags(command, modelFlags);
@@ -88,7 +111,7 @@ export function alongCommand(): Command {
     .action((directory: string, given: AlongFlags) =>
       runAlong(directory, given, {
         options: readOptions(alongFlags, options(given)),
-        texts: readOptions(textFlags, texts(given)),
+        texts: readOptions(textFlags, texts(given, { batch: { size: usualSize } })),
         model: readOptions(modelFlags, model(given)),
       }),
     );
@@ -113,6 +136,23 @@ function named(given: readonly string[] | undefined, flag: string): [name: strin
   return [...texts];
 }
 
+/** How a text's records are read: by what was said of it, or of all. */
+function dataKeys(
+  { tokenizer, field, template }: AlongFlags,
+  text: string,
+  data: readonly [name: string, files: string[]][],
+): Record<string, string> {
+  const own = (words: readonly string[] = []) => {
+    const of = (name: string) => words.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);
+    return of(text) ?? words.find((word) => !data.some(([name]) => word.startsWith(`${name}=`)));
+  };
+  const keys = { tokenizer, field: own(field), template: own(template)?.replaceAll("\\n", "\n") };
+  return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    string
+  >;
+}
+
 interface Checked {
   options: z.output<typeof alongFlags>;
   texts: z.output<typeof textFlags>;
@@ -131,15 +171,11 @@ async function runAlong(directory: string, given: AlongFlags, checked: Checked):
   const { microBatch } = checked.texts.batch;
   const ways = await attended("line", undefined, async ({ signal, display }): Promise<MeasuredWay[]> => {
     using model = await loadModel(directory, { ...checked.model, signal });
-    const { tokenizer, field, template } = given;
-    const keys = Object.fromEntries(
-      Object.entries({ tokenizer, field, template }).filter(([, value]) => value !== undefined),
-    );
     const texts: Record<string, Batch[]> = {};
     for (const [name, files] of batches)
       texts[name] = (await Promise.all(files.map((file) => openBatches(file, model)))).flat();
     for (const [name, files] of data)
-      texts[name] = await openText(files, keys, { model, directory }, checked.texts);
+      texts[name] = await openText(files, dataKeys(given, name, data), { model, directory }, checked.texts);
     const parts = Object.assign({}, ...by.map((one) => parameterParts(model.parameters, one)));
     const measured: MeasuredWay[] = [];
     let done = 0;

@@ -2,6 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import * as z from "zod";
 import { dataSchema, resolveData } from "../../data/index.js";
+import { CriticalSharpnessError } from "../../errors.js";
 import {
   type Batch,
   Direction,
@@ -21,7 +22,7 @@ export const alongTextKeys = {
     .default(4)
     .describe("Batches of each text: several tell how far they agree.")
     .register(flags, { flag: "--batches <n>" }),
-  batch: batchSchema.prefault({ size: 8 }),
+  batch: batchSchema,
   seed: seedSchema.default(0).describe("Of the order of sequences.").register(flags, { flag: "--seed <n>" }),
 };
 
@@ -62,8 +63,25 @@ export async function openBatches(file: string, model: Model): Promise<Batch[]> 
 /**
  * Δ from a model to another, by what stands at the place: a PEFT adapter's folder, a model's folder, or a safetensors file with Δ
  * itself (θ − Δ is then the other).
+ *
+ * @throws CriticalSharpnessError `ERR_NO_CHANGE` where both are the same; those of what is opened.
  */
 export async function openDirection(
+  model: Model,
+  place: string,
+  options: ModelOptions,
+  signal: AbortSignal,
+): Promise<Direction> {
+  const direction = await open(model, place, options, signal);
+  if ((await direction.norm({ signal })) > 0) return direction;
+  direction.dispose();
+  throw new CriticalSharpnessError(
+    "ERR_NO_CHANGE",
+    `Expected another model for "${place}" but received one with the same weights`,
+  );
+}
+
+async function open(
   model: Model,
   place: string,
   options: ModelOptions,

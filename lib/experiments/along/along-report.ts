@@ -1,3 +1,4 @@
+import path from "node:path";
 import {
   type CsvCell,
   csvText,
@@ -161,7 +162,7 @@ function comparison(ways: readonly AlongWay[]): PageTable[] {
 
 const finite = ({ status, mean }: StepEstimate) => (status === "resolved" ? (mean ?? NaN) : NaN);
 
-function figureOf({ name, allow, texts, sentence }: AlongWay, index: number, several: boolean): Figure {
+function figureOf({ name, allow, texts, sentence }: AlongWay, model: string, file: string): Figure {
   const losses = Object.entries(texts).map(
     ([text, { points, critical, allowed }]): RelativeLoss => ({
       name: text,
@@ -175,8 +176,8 @@ function figureOf({ name, allow, texts, sentence }: AlongWay, index: number, sev
     }),
   );
   return relativeLossFigure({
-    name: several ? `along-${index + 1}` : "along",
-    title: `From the model to ${name}`,
+    name: file,
+    title: `From ${path.basename(model)} to ${name}`,
     subtitle: sentence,
     caption:
       `The loss of each text at θ − ηΔ, relative to its loss L(θ): η = 0 is the model, η = 1 is ${name}. Rings are ηc, where a loss ` +
@@ -216,7 +217,7 @@ export function alongReport({ model, ways }: AlongRecord): ReportContent {
   return {
     title: several ? "How far other models may be gone to" : `How far ${ways[0]?.name} may go`,
     lead: ways.map(({ sentence }) => sentence).join(" "),
-    figures: ways.map((way, i) => figureOf(way, i, several)),
+    figures: ways.map((way, i) => figureOf(way, model, several ? `along-${i + 1}` : "along")),
     tables: [
       ...comparison(ways),
       ...ways.map((way) => textTable(way, several)),

@@ -43,22 +43,25 @@ export function relativeLossFigure({
     points.map(({ x, y, error }) => ({ x, y: 100 * (y - 1), error: 100 * error })),
   );
   const top = ceiling(percent.flat(), 100 * allow);
-  const curves = percent.map((points) => below(points, top));
   const xs = percent.flat().map(({ x }) => x);
   const extent = xs.reduce((most, x) => Math.max(most, x), 0);
-  const values = [...curves.flat().map(({ y }) => y), 0, 100 * allow];
+  const values = [...percent.flat().map(({ y }) => Math.min(y, top)), 0, 100 * allow];
+  const vertical = scale(values, { log: false, count: 8 });
+  const curves = percent.map((points) => below(points, vertical.domain[1]));
   const chart = {
     title,
     subtitle,
     legend: legendItems(losses, allow, extent),
     x: { ...scale(xs, { tight: true, log: false, count: 7 }), label: "η along Δ (1: the other model)" },
-    y: { ...scale(values, { log: false }), label: "change of the loss, %" },
+    y: { ...vertical, label: "change of the loss, %" },
     marks: [
       extent > 1 &&
         Plot.ruleX([1], { stroke: colors.muted, strokeWidth: sizes.line, className: "other-model" }),
       Plot.ruleY([0], { stroke: colors.muted, strokeWidth: 1.2 }),
       Plot.ruleY([100 * allow], { stroke: colors.muted, strokeDasharray: "5 4", className: "budget" }),
-      ...curves.flatMap((points, i) => band(points, palette[i % palette.length] as string)),
+      ...curves.flatMap((points, i) =>
+        band(points, vertical.domain[1], palette[i % palette.length] as string),
+      ),
       ...curves.flatMap((points, i) =>
         line(points, { color: palette[i % palette.length] as string, className: "relative-loss" }),
       ),
@@ -110,14 +113,14 @@ function crossing<P extends Point & { error: number }>(a: P, b: P, y: number): P
 }
 
 /** One standard error to either side, where there are several batches. */
-function band(points: readonly (Point & { error: number })[], color: string): Mark[] {
+function band(points: readonly (Point & { error: number })[], top: number, color: string): Mark[] {
   const known = points.filter(({ y, error }) => Number.isFinite(y) && error > 0);
   if (known.length < 2) return [];
   return [
     Plot.areaY(known, {
       x: "x",
       y1: ({ y, error }) => y - error,
-      y2: ({ y, error }) => y + error,
+      y2: ({ y, error }) => Math.min(top, y + error),
       fill: color,
       fillOpacity: 0.15,
       className: "standard-error",
@@ -154,7 +157,7 @@ function legendItems(losses: readonly RelativeLoss[], allow: number, extent: num
     text: name,
   }));
   if (seen("critical")) items.push({ glyph: "ring", color: colors.ink, text: "ηc" });
-  items.push({ glyph: "dashed", color: colors.muted, text: `budget, +${prose(100 * allow)} %` });
-  if (seen("allowed")) items.push({ glyph: "dots", color: colors.ink, text: "its end" });
+  const until = seen("allowed") ? ", up to ●" : "";
+  items.push({ glyph: "dashed", color: colors.muted, text: `budget, +${prose(100 * allow)} %${until}` });
   return items;
 }
