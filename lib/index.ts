@@ -187,8 +187,11 @@ export * from "./optimizers/rules.js";
 export type { ConfigurationPlace } from "./options/index.js";
 export { jsonLines, type RunOptions, type Sink, tensorBoard } from "./runs/index.js";
 export {
+  type AllowedOptions,
+  type AllowedStep,
   CriticalPredictor,
   type Evaluation,
+  findAllowedLearningRate,
   findCriticalLearningRate,
   type LineFacts,
   type LossAt,
@@ -201,6 +204,13 @@ export {
   type UnresolvedReason,
 } from "./search/index.js";
 export {
+  type AlongEvent,
+  type AlongOptions,
+  type AlongPoint,
+  type AlongResult,
+  type AlongSteps,
+  type AlongText,
+  along,
   criticalSharpness,
   type LandscapeOptions,
   type LineToMeasure,
@@ -219,6 +229,7 @@ export {
   type SharpnessMatrix,
   SharpnessMeter,
   type SliceOptions,
+  type StepEstimate,
   sharpnessMatrix,
 } from "./sharpness/index.js";
 export { lossAlong, lossSlice, type Slice } from "./sharpness/loss-surface.js";

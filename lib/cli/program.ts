@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../torch/index.js";
 
+import { alongCommand } from "./commands/along.js";
 import { checkpointsCommand } from "./commands/checkpoints.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { fetchLibtorchCommand } from "./commands/fetch-libtorch.js";
@@ -24,6 +25,7 @@ export async function makeProgram(setStatus: SetStatus = () => {}): Promise<Comm
     trainCommand,
     measureCommand,
     landscapeCommand,
+    alongCommand,
     hessianCommand,
     checkpointsCommand,
     mixCommand,

@@ -1,3 +1,6 @@
+export { alongTextKeys, openBatches, openDirection, openText } from "./along/along-inputs.js";
+export type { AlongRecord, AlongWay } from "./along/along-report.js";
+export { type MeasuredWay, writeAlong } from "./along/write-along.js";
 export { findCheckpoints, type ListedCheckpoint } from "./checkpoints/checkpoint-list.js";
 export { type Edge, edgeOf, edgeSentence } from "./checkpoints/edge.js";
 export type { BatchSource, FrozenOptions } from "./checkpoints/frozen-options.js";

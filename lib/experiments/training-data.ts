@@ -70,6 +70,13 @@ export class TrainingData implements AsyncDisposable {
     return batch;
   }
 
+  /** The first training batches, which belong to the caller. */
+  async first(count: number): Promise<Batch[]> {
+    const batches: Batch[] = [];
+    for (let step = 1; step <= count; step++) batches.push(makeBatch(await this.#batches.training(step)));
+    return batches;
+  }
+
   /** A validation batch, which belongs to the caller. */
   async validation(index: number): Promise<Batch> {
     return makeBatch(await this.#batches.validation(index));

@@ -35,10 +35,14 @@ export function foreignFile(start: Buffer): string | undefined {
     : undefined;
 }
 
-/** How a PEFT adapter becomes a model that can be opened. `base`, `folder`: as Python finds them. */
+/** What leads to a PEFT adapter from its model, and how it becomes a model of its own. `base`, `folder`: as Python finds them. */
 export function adapterRemedy(base = "BASE", folder = "ADAPTER"): string {
-  const model = `PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(${JSON.stringify(base)}), ${JSON.stringify(folder)})`;
-  return `adapters are not read by themselves; merge it into its model, in Python ${model}.merge_and_unload().save_pretrained("merged"), and open "merged"`;
+  const [from, to] = [JSON.stringify(base), JSON.stringify(folder)];
+  const model = `PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(${from}), ${to})`;
+  return (
+    `Direction.fromAdapter(model, ${to}) leads from its model to it, and so does \`critical-sharpness along BASE --to ${folder}\`; ` +
+    `to open it as a model merge it first, in Python ${model}.merge_and_unload().save_pretrained("merged"), and open "merged"`
+  );
 }
 
 const json = async (file: string): Promise<Record<string, unknown>> =>

@@ -29,6 +29,8 @@ import {
   stoppable,
 } from "../torch/index.js";
 
+import { readAdapter } from "./adapters/adapter.js";
+import { adapterChanges } from "./adapters/adapter-changes.js";
 import { exactly, isFloatArray, type Numbers } from "./numbers.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
 
@@ -85,7 +87,7 @@ export class Direction extends Owner<NativeVector> {
           file,
           "only tensors named as the model's parameters",
           /\.lora_[AB]\b/.test(name)
-            ? `"${name}", of a PEFT adapter: ${adapterRemedy(undefined, path.dirname(file))}: Direction.between of the two models leads from one to the other`
+            ? `"${name}", of a PEFT adapter: ${adapterRemedy(undefined, path.dirname(file))}`
             : `"${name}"`,
         );
     const places = model.parameters.map(({ name, shape }): FileTensor | null => {
@@ -135,6 +137,29 @@ export class Direction extends Owner<NativeVector> {
       model,
       await stoppable(options, (cancel) => native().difference(model.handle, other.handle, cancel)),
     );
+  }
+
+  /**
+   * Δ = θ_model − θ_adapted of a LoRA adapter as PEFT saves it, so that θ_model − 1·Δ is what `merge_and_unload` makes. It is held as
+   * the adapter's factors, −(α/r)·B·A of each matrix, and never multiplied out; `modules_to_save` and trained biases are held whole.
+   *
+   * Read are `adapter_config.json` and `adapter_model.safetensors`, with `use_rslora`, `rank_pattern`, `alpha_pattern` and
+   * `fan_in_fan_out`. What makes more of an adapter than B·A, `use_dora` for example, is refused by name.
+   *
+   * @param model the adapter's base model, or another one with its parameters
+   * @param folder of the adapter
+   * @throws CriticalSharpnessError `ERR_ADAPTER`, `ERR_SAFETENSORS`, `ERR_FILE` naming the file and what does not fit; AbortError.
+   */
+  static async fromAdapter(
+    model: ParameterSet,
+    folder: string,
+    options: SignalOptions = {},
+  ): Promise<Direction> {
+    checkInstance(model, "model", ParameterSet, "a Model");
+    checkString(folder, "folder");
+    const signal = signalOf(options);
+    throwIfAborted(signal);
+    return Direction.from(model, await adapterChanges(await readAdapter(folder), model, signal));
   }
 
   /**

@@ -20,6 +20,7 @@ export {
   unresolvedLegend,
   unresolvedMarks,
 } from "./figures/marks.js";
+export { type RelativeLoss, relativeLossFigure } from "./figures/relative-loss.js";
 export { type ErrorPoint, seriesLossFigure, seriesSharpnessFigure } from "./figures/series-sharpness.js";
 export { type SharpnessData, sharpnessFigure } from "./figures/sharpness.js";
 export { counted, integerText, numberText, prose } from "./numbers.js";

@@ -62,17 +62,22 @@ export interface Report {
 }
 
 /**
- * Writes a report's files into a directory: report.html, report.png, metrics.csv and figures/, each whole or not at all. Files of an
+ * Writes a report's files into a directory: report.html, report.png, a CSV file and figures/, each whole or not at all. Files of an
  * earlier report are replaced.
  *
+ * @param csv what the CSV file is called
  * @throws CriticalSharpnessError `ERR_RUN_DIRECTORY` if the directory cannot be written.
  */
-export async function writeReportFiles(directory: string, content: ReportContent): Promise<Report> {
+export async function writeReportFiles(
+  directory: string,
+  content: ReportContent,
+  csv = "metrics.csv",
+): Promise<Report> {
   const place = (file: string) => path.join(directory, file);
   const report: Report = {
     html: place("report.html"),
     png: place("report.png"),
-    csv: place("metrics.csv"),
+    csv: place(csv),
     figures: {},
   };
   try {

@@ -1,3 +1,4 @@
+export { type AllowedOptions, type AllowedStep, allowKey, findAllowedLearningRate } from "./allowed.js";
 export { findCriticalLearningRate } from "./find.js";
 export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";
 export {

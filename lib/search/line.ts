@@ -27,12 +27,12 @@ export class Line {
   readonly #lossAt: LossAt;
   readonly #options: CheckedOptions;
 
-  private constructor(lossAt: LossAt, baseLoss: number, options: CheckedOptions) {
+  private constructor(lossAt: LossAt, baseLoss: number, options: CheckedOptions, room?: number) {
     this.#lossAt = lossAt;
     this.#options = options;
     this.baseLoss = baseLoss;
     this.noise = Math.SQRT2 * (options.lossNoise ?? (Math.abs(baseLoss) * Number.EPSILON) / 2);
-    this.threshold = significance * this.noise;
+    this.threshold = room ?? significance * this.noise;
   }
 
   /** Takes the base loss from the options or else evaluates it. */
@@ -42,9 +42,22 @@ export class Line {
     return new Line(lossAt, baseLoss, options);
   }
 
+  /** The same line, on which a rise is one of more than `room`, with points that are known of it. */
+  above(room: number, known: readonly Evaluation[]): Line {
+    const line = new Line(this.#lossAt, this.baseLoss, this.#options, room);
+    for (const { learningRate, loss } of known) line.#take(learningRate, loss);
+    return line;
+  }
+
   /** Evaluates the loss at η > 0 and moves the bracket. */
   async evaluate(learningRate: number): Promise<Point> {
-    const loss = await call(this.#lossAt, learningRate, this.#options.signal);
+    const point = this.#take(learningRate, await call(this.#lossAt, learningRate, this.#options.signal));
+    this.#options.onEvaluation?.({ learningRate, loss: point.loss });
+    throwIfAborted(this.#options.signal);
+    return point;
+  }
+
+  #take(learningRate: number, loss: number): Point {
     const above = !(Number.isFinite(loss) && loss - this.baseLoss <= this.threshold);
     const point = { learningRate, loss, above };
     this.points.push(point);
@@ -56,8 +69,6 @@ export class Line {
       const inside = !p.above && (!this.upper || p.learningRate < this.upper.learningRate);
       if (inside && (!this.lower || p.learningRate > this.lower.learningRate)) this.lower = p;
     }
-    this.#options.onEvaluation?.({ learningRate, loss });
-    throwIfAborted(this.#options.signal);
     return point;
   }
 

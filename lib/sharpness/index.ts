@@ -1,3 +1,5 @@
+export { type AlongEvent, type AlongOptions, type AlongResult, along } from "./along.js";
+export type { AlongPoint, AlongSteps, AlongText, StepEstimate } from "./along-steps.js";
 export { criticalSharpness, type LineToMeasure, type MeterState, SharpnessMeter } from "./critical.js";
 export { openLine } from "./line.js";
 export {

@@ -2,6 +2,8 @@ import * as z from "zod";
 import type { Batch, Direction, ExpertChanges, Model } from "../models/index.js";
 import { count, flags, type OptionsOf } from "../options/index.js";
 import {
+  type AllowedStep,
+  allowKey,
   type LossAt,
   type SearchOptions,
   type SearchResult,
@@ -9,6 +11,7 @@ import {
   significance,
 } from "../search/index.js";
 import type { ComputeDtype } from "../torch/index.js";
+import { withAllowed } from "./allowed.js";
 import { type GivenOfLine, type LinePasses, type OpenLine, openLine } from "./line.js";
 import { expectedLossNoise, type NoiseCircumstances, type NoiseMemory, scatterOfLosses } from "./noise.js";
 
@@ -49,6 +52,14 @@ export const measureOptions = {
    * passes; a meter remembers it from its first two crossings on.
    */
   lossNoise: searchKeys.lossNoise,
+  /**
+   * A loss budget: `allowed` of the result is then the largest step at which the loss stays within this part above L(θ), 0.01 for 1 %.
+   * It takes a few forward passes besides. The loss must be above 0: `ERR_ALLOWED_LOSS`. Default: none.
+   */
+  allow: allowKey
+    .optional()
+    .describe("The largest step too that raises the loss by no more than this part of it: 0.01 is 1 %.")
+    .register(flags, { flag: "--allow <x>" }),
 };
 
 export const measureSchema = z.strictObject(measureOptions);
@@ -68,8 +79,19 @@ export function measureOf({
   initialLearningRate,
   microBatch,
   lossNoise,
+  allow,
 }: Measure): Measure {
-  return { tolerance, method, perturbation, scan, resolve, initialLearningRate, microBatch, lossNoise };
+  return {
+    tolerance,
+    method,
+    perturbation,
+    scan,
+    resolve,
+    initialLearningRate,
+    microBatch,
+    lossNoise,
+    allow,
+  };
 }
 
 /** Those that the search itself takes. */
@@ -83,6 +105,8 @@ export interface MeasuredSharpness extends SearchResult {
   readonly dtype: ComputeDtype;
   /** Of a mixture of experts with a crossing: tokens that have other experts at θ − ηc·Δ than at θ (see `Model.expertChanges`). */
   readonly expertChanges?: ExpertChanges;
+  /** The largest step within the budget, if `allow` gave one. */
+  readonly allowed?: AllowedStep;
 }
 
 /** A line of a model, and what was given of it. */
@@ -123,22 +147,25 @@ export async function measureLine(
 
 async function searchLine(
   line: ModelLine,
-  { perturbation, microBatch, lossNoise, resolve, tolerance }: Measure,
+  measure: Measure,
   search: SearchLine,
   memory: NoiseMemory,
 ): Promise<MeasuredSharpness> {
+  const { perturbation, microBatch, lossNoise, resolve, tolerance } = measure;
   const { model, batch, direction, signal } = line;
   const passes: LinePasses = { perturbation, microBatch, signal };
   const opened = await openLine(model, batch, direction, line, passes);
   const given = { batch, lossNoise, tolerance, memory };
   const found = await searchThroughNoise({ ...opened, ...given, dtype: model.dtype }, search);
-  if (found.reason !== "noise" || resolve !== "float32" || model.dtype !== "bfloat16") return found;
+  if (found.reason !== "noise" || resolve !== "float32" || model.dtype !== "bfloat16")
+    return withAllowed(found, opened, line, measure, memory);
   const exact = await openInFloat32(line, passes);
   const again = await searchThroughNoise(
     { ...exact, ...given, lossNoise: undefined, dtype: "float32" },
     search,
   );
-  return { ...again, forwardPasses: found.forwardPasses + again.forwardPasses };
+  const whole = { ...again, forwardPasses: found.forwardPasses + again.forwardPasses };
+  return withAllowed(whole, exact, line, measure, memory);
 }
 
 /** The same line with its loss and, where a slope was given, its slope computed in float32. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { SearchResult } from "../search/index.js";
+import type { AllowedStep, SearchResult } from "../search/index.js";
 import { finiteOrNull, statistics } from "../statistics.js";
 import type { MeasuredSharpness } from "./measure-line.js";
 
@@ -64,6 +64,16 @@ export const real = z
   .nullable()
   .transform((value) => value ?? NaN);
 
+export const allowedSchema = z.object({
+  allow: z.number(),
+  level: z.number(),
+  learningRate: finite,
+  lower: z.number(),
+  upper: finite,
+  noise: finite,
+  status: z.enum(["converged", "unbounded", "unresolved"]),
+}) satisfies z.ZodType<AllowedStep>;
+
 export const measurementSchema = z.object({
   /** ηc: null for `unbounded` and `unresolved`, 0 for `non-descent`. */
   criticalLearningRate: finite,
@@ -84,6 +94,8 @@ export const measurementSchema = z.object({
   dtype: z.enum(["float32", "float64", "bfloat16"]).default("float32"),
   /** Of a mixture of experts. */
   expertChanges: z.object({ tokens: z.number(), of: z.number() }).optional(),
+  /** The largest step within a loss budget, where one was asked for. */
+  allowed: allowedSchema.optional(),
   evaluations: z.array(z.object({ learningRate: z.number(), loss: finite })).default([]),
   forwardPasses: z.number(),
   seconds: z.number().default(0),
@@ -106,6 +118,7 @@ export function measurementRecord(result: MeasuredSharpness, seconds: number): M
     noise: finiteOrNull(result.noise),
     dtype: result.dtype,
     ...(result.expertChanges && { expertChanges: result.expertChanges }),
+    ...(result.allowed && { allowed: result.allowed }),
     evaluations: result.evaluations.map(({ learningRate, loss }) => ({
       learningRate,
       loss: finiteOrNull(loss),

@@ -9,6 +9,7 @@ const names = [
   "train",
   "measure",
   "landscape",
+  "along",
   "hessian",
   "checkpoints",
   "report",

@@ -208,7 +208,7 @@ describe("files", () => {
       [{ "layers.1.bias": raw("I8", [3], Int8Array.of(1, -1, 1)) }, '"layers.1.bias" for'],
       [{ "layers.1.bias": bias, "layers.0.bias": raw("I8", [6], new Int8Array(6)) }, "int8"],
       [{ "layers.1.bias": raw("F8_E5M2", [3], new Uint8Array(3)) }, "float8_e5m2"],
-      [{ "base_model.model.layers.1.lora_A.weight": bias }, "merge_and_unload"],
+      [{ "base_model.model.layers.1.lora_A.weight": bias }, "Direction.fromAdapter"],
       [{}, "none"],
     ];
     for (const [tensors, part] of cases) {

@@ -92,7 +92,7 @@ describe("what stands in a model's place is called by its name, with what helps:
     const said = async (directory: string, ...parts: string[]) => {
       for (const part of parts) await expect(loadModel(directory)).rejects.toEqual(failure("ERR_FILE", part));
     };
-    await said(above, "a folder of PEFT adapters", "merge_and_unload");
+    await said(above, "a folder of PEFT adapters", "Direction.fromAdapter");
     for (const name of ["checkpoint-9", "checkpoint-100"]) put(path.join(above, name), "config.json", "{}");
     await said(above, "a folder of 2 models", path.join(above, "checkpoint-100"));
     const cache = path.join(folder, "models--org--name");

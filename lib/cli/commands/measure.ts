@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { addFlags } from "../../options/index.js";
+import type { AllowedStep } from "../../search/index.js";
 import {
   criticalSharpness,
   type MeasuredSharpness,
@@ -57,11 +58,21 @@ const reasons = {
   limit: " (the loss rose at every learning rate that was tried; start lower with --initial-learning-rate)",
 } as const;
 
+function describeBudget({ allow, learningRate, lower, upper, status }: AllowedStep): string {
+  const within = `${short(100 * allow)} % of the loss`;
+  if (status === "converged")
+    return `${short(learningRate)}   in [${short(lower)}, ${short(upper)}], within ${within}`;
+  return status === "unbounded"
+    ? `no step that was tried goes beyond ${within}`
+    : `unresolved: within ${within} rounding leaves no answer`;
+}
+
 function describe(result: MeasuredSharpness): string[] {
   const because = result.reason === null ? "" : reasons[result.reason];
   return table([
     ["λc", `${short(result.criticalSharpness)}   (2/ηc)`],
     ["ηc", `${short(result.criticalLearningRate)}   in [${short(result.lower)}, ${short(result.upper)}]`],
+    ...(result.allowed ? [["budget", describeBudget(result.allowed)] as const] : []),
     ["status", `${result.status}${because}, first crossing ${result.firstCrossing}`],
     ["loss", `${short(result.baseLoss)}   slope ∇L·Δ ${short(result.slope)}`],
     [
