@@ -62,19 +62,32 @@ export async function untie(
 
 const headNames = ({ aliases }: Checkpoint) => ["lm_head.weight", ...Object.keys(aliases ?? {})];
 
+/** What is known of a checkpoint's tensors besides their names. */
+interface Known {
+  checkpoint: Checkpoint | undefined;
+  /** Tensors of a tied head. */
+  copies: ReadonlySet<string>;
+  /** Of parameters that come from elsewhere, where they lie; null: nowhere yet. */
+  others: ReadonlyMap<string, FileTensor | null>;
+}
+
 /** Where each of the model's parameters lies. */
 export function places(
   handle: NativeModel,
   found: FoundTensors,
-  checkpoint: Checkpoint | undefined,
-  copies: ReadonlySet<string>,
-): FileTensor[] {
+  { checkpoint, copies, others }: Known,
+): (FileTensor | null)[] {
   const { tensors, source } = found;
   const used = new Set<string>(copies);
   const names = handle.parameters.map(({ name }) => name);
   const heads = checkpoint ? headNames(checkpoint) : [];
   const tied = !names.some((name) => heads.includes(name));
-  const located = handle.parameters.map(({ name, shape }, index): FileTensor => {
+  const located = handle.parameters.map(({ name, shape }, index): FileTensor | null => {
+    const other = others.get(name);
+    if (other !== undefined) {
+      used.add(find(name, found, checkpoint ?? { prefix: "" })?.name ?? name);
+      return other;
+    }
     // A tied embedding may be there as the head alone: transformers ties them either way.
     const asHead = tied && index === 0 ? heads.map((head) => tensors.get(head)).find((t) => t) : undefined;
     const tensor = find(name, found, checkpoint ?? { prefix: "" }) ?? asHead;

@@ -1,6 +1,7 @@
 import { expected } from "../errors.js";
 import { checkChoice, checkNumber, checkOptions } from "../options/index.js";
 import type { Initialization, NativeModelDescription, NativeReduction } from "../torch/index.js";
+import type { AdaptedModel } from "./adapters/adapter-model.js";
 import { type FamilyName, families, familyNames } from "./families/index.js";
 import type { Checkpoint } from "./families/settings.js";
 import type { StateDict } from "./programs/state-dict.js";
@@ -66,6 +67,8 @@ export interface ConfiguredModel {
   checkpoint?: Checkpoint;
   /** Of a program. */
   state?: StateDict;
+  /** Beside its projections. */
+  adapter?: AdaptedModel | undefined;
   /** Of a language model: its vocabulary, and the tokens in a sequence as it was trained. */
   language?: { vocabularySize: number; contextLength: number };
 }

@@ -16,6 +16,7 @@ import {
   native,
   withSignal,
 } from "../torch/index.js";
+import { type AdaptedModel, adapterOption, adaptModel } from "./adapters/adapter-model.js";
 import { places, untie, withParts } from "./checkpoint-weights.js";
 import {
   type ConfiguredModel,
@@ -88,7 +89,16 @@ const stoppableShape = {
 };
 
 /** @internal Options of `loadModel`. */
-const loadShape = { ...stoppableShape, ...programOptions };
+const loadShape = {
+  ...stoppableShape,
+  ...programOptions,
+  /**
+   * A PEFT LoRA adapter beside a language model's projections: its folder, or a new one, as LoraConfig says it (`rank`, `alpha`,
+   * `targets`: ends of modules' names). Its A and B are the parameters, with what `modules_to_save` brings; the model's own are frozen,
+   * unless `trainable` says otherwise. `save` writes the adapter alone, in PEFT's layout.
+   */
+  adapter: adapterOption.optional(),
+};
 
 export const loadSchema = z.strictObject(loadShape);
 
@@ -157,24 +167,49 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
  */
 export async function loadModel(place: string, options: ModelOptions = {}): Promise<Model> {
   checkString(place, "place");
-  const { signal, reduction, dropoutSeed, weights, ...placement } = readOptions(loadSchema, options);
+  const { signal, reduction, dropoutSeed, weights, adapter, ...placement } = readOptions(loadSchema, options);
   throwIfAborted(signal);
   const opened = await open(place, { reduction, dropoutSeed, weights }, signal);
-  const handle = nativeModel(opened.configured.description, placement);
+  const adapted = adapter === undefined ? undefined : await adaptedOf(place, opened.configured, adapter);
+  const handle = nativeModel(adapted?.description ?? opened.configured.description, {
+    ...placement,
+    trainable: placement.trainable ?? (adapted && [...adapted.places.keys()]),
+  });
   try {
-    const located = opened.locate(handle);
-    await withSignal(signal, (cancel) => handle.load(located, { cancel }));
+    const located = opened.locate(handle, adapted?.places ?? new Map());
+    await withSignal(signal, (cancel) =>
+      handle.load(located, { cancel, ...(adapted && { seed: adapted.seed }) }),
+    );
   } catch (error) {
     handle.dispose();
     throw error;
   }
-  return new Model(handle, opened.configured);
+  return new Model(handle, { ...opened.configured, adapter: adapted });
+}
+
+async function adaptedOf(
+  base: string,
+  configured: ConfiguredModel,
+  adapter: z.output<typeof adapterOption>,
+): Promise<AdaptedModel> {
+  // Its parameters are known once it is made; nothing is held for them before they are loaded.
+  const plain = new Model(nativeModel(configured.description, { dtype: "float32" }), configured);
+  try {
+    const adapted = await adaptModel(configured, plain.parameters, adapter);
+    return {
+      ...adapted,
+      file: { ...adapted.file, base_model_name_or_path: adapted.file.base_model_name_or_path ?? base },
+    };
+  } finally {
+    plain.dispose();
+  }
 }
 
 /** A model that is found, and where its parameters lie. */
 interface Opened {
   configured: ConfiguredModel;
-  locate(handle: NativeModel): FileTensor[];
+  /** `others`: of parameters that come from elsewhere. */
+  locate(handle: NativeModel, others: ReadonlyMap<string, FileTensor | null>): (FileTensor | null)[];
 }
 
 async function open(place: string, choice: ProgramChoice, signal: AbortSignal | undefined): Promise<Opened> {
@@ -193,7 +228,10 @@ async function open(place: string, choice: ProgramChoice, signal: AbortSignal | 
   const plain = configureModel(configuration);
   const found = withParts(await findTensors(place, signal), plain.checkpoint);
   const { configured, copies } = await untie(plain, found, signal);
-  return { configured, locate: (handle) => places(handle, found, configured.checkpoint, copies) };
+  return {
+    configured,
+    locate: (handle, others) => places(handle, found, { checkpoint: configured.checkpoint, copies, others }),
+  };
 }
 
 /** A model without weights yet. */

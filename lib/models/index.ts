@@ -1,3 +1,4 @@
+export { adapterOption } from "./adapters/adapter-model.js";
 export { Batch, type ExampleData, type PreferenceData, type TokenData } from "./batch.js";
 export { loadBatch, loadBatches } from "./batch-files.js";
 export {

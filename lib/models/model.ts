@@ -23,11 +23,11 @@ import {
   stoppable,
   withSignal,
 } from "../torch/index.js";
-
+import { type AdaptedModel, peftName } from "./adapters/adapter-model.js";
 import { Batch } from "./batch.js";
 import type { ConfiguredModel, Device, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
-import { ParameterSet } from "./parameters.js";
+import { type Parameter, ParameterSet } from "./parameters.js";
 import { bufferSources, type StateDict, stateSources } from "./programs/state-dict.js";
 
 const passOptions = {
@@ -97,17 +97,19 @@ export class Model extends ParameterSet {
   readonly hasExperts: boolean;
   readonly #configFile: Record<string, unknown>;
   readonly #state: StateDict | undefined;
+  readonly #adapter: AdaptedModel | undefined;
 
   /** @internal Use `createModel` or `loadModel`. */
   constructor(
     handle: NativeModel,
-    { config, file, description, state, checkpoint }: Omit<ConfiguredModel, "defaultInitialization">,
+    { config, file, description, state, checkpoint, adapter }: Omit<ConfiguredModel, "defaultInitialization">,
   ) {
     super(handle, checkpoint);
     this.hasExperts = description.kind === "decoder" && description.mixture !== undefined;
     this.config = config;
     this.#configFile = file;
     this.#state = state;
+    this.#adapter = adapter;
   }
 
   /** Arithmetic of a pass. */
@@ -233,7 +235,7 @@ export class Model extends ParameterSet {
   /**
    * Writes `config.json` and `model.safetensors` (Hugging Face's layout) into a directory, each whole or not at all. Of a program
    * `model.safetensors` is the state_dict, buffers included, and `config.json` names the `.pt2` file, which stays
-   * where it is.
+   * where it is. Of a model with an adapter, the adapter alone: `adapter_config.json` and `adapter_model.safetensors`, as PEFT has them.
    *
    * @throws CriticalSharpnessError `ERR_FILE` when it cannot be written; AbortError: what was there is there still.
    */
@@ -242,8 +244,9 @@ export class Model extends ParameterSet {
     const signal = signalOf(options);
     throwIfAborted(signal);
     const dtype = this.handle.parameterDtype;
+    if (this.#adapter) requireAdapterAlone(this.parameters, this.#adapter);
     await writing(directory, () => mkdir(directory, { recursive: true }));
-    const sources = this.parameters.map(
+    const all = this.parameters.map(
       ({ name, shape }, index): TensorSource => ({
         name,
         shape,
@@ -251,17 +254,46 @@ export class Model extends ParameterSet {
         read: (offset, length) => this.handle.read(index, offset, length),
       }),
     );
-    await writeSafetensors(
-      path.join(directory, "model.safetensors"),
-      this.#state ? stateSources(this.#state, sources, this.handle) : sources,
-      { signal },
-    );
-    const file = path.join(directory, "config.json");
-    await writing(file, async () => {
-      await writeFile(`${file}.tmp`, `${JSON.stringify(this.#configFile, null, 2)}\n`);
-      await rename(`${file}.tmp`, file);
+    const { weights, sources, file, content } = this.#files(all);
+    await writeSafetensors(path.join(directory, weights), sources, { signal });
+    const target = path.join(directory, file);
+    await writing(target, async () => {
+      await writeFile(`${target}.tmp`, `${JSON.stringify(content, null, 2)}\n`);
+      await rename(`${target}.tmp`, target);
     });
   }
+
+  /** What `save` writes: tensors of these, and a configuration. */
+  #files(all: readonly TensorSource[]) {
+    if (this.#adapter) {
+      const { places, file } = this.#adapter;
+      const sources = all.filter(({ name }) => places.has(name));
+      return {
+        weights: "adapter_model.safetensors",
+        sources: sources.map((source) => ({ ...source, name: peftName(source.name) })),
+        file: "adapter_config.json",
+        content: file,
+      };
+    }
+    return {
+      weights: "model.safetensors",
+      sources: this.#state ? stateSources(this.#state, all, this.handle) : all,
+      file: "config.json",
+      content: this.#configFile,
+    };
+  }
+}
+
+/** @throws RangeError where parameters of the model's own are trained too: the adapter's folder has no place for them. */
+function requireAdapterAlone(parameters: readonly Parameter[], { places }: AdaptedModel): void {
+  const own = parameters.find(({ name, trainable }) => trainable && !places.has(name));
+  if (own)
+    throw expected(
+      "a model of which the adapter alone is trained, to be saved,",
+      "the model",
+      own.name,
+      "range",
+    );
 }
 
 function nativePass({ microBatch = 0, dtype }: PassOptions) {

@@ -42,6 +42,9 @@ function compare(a: readonly number[], b: readonly number[]): number {
 /** What PyTorch's modules wrap names in: DistributedDataParallel, torch.compile, FSDP, activation checkpointing. */
 const wrappers = /(^|\.)(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.)/g;
 
+/** PEFT has an adapter's name in those of its parameters. */
+const peftAdapter = /(\.lora_[AB])\.\w+(?=\.weight$)/;
+
 /**
  * Which of a model's parameters PyTorch's names are: of a wrapped module, of a module that is a part of this one or that this one is a
  * part of, by the same prefix for all, or by another name that the family has for it. undefined where some are none of them.
@@ -51,7 +54,7 @@ export function parametersCalled(
   parameters: readonly { name: string }[],
   checkpoint: Checkpoint | undefined,
 ): number[] | undefined {
-  const bare = names.map((name) => name.replace(wrappers, "").replace(/^\./, ""));
+  const bare = names.map((name) => name.replace(wrappers, "").replace(/^\./, "").replace(peftAdapter, "$1"));
   const places = new Map(parameters.map(({ name }, i) => [name, i]));
   for (const [own, other] of Object.entries(checkpoint?.aliases ?? {}))
     if (places.has(own)) places.set(other, places.get(own) as number);

@@ -112,7 +112,10 @@ export interface NativeModel extends NativeDisposable {
   initialize(scheme: Initialization, seed: number, options?: NativeCancelOptions): Promise<void>;
   /** Takes the parameters (all of them, in order) from files: memory-mapped copy-on-write where the dtype is the model's own. */
   /** null, with a seed alone: drawn, "normal". */
-  load(tensors: readonly (FileTensor | null)[], options?: NativeCancelOptions & { seed?: number }): Promise<void>;
+  load(
+    tensors: readonly (FileTensor | null)[],
+    options?: NativeCancelOptions & { seed?: number },
+  ): Promise<void>;
   /** `length` bytes of parameter `index` from `byteOffset`, little-endian; fewer at its end. */
   read(index: number, byteOffset: number, length: number): Promise<ArrayBuffer>;
   /** The same of a program's stored tensor. */

@@ -187,7 +187,10 @@ describe("where Δ comes from", () => {
 
   it("checkpoints of the same weights are told before they are measured", async () => {
     const own = await makeCheckpoints(place("equal"), 3);
-    copyFileSync(path.join(own[0] as string, "model.safetensors"), path.join(own[2] as string, "model.safetensors"));
+    copyFileSync(
+      path.join(own[0] as string, "model.safetensors"),
+      path.join(own[2] as string, "model.safetensors"),
+    );
     const started: unknown[] = [];
     const { checkpoints: found } = await measureCheckpoints(series, {
       directory: place("with equal ones"),
@@ -209,7 +212,10 @@ describe("where Δ comes from", () => {
     expect(rates[1]).toBeCloseTo(0.01 * 0.75, 12);
     expect(found[0]?.learningRateSource).toBe("given");
     await expect(
-      measureCheckpoints({ ...series, schedule: rate.schedule }, { directory: place("no rate"), checkpoints }),
+      measureCheckpoints(
+        { ...series, schedule: rate.schedule },
+        { directory: place("no rate"), checkpoints },
+      ),
     ).rejects.toMatchObject({ code: "ERR_CONFIGURATION" });
   });
 

@@ -80,6 +80,7 @@ const everyName: Required<NativeDecoderNames> = {
 const everything: Required<NativeDecoderDescription> = {
   ...decoder,
   mixture: { layers: [1], experts: 2, chosen: 1, innerWidth: 3, normalized: true, balance: 0 },
+  adapters: [{ module: "l.0.q", rank: 2, scale: 1 }],
   names: everyName,
 };
 
@@ -231,6 +232,23 @@ describe("model descriptions", () => {
         ...[{ experts: 2 ** 31 }, { innerWidth: 0.5 }, { normalized: 1 }, { balance: -1 }],
       ].map((change) => ({ ...known, mixture: { ...mixture, ...change } })),
     );
+    const adapter = { module: "l.0.q", rank: 2, scale: 1 };
+    n.createModel({ ...decoder, adapters: [adapter] }, "float32").dispose();
+    await rejected([
+      ...[
+        { module: "" },
+        { module: "l.2.q" },
+        { rank: 0 },
+        { rank: 2 ** 31 },
+        { scale: -1 },
+        { scale: NaN },
+      ].map((change) => ({
+        adapters: [{ ...adapter, ...change }],
+      })),
+      { adapters: [adapter, adapter] },
+      { adapters: [] },
+      { adapters: null },
+    ]);
     await rejected([
       { mixture },
       { ...known, mixture: null },

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { throwIfAborted } from "../../errors.js";
@@ -53,9 +54,10 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
 }
 
 async function placesOf(place: string, signal: AbortSignal | undefined): Promise<Place[]> {
-  const isFile = (await stat(place)).isFile();
-  const tensors = isFile
-    ? [...(await readSafetensorsHeader(place)).tensors.values()].map((tensor) => ({ ...tensor, path: place }))
+  const adapter = path.join(place, "adapter_model.safetensors");
+  const file = (await stat(place)).isFile() ? place : existsSync(adapter) ? adapter : undefined;
+  const tensors = file
+    ? [...(await readSafetensorsHeader(file)).tensors.values()].map((tensor) => ({ ...tensor, path: file }))
     : [...(await findTensors(place, signal)).tensors.values()];
   return tensors.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -86,12 +86,7 @@ async function measureCheckpoint(
   const { optimizer, search, batch, weightDecay, directional, accumulate, measure } = configuration;
   const { recompute, hessian } = configuration;
   const { directory } = checkpoint;
-  const { program } = configuration;
-  const options = modelOptionsOf(configuration);
-  using model =
-    program === null
-      ? await loadModel(directory, options)
-      : await loadModel(program, { ...options, weights: directory });
+  using model = await openModel(directory, configuration);
   await using data = TrainingData.over(opened, configuration, model.config);
   using given =
     configuration.direction === null ? undefined : await Direction.load(configuration.direction, model);
@@ -146,6 +141,13 @@ async function measureCheckpoint(
       seconds: seconds(),
     }),
   ];
+}
+
+function openModel(directory: string, configuration: SeriesConfiguration): Promise<Model> {
+  const { program, base } = configuration;
+  const options = modelOptionsOf(configuration);
+  if (program !== null) return loadModel(program, { ...options, weights: directory });
+  return base === null ? loadModel(directory, options) : loadModel(base, { ...options, adapter: directory });
 }
 
 /** Where Δ came from, and η of the run. */

@@ -77,6 +77,11 @@ export const seriesSchema = section({
       "A program, a .pt2 file, of which each checkpoint is a state_dict: a safetensors file, or a folder with model.safetensors.",
     )
     .register(flags, { flag: "--program <file>" }),
+  base: name
+    .nullable()
+    .default(null)
+    .describe("The model of which each checkpoint is a PEFT adapter.")
+    .register(flags, { flag: "--base <folder>" }),
   parts: z
     .array(z.enum(["blocks", "kinds"]))
     .default([])
@@ -141,7 +146,7 @@ export async function parseSeries(
 ): Promise<SeriesConfiguration> {
   const parsed = seriesSchema.safeParse(input);
   if (!parsed.success) throw badConfiguration(explain(parsed.error, input), undefined);
-  const { data: given, batch, direction, program, ...rest } = parsed.data;
+  const { data: given, batch, direction, program, base: model, ...rest } = parsed.data;
   for (const key of ["dtype", "parameterDtype"] as const)
     if (rest.hessian && rest[key] === "bfloat16")
       throw badConfiguration(
@@ -150,7 +155,10 @@ export async function parseSeries(
       );
   checkRate(rest);
   const absolute = (file: string) => path.resolve(base, file);
-  const directories = checkpoints.map(({ directory }) => directory);
+  const directories = [
+    ...(model === null ? [] : [absolute(model)]),
+    ...checkpoints.map(({ directory }) => directory),
+  ];
   const data = resolveData(given, { directories, absolute });
   return {
     ...rest,
@@ -158,5 +166,6 @@ export async function parseSeries(
     batch: { sampling: "epochs", ...batch },
     direction: direction && absolute(direction),
     program: program && absolute(program),
+    base: model && absolute(model),
   };
 }

@@ -2,7 +2,7 @@ import path from "node:path";
 import * as z from "zod";
 import { hessianKeys } from "../../curvature/index.js";
 import { dataSchema, resolveData } from "../../data/index.js";
-import { configureModel, type ModelConfigInput, modelOptions } from "../../models/index.js";
+import { adapterOption, configureModel, type ModelConfigInput, modelOptions } from "../../models/index.js";
 import { optimizerSchema } from "../../optimizers/index.js";
 import {
   badConfiguration,
@@ -26,7 +26,7 @@ export const trainSchema = section({
   model: z
     .record(z.string(), z.unknown())
     .describe(
-      '{"directory": …}, or a model\'s config.json with a `seed` and an `initialization` of its own if need be.',
+      '{"directory": …} with an `adapter` to be trained if need be, or a model\'s config.json with a `seed` and an `initialization` of its own if need be.',
     ),
   dtype: modelOptions.dtype,
   device: modelOptions.device,
@@ -191,13 +191,16 @@ function resolveModel(
   absolute: (file: string) => string,
 ): ModelSource {
   if ("directory" in model) {
-    const { directory, ...rest } = model;
+    const { directory, adapter, ...rest } = model;
     const [other] = Object.keys(rest);
     if (typeof directory !== "string" || directory === "")
       throw new TypeError(`Expected a path for model.directory but received ${JSON.stringify(directory)}`);
     if (other !== undefined)
       throw new TypeError(`Expected no key beside it for model.directory but received "${other}"`);
-    return { directory: absolute(directory) };
+    return {
+      directory: absolute(directory),
+      ...(adapter === undefined ? {} : { adapter: resolveAdapter(adapter, absolute) }),
+    };
   }
   const { seed: own = seed, initialization, ...config } = model;
   const checkedSeed = seedSchema.safeParse(own);
@@ -214,6 +217,13 @@ function resolveModel(
     );
   }
   return { ...model, seed: checkedSeed.data } as ModelSource;
+}
+
+function resolveAdapter(adapter: unknown, absolute: (file: string) => string) {
+  const parsed = adapterOption.safeParse(adapter);
+  if (!parsed.success)
+    throw new TypeError(explain(parsed.error, adapter).replace(/for (?=\S)/, "for model.adapter."));
+  return typeof parsed.data === "string" ? absolute(parsed.data) : parsed.data;
 }
 
 type Timed = Pick<z.output<typeof trainSchema>, "schedule" | "optimizer" | "steps">;

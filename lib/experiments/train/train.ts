@@ -1,6 +1,12 @@
 import path from "node:path";
 import * as z from "zod";
-import { createModel, loadModel, type Model, type ModelConfigInput } from "../../models/index.js";
+import {
+  createModel,
+  loadModel,
+  type Model,
+  type ModelConfigInput,
+  type ModelOptions,
+} from "../../models/index.js";
 import { makeOptimizer } from "../../optimizers/index.js";
 import { readOptions } from "../../options/index.js";
 import {
@@ -303,6 +309,10 @@ class Resources implements AsyncDisposable {
 function loadWeights(configuration: TrainConfiguration, checkpoint: string | undefined): Promise<Model> {
   const { model } = configuration;
   const options = modelOptionsOf(configuration);
+  const { directory, adapter } = model as { directory?: string; adapter?: ModelOptions["adapter"] };
+  // A checkpoint of an adapter's training is the adapter.
+  if (directory !== undefined && adapter !== undefined)
+    return loadModel(directory, { ...options, adapter: checkpoint ?? adapter });
   if (checkpoint !== undefined) return loadModel(checkpoint, options);
   if ("directory" in model) return loadModel(model.directory as string, options);
   const { seed, initialization, ...config } = model;

@@ -55,8 +55,16 @@ export async function adapterChanges(
   return changes;
 }
 
-/** The model's parameter of a name of PEFT's, which may lack the prefix: its model may be without a head. */
-function parameterOf({ file }: Adapter, model: ParameterSet, name: string): Parameter {
+/**
+ * The model's parameter of a name of PEFT's, which may lack the prefix: its model may be without a head.
+ *
+ * @throws CriticalSharpnessError `ERR_ADAPTER` where there is none, it is tied, or frozen.
+ */
+export function parameterOf(
+  { file }: Pick<Adapter, "file">,
+  model: Pick<ParameterSet, "parameters">,
+  name: string,
+): Parameter {
   const { parameters } = model;
   const tied = !parameters.some((p) => parameterKind(p.name) === "head");
   const kind = parameterKind(name);
