@@ -73,7 +73,7 @@ export async function openDirection(
   signal: AbortSignal,
 ): Promise<Direction> {
   const direction = await open(model, place, options, signal);
-  if ((await direction.norm({ signal })) > 0) return direction;
+  if ((await direction.norm({ signal })) !== 0) return direction;
   direction.dispose();
   throw new CriticalSharpnessError(
     "ERR_NO_CHANGE",
