@@ -8,6 +8,7 @@ import { hessianCommand } from "./commands/hessian.js";
 import { landscapeCommand } from "./commands/landscape.js";
 import { measureCommand } from "./commands/measure.js";
 import { mixCommand } from "./commands/mix.js";
+import { probesCommand } from "./commands/probes.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
 import { watchCommand } from "./commands/watch.js";
@@ -28,6 +29,7 @@ export async function makeProgram(setStatus: SetStatus = () => {}): Promise<Comm
     mixCommand,
     reportCommand,
     watchCommand,
+    probesCommand,
     doctorCommand,
     fetchLibtorchCommand,
   ];

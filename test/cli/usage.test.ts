@@ -11,6 +11,7 @@ const names = [
   "landscape",
   "hessian",
   "checkpoints",
+  "watch-probes",
   "report",
   "doctor",
   "fetch-libtorch",
