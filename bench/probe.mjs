@@ -7,41 +7,44 @@ import { startPeer } from "./peers/python.mjs";
 import { duration, figure, spread, writeResults } from "./shared/results.mjs";
 import { median, quantile } from "./shared/timing.mjs";
 
-const threads = 2;
-/** Every tenth step is probed: a round. */
+const threads = 1;
+/** Every tenth step is probed. */
 const every = 10;
+/** Of a probed step and two more, whose mean stands for all ten. */
 const rounds = 5;
+const timed = 3;
 const bar = 0.05;
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-"));
 const peer = startPeer("probe.py", [], { OMP_NUM_THREADS: String(threads) });
 
-/** The probe's part of the time of `every` steps of its round. */
+/** The probe's time ÷ that of `every` steps of its round. */
 async function shareOfRound(times) {
   const probes = path.join(folder, "probes");
   const { probe, seconds } = await peer.ask({ command: "step", folder: probes });
   let all = seconds;
-  for (let i = 1; i < every; i++) all += (await peer.ask({ command: "step" })).seconds;
+  for (let i = 1; i < timed; i++) all += (await peer.ask({ command: "step" })).seconds;
   times.probe.push(probe);
-  times.step.push(all / every);
+  times.step.push(all / timed);
   rmSync(probes, { recursive: true });
-  return probe / all;
+  return (probe * timed) / (all * every);
 }
 
 async function sharpnessAlong(place, file) {
-  using model = await loadModel(place);
-  using batch = await loadBatch(path.join(place, "batch.safetensors"));
-  using direction = await Direction.load(path.join(place, file), model);
+  const model = await loadModel(place);
+  const batch = await loadBatch(path.join(place, "batch.safetensors"));
+  const direction = await Direction.load(path.join(place, file), model);
   const gradient = await model.gradient(batch);
-  using _ = gradient.gradient;
-  return (await criticalSharpness({ model, batch, direction, gradient, tolerance: 1e-3 })).criticalSharpness;
+  const found = await criticalSharpness({ model, batch, direction, gradient, tolerance: 1e-3 });
+  for (const owner of [gradient.gradient, direction, batch, model]) owner.dispose();
+  return found.criticalSharpness;
 }
 
 const rows = [];
 try {
   await setThreads(threads);
   const { parameters, tokens } = await peer.ask({ command: "about", threads });
-  for (let i = 0; i < 3; i++) await peer.ask({ command: "step" });
+  for (let i = 0; i < 2; i++) await peer.ask({ command: "step" });
   const times = { probe: [], step: [] };
   const shares = [];
   for (let round = 0; round < rounds; round++) shares.push(await shareOfRound(times));
