@@ -4,7 +4,6 @@ import json, os, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../examples/python"))
 import torch
 from critical_sharpness_probe import probe, update
-from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 torch.manual_seed(0)
@@ -23,25 +22,27 @@ def batch():
 
 
 def step(folder=None, learning_rate=1e-3):
-    """Seconds of a step, and of the probe before its update."""
+    """Seconds of a step, and of the probe before its update; by the clock and of the processor."""
     global count
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
-    given, spent = batch(), 0.0
-    started = time.perf_counter()
+    given, now = batch(), lambda: (time.perf_counter(), time.process_time())
+    times = [now()]
     optimizer.zero_grad()
     model(**given).loss.backward()
+    times.append(now())
     if folder:
-        began = time.perf_counter()
         probe(folder, count, model, optimizer, given)
-        spent = time.perf_counter() - began
+    times.append(now())
     optimizer.step()
+    times.append(now())
     count += 1
-    return {"seconds": time.perf_counter() - started - spent, "probe": spent}
+    wall, cpu = ([after[i] - before[i] for before, after in zip(times, times[1:])] for i in (0, 1))
+    return {"step": wall[0] + wall[2], "probe": wall[1], "stepOfProcessor": cpu[0] + cpu[2], "probeOfProcessor": cpu[1]}
 
 
-def precision(folder, learning_rate):
-    """The probe's Δ beside (θ − θ') / η of the step that follows: writes the latter's file too, tells how far they are apart."""
+def precision(learning_rate):
+    """How far (θ − θ') / η of a step is from the Δ that its probe would have."""
     before, delta = {}, {}
 
     def watch(*_):
@@ -50,14 +51,11 @@ def precision(folder, learning_rate):
         delta.update({name: found[p] for name, p in model.named_parameters()})
 
     hook = optimizer.register_step_pre_hook(watch)
-    step(folder, learning_rate)
+    step(None, learning_rate)
     hook.remove()
     difference = {name: (before[name] - p.detach()) / learning_rate for name, p in model.named_parameters()}
-    place = os.path.join(folder, f"step-{count - 1:06d}")
-    save_file(difference, os.path.join(place, "difference.safetensors"))
     norm = lambda tensors: sum(x.double().square().sum() for x in tensors).sqrt().item()
-    apart = norm([difference[name] - delta[name] for name in delta]) / norm(delta.values())
-    return {"place": place, "apart": apart}
+    return {"apart": norm([difference[name] - delta[name] for name in delta]) / norm(delta.values())}
 
 
 for line in sys.stdin:
@@ -66,7 +64,7 @@ for line in sys.stdin:
     if request["command"] == "step":
         answer = step(request.get("folder"))
     elif request["command"] == "precision":
-        answer = precision(request["folder"], request["learningRate"])
+        answer = precision(request["learningRate"])
     else:
         answer = {"parameters": sum(p.numel() for p in model.parameters()), "tokens": rows * length}
     print(json.dumps(answer), flush=True)
