@@ -10,6 +10,7 @@ import { inspectCommand } from "./commands/inspect.js";
 import { landscapeCommand } from "./commands/landscape.js";
 import { measureCommand } from "./commands/measure.js";
 import { mixCommand } from "./commands/mix.js";
+import { probesCommand } from "./commands/probes.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
 import { watchCommand } from "./commands/watch.js";
@@ -32,6 +33,7 @@ export async function makeProgram(setStatus: SetStatus = () => {}): Promise<Comm
     reportCommand,
     watchCommand,
     inspectCommand,
+    probesCommand,
     doctorCommand,
     fetchLibtorchCommand,
   ];

@@ -54,6 +54,25 @@ export {
   sweepMix,
 } from "./mix/sweep.js";
 export type { MixSweepOptions } from "./mix/sweep-options.js";
+export {
+  measureProbes,
+  type ProbesEvent,
+  type ProbesOptions,
+  type ProbesResult,
+  probesOptions,
+} from "./probes/probes.js";
+export {
+  type ProbesConfiguration,
+  type ProbesConfigurationInput,
+  probesSchema,
+} from "./probes/probes-configuration.js";
+export {
+  aboveThreshold,
+  type ProbeFailureRecord,
+  type ProbeRecord,
+  type ProbesRecord,
+  sharpnessOf,
+} from "./probes/probes-records.js";
 export { compareRuns, reportContent, writeReport } from "./reports.js";
 export { type TrainEvent, type TrainOptions, type TrainResult, train } from "./train/train.js";
 export {

@@ -3,6 +3,7 @@ import type { Report, ReportContent } from "../report/index.js";
 import { findKind, type Kind, type KindHeader, type RecordSchemas, readRun } from "../runs/index.js";
 import { checkpointsKind } from "./checkpoints/index.js";
 import { mixKind } from "./mix/index.js";
+import { probesKind } from "./probes/index.js";
 import { trainKind } from "./train/index.js";
 import type { Comparison } from "./train/run-comparison.js";
 
@@ -20,7 +21,12 @@ const experiment = <Configuration extends object, Schemas extends RecordSchemas>
 });
 
 /** Every experiment that is a run. */
-const experiments = [experiment(trainKind), experiment(checkpointsKind), experiment(mixKind)];
+const experiments = [
+  experiment(trainKind),
+  experiment(checkpointsKind),
+  experiment(mixKind),
+  experiment(probesKind),
+];
 
 /** What the report of a run shows, whatever its kind, also of one that is under way. @throws as `writeReport`. */
 export async function reportContent(directory: string): Promise<ReportContent> {

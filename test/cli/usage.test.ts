@@ -12,6 +12,7 @@ const names = [
   "along",
   "hessian",
   "checkpoints",
+  "watch-probes",
   "report",
   "inspect",
   "doctor",

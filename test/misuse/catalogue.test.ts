@@ -9,6 +9,7 @@ import { mixRows, mixSweepRows, mixtureRows } from "./mix.js";
 import { createRows, loadRows } from "./models.js";
 import { optimizerRows, optimizerUseRows, scheduleRows } from "./optimizers.js";
 import { directionRows, passRows } from "./passes.js";
+import { probesRows } from "./probes.js";
 import { digitRows, reportRows } from "./reports.js";
 import { checkpointListRows, seriesRows } from "./series.js";
 import { makeWorld, ordinaryUse, type Row, type World } from "./world.js";
@@ -39,6 +40,7 @@ const areas: Record<string, Row[]> = {
   mixtures: mixtureRows,
   "sweeps of a mix": mixSweepRows,
   mixes: mixRows,
+  probes: probesRows,
   reports: reportRows,
   digits: digitRows,
 };

@@ -5,6 +5,7 @@ import { random } from "../../lib/data/index.js";
 import { command, temporaryFolder } from "../cli/helpers.js";
 import { gptRun, withoutSeconds } from "../experiments/helpers.js";
 import { makeMix } from "../experiments/mix-helpers.js";
+import { makeProbes } from "../experiments/probes-helpers.js";
 import { makeCheckpoints, textFile } from "../experiments/series-helpers.js";
 
 /** How often each kind is killed, and how often two begin at once; `CRITICAL_SHARPNESS_KILLS=50` for as many as one likes. */
@@ -38,6 +39,8 @@ beforeAll(async () => {
   const { configuration } = await makeMix(place("mix"));
   writeFileSync(place("mix.json"), JSON.stringify({ ...configuration, repeats: 4, accumulate: 3 }));
   kinds.mix = ["mix", place("mix.json"), "--train"];
+  await makeProbes(place("probed"), 12);
+  kinds.probes = ["watch-probes", place("probed"), "--once"];
   for (const [kind, args] of Object.entries(kinds)) {
     const started = performance.now();
     const { code, stderr } = await command([...args, "--out", place(`straight ${kind}`)]);
@@ -46,7 +49,7 @@ beforeAll(async () => {
   }
 }, 300_000);
 
-describe.each(["train", "checkpoints", "mix"])("a run of %s", (kind) => {
+describe.each(["train", "checkpoints", "mix", "probes"])("a run of %s", (kind) => {
   const { uniform } = random(`kills of ${kind}`);
 
   it(`killed at ${times} random moments goes on as if nothing had been`, async () => {

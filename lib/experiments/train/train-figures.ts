@@ -9,11 +9,11 @@ import {
   landscapeFigure,
   learningRateFigure,
   lossFigure,
-  type Point,
   relativeCurvatureFigure,
   type SharpnessData,
   sharpnessFigure,
 } from "../../report/index.js";
+import { type StepSeries, stepSeries } from "../measured-steps.js";
 import type { CurvatureRecord, RunRecords, RunStep } from "./train-records.js";
 
 const number = (value: number | null | undefined): number => value ?? NaN;
@@ -47,42 +47,6 @@ export function runFigures(run: RunRecords): Figure[] {
       : []),
     ...(series.forwardPasses.length > 0 ? [forwardPassesFigure(series)] : []),
   ];
-}
-
-/** What is drawn over steps. */
-interface StepSeries extends SharpnessData {
-  loss: Point[];
-  learningRate: Point[];
-  /** Of each measurement. */
-  forwardPasses: number[];
-}
-
-function stepSeries(steps: Iterable<RunStep>): StepSeries {
-  const series = {
-    ...{ loss: [] as Point[], learningRate: [] as Point[], threshold: [] as Point[] },
-    measured: [] as (Point & { low: number; high: number })[],
-    ...{ nonDescent: [] as number[], unbounded: [] as number[], unresolved: [] as number[] },
-    forwardPasses: [] as number[],
-  };
-  for (const { step: x, loss, learningRate, measurement } of steps) {
-    series.loss.push({ x, y: number(loss) });
-    series.learningRate.push({ x, y: learningRate });
-    if (learningRate > 0) series.threshold.push({ x, y: 2 / learningRate });
-    if (!measurement) continue;
-    series.forwardPasses.push(measurement.forwardPasses);
-    if (measurement.status === "non-descent") series.nonDescent.push(x);
-    else if (measurement.status === "unbounded") series.unbounded.push(x);
-    else if (measurement.status === "unresolved") series.unresolved.push(x);
-    else
-      series.measured.push({
-        x,
-        y: number(measurement.criticalSharpness),
-        low: 2 / number(measurement.upper),
-        // A lower end that is 0 was not looked for: the bar ends at the answer.
-        high: 2 / (measurement.lower || number(measurement.criticalLearningRate)),
-      });
-  }
-  return series;
 }
 
 function statusOf(steps: Iterable<RunStep>, step: number): string | undefined {

@@ -11,6 +11,7 @@ import {
   describeSchedule,
   provenanceRows,
 } from "../describe.js";
+import { type StatusRow, statusRows } from "../measured-steps.js";
 import type { TrainConfiguration } from "./train-configuration.js";
 import { csv, runFigures } from "./train-figures.js";
 import type { trainRecords } from "./train-records.js";
@@ -61,7 +62,6 @@ export function trainingRows(run: RunRecords, parameters: number | undefined): R
 /** How it was measured, and with which statuses, for tables; empty if nothing was. */
 export function measurementRows({ configuration, steps }: RunRecords): { how: Row[]; ends: StatusRow[] } {
   const passes: number[] = [];
-  const statuses = new Map<string, number>();
   let [bracketed, time, training] = [0, 0, 0];
   for (const { seconds, measurement } of steps) {
     training += seconds;
@@ -69,7 +69,6 @@ export function measurementRows({ configuration, steps }: RunRecords): { how: Ro
     passes.push(measurement.forwardPasses);
     time += measurement.seconds;
     if (measurement.firstCrossing === "bracketed") bracketed++;
-    statuses.set(measurement.status, (statuses.get(measurement.status) ?? 0) + 1);
   }
   const { length } = passes;
   if (length === 0) return { how: [], ends: [] };
@@ -91,25 +90,9 @@ export function measurementRows({ configuration, steps }: RunRecords): { how: Ro
   ];
   return {
     how,
-    ends: statusMeanings.map(([status, meaning]) => [
-      status,
-      integerText(statuses.get(status) ?? 0),
-      meaning,
-    ]),
+    ends: statusRows(steps),
   };
 }
-
-type StatusRow = readonly [status: string, count: string, meaning: string];
-
-const statusMeanings = [
-  ["converged", "The rise of the loss above L(θ) was enclosed to the tolerance: λc = 2/ηc."],
-  ["non-descent", "Δ does not descend: every step along it raises the loss, ηc = 0 and λc = ∞."],
-  ["unbounded", "The loss rose at no η that was tried: ηc = ∞ and λc = 0."],
-  [
-    "unresolved",
-    "It cannot be told: the loss changes by no more than its rounding noise, or the crossing lies below all that was tried.",
-  ],
-] as const;
 
 /** Number of weights of a run's model, from its checkpoint; a tied one counts once. Undefined before the first. */
 export async function parameterCount(directory: string): Promise<number | undefined> {
