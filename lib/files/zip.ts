@@ -39,6 +39,8 @@ function badArchive(
 
 const windowBytes = 2 ** 16;
 const headersAtATime = 32;
+/** A file of a model has one for each tensor: more would only fill the memory. */
+const mostMembers = 2 ** 20;
 
 /** Reads within the archive alone: offsets in an archive lead anywhere, and Node.js throws at those beyond its integers. */
 class ArchiveReader extends RandomAccessReader {
@@ -125,29 +127,32 @@ export async function readZipDirectory(
     const zip = await fromRandomAccessReaderPromise(reader, size, { strictFileNames: true });
     // A number, whatever its type says.
     if (size > windowBytes) reader.directoryStart = Number(zip.readEntryCursor);
-    const entries: Entry[] = [];
-    for await (const entry of zip.eachEntry()) {
-      throwIfAborted(signal);
-      entries.push(entry);
-    }
-    const headerOf = (entry: Entry) => zip.readLocalFileHeaderPromise(entry, { minimal: true });
-    const headers: { fileDataStart: number }[] = [];
-    for (let i = 0; i < entries.length; i += headersAtATime) {
-      throwIfAborted(signal);
-      headers.push(...(await Promise.all(entries.slice(i, i + headersAtATime).map(headerOf))));
-    }
-    for (const [i, entry] of entries.entries()) {
-      const { fileDataStart } = headers[i] as { fileDataStart: number };
+    if (zip.entryCount > mostMembers)
+      throw badArchive(source, `an archive of at most ${mostMembers} members`, `one of ${zip.entryCount}`);
+    const add = (entry: Entry, fileDataStart: number) => {
       const { fileName: name, compressedSize: byteLength, relativeOffsetOfLocalHeader: start } = entry;
       spans.push({ name, start, end: fileDataStart + byteLength });
-      if (name.endsWith("/")) continue;
+      if (name.endsWith("/")) return;
       if (stored.has(name) || packed.has(name))
         throw badArchive(source, `a member "${name}" once`, "it twice: archives of PyTorch's have each once");
       names.push(name);
       const packing = packingOf(entry);
       if (packing === undefined) stored.set(name, { name, byteOffset: first + fileDataStart, byteLength });
       else packed.set(name, packing);
+    };
+    let entries: Entry[] = [];
+    const addAll = async () => {
+      throwIfAborted(signal);
+      const headers = entries.map((entry) => zip.readLocalFileHeaderPromise(entry, { minimal: true }));
+      for (const [i, { fileDataStart }] of (await Promise.all(headers)).entries())
+        add(entries[i] as Entry, fileDataStart);
+      entries = [];
+    };
+    for await (const entry of zip.eachEntry()) {
+      entries.push(entry);
+      if (entries.length === headersAtATime) await addAll();
     }
+    await addAll();
   } catch (error) {
     if (error instanceof CriticalSharpnessError) throw error;
     throw badArchive(source, "a zip archive", await reasonOf(file, first, error as Error));

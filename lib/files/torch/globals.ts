@@ -37,7 +37,8 @@ const listOf: Make = ([items = []], reader) => {
 const bytesOf: Make = ([content, encoding], reader) => {
   if (content === undefined || content instanceof Uint8Array) return content ?? Buffer.alloc(0);
   // Python takes nothing beyond U+00FF here.
-  if (typeof content !== "string" || !/^latin-?1$/.test(String(encoding)) || /[^\0-\xff]/.test(content))
+  const isLatin = encoding === "latin1" || encoding === "latin-1";
+  if (typeof content !== "string" || !isLatin || /[^\0-\xff]/.test(content))
     throw reader.fail("text that stands for no bytes");
   reader.spend(content.length + costs.object);
   return Buffer.from(content, "latin1");

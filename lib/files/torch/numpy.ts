@@ -68,9 +68,9 @@ export function buildNumpy(target: NumpyDtype | NumpyArray, state: unknown, read
   target.dtype = dtype.order + dtype.code;
   target.shape = [...(shape as number[])];
   target.isFortran = isFortran === true;
-  // An array of Python's objects has a list in their place, which is not read.
-  if (!(bytes instanceof Uint8Array)) return;
   const width = Number(/^[a-zA-Z](\d+)$/.exec(dtype.code)?.[1]) * (dtype.code.startsWith("U") ? 4 : 1);
+  // An array of Python's objects has a list in their place, which is not read; nor are records, of which the width is not here.
+  if (!(bytes instanceof Uint8Array) || Number.isNaN(width) || dtype.code.startsWith("V")) return;
   const length = (shape as number[]).reduce((product, size) => product * size, width);
   if (length !== bytes.length) throw reader.fail(`${bytes.length} bytes of an array of NumPy's of ${length}`);
   target.bytes = bytes;

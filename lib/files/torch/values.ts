@@ -11,7 +11,7 @@ export class Named {
   constructor(readonly name: string) {}
 }
 
-/** An array of NumPy's, which lies in the pickle itself; of Python's objects ("|O8") there are no bytes. */
+/** An array of NumPy's, which lies in the pickle itself; of Python's objects ("|O8") and of records there are no bytes. */
 export class NumpyArray {
   /** As in NumPy: "<f8". */
   dtype = "";

@@ -182,6 +182,18 @@ describe("pickles without end", () => {
         ),
       /pickle of more/,
     ],
+    [
+      "an encoding that is deep",
+      () =>
+        p.of(
+          p.global("_codecs", "encode"),
+          p.text("x"),
+          p.code(")"),
+          Buffer.alloc(1e5, 0x85),
+          p.code("\x86R"),
+        ),
+      /stands for no bytes/,
+    ],
     ["a value that is not there", () => p.of(p.code("h\x09")), /nothing at 9/],
     ["protocol 0", () => Buffer.from("I1\n."), /protocol 2 to 5/],
     ["protocol 6", () => Buffer.from("\x80\x06N.", "latin1"), /protocol 6/],
