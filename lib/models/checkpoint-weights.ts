@@ -2,7 +2,14 @@ import { floatingDtype, floatingDtypes } from "../files/index.js";
 import type { FileTensor, NativeModel } from "../torch/index.js";
 import { type ConfiguredModel, configureModel } from "./configuration.js";
 import type { Checkpoint } from "./families/settings.js";
-import { badModelFile, type FoundTensor, type FoundTensors, sameNumbers } from "./weight-files.js";
+import {
+  badModelFile,
+  type FoundTensor,
+  type FoundTensors,
+  fileTensor,
+  inOneBlock,
+  sameNumbers,
+} from "./weight-files.js";
 
 /** The same, with the parameters in place of what holds several of them. */
 export function withParts(found: FoundTensors, checkpoint: Checkpoint | undefined): FoundTensors {
@@ -11,7 +18,8 @@ export function withParts(found: FoundTensors, checkpoint: Checkpoint | undefine
   const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
   for (const tensor of found.tensors.values()) {
     let { byteOffset } = tensor;
-    for (const part of checkpoint.parts(tensor.name, tensor.shape) ?? [tensor]) {
+    const parts = checkpoint.parts(tensor.name, tensor.shape);
+    for (const part of parts ? (inOneBlock(tensor), parts) : [tensor]) {
       const byteLength = (tensor.byteLength / count(tensor.shape)) * count(part.shape);
       tensors.set(part.name, { ...tensor, ...part, shape: [...part.shape], byteOffset, byteLength });
       byteOffset += byteLength;
@@ -113,7 +121,7 @@ export function places(
         `shape [${shape}] of tensor "${tensor.name}", as config.json says,`,
         `[${tensor.shape}]`,
       );
-    return { path: tensor.path, byteOffset: tensor.byteOffset, dtype };
+    return fileTensor(tensor, dtype);
   });
   // Old checkpoints carry masks and frequencies.
   const surplus = [...tensors.values()].find(

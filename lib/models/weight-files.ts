@@ -10,12 +10,33 @@ import {
   openFile,
   readExactly,
   readSafetensorsHeader,
+  type StoredPiece,
   type StoredTensor,
   storedNumbers,
 } from "../files/index.js";
+import type { FileTensor } from "../torch/index.js";
+import { distributedTensors, isDistributed, isTorchWeights, torchTensors } from "./torch-weights.js";
 
 export interface FoundTensor extends StoredTensor {
   path: string;
+  /** Of one that does not lie in one row-major block; `path` and `byteOffset` mean nothing then. */
+  pieces?: readonly StoredPiece[];
+}
+
+/** Where a tensor's numbers lie, as native code has it. */
+export const fileTensor = (
+  { path: file, byteOffset, pieces }: FoundTensor,
+  dtype: FileTensor["dtype"],
+): FileTensor => (pieces ? { pieces, dtype } : { path: file, byteOffset, dtype });
+
+/** @throws CriticalSharpnessError `ERR_MODEL_FILE` for one that does not lie in one block, where that is needed. */
+export function inOneBlock(tensor: FoundTensor): FoundTensor {
+  if (!tensor.pieces) return tensor;
+  throw badModelFile(
+    tensor.path,
+    `tensor "${tensor.name}" in one block (in Python \`.contiguous()\` makes it one)`,
+    "one in pieces or with strides",
+  );
 }
 
 export interface FoundTensors {
@@ -86,12 +107,11 @@ export async function findTensors(directory: string, signal: AbortSignal | undef
   const tensors = new Map<string, FoundTensor>();
   for (const file of files) {
     throwIfAborted(signal);
-    const header = await readSafetensorsHeader(file);
-    for (const tensor of header.tensors.values()) {
+    for (const tensor of await tensorsOf(file, signal)) {
       const other = tensors.get(tensor.name);
       if (other)
         throw badModelFile(file, `a tensor "${tensor.name}" once`, `it again (it is in "${other.path}" too)`);
-      tensors.set(tensor.name, { ...tensor, path: file });
+      tensors.set(tensor.name, tensor);
     }
   }
   for (const [name, file] of Object.entries(weightMap)) {
@@ -106,6 +126,13 @@ export async function findTensors(directory: string, signal: AbortSignal | undef
   return { tensors, source };
 }
 
+async function tensorsOf(file: string, signal: AbortSignal | undefined): Promise<FoundTensor[]> {
+  if (isDistributed(file)) return distributedTensors(file, signal);
+  if (isTorchWeights(file)) return torchTensors(file, signal);
+  const { tensors } = await readSafetensorsHeader(file);
+  return [...tensors.values()].map((tensor) => ({ ...tensor, path: file }));
+}
+
 interface WeightFiles {
   files: string[];
   source: string;
@@ -113,14 +140,22 @@ interface WeightFiles {
 }
 
 async function weightFiles(directory: string): Promise<WeightFiles> {
-  const isFile = directory.endsWith(".safetensors");
+  const isFile = directory.endsWith(".safetensors") || isTorchWeights(directory);
   const single = isFile ? directory : path.join(directory, "model.safetensors");
-  // As in transformers, shards count only where there is no single file: `save` writes one, whatever was there.
-  if (isFile || existsSync(single)) return { files: [single], source: single, weightMap: {} };
-  const index = path.join(directory, "model.safetensors.index.json");
-  if (!existsSync(index)) {
+  const alone = (file: string): WeightFiles => ({ files: [file], source: file, weightMap: {} });
+  // As in transformers, shards count only where there is no single file: `save` writes one, whatever was there; and what
+  // torch.save wrote only where there are no safetensors.
+  if (isFile || existsSync(single)) return alone(single);
+  const index = ["model.safetensors.index.json", "pytorch_model.bin.index.json"]
+    .map((name) => path.join(directory, name))
+    .find(existsSync);
+  const pickle = path.join(directory, "pytorch_model.bin");
+  const isShards = index?.endsWith("safetensors.index.json");
+  if (!isShards && existsSync(pickle)) return alone(pickle);
+  if (index === undefined) {
+    if (isDistributed(directory)) return alone(directory);
     await refuseOthers(directory, single);
-    return { files: [single], source: single, weightMap: {} };
+    return alone(single);
   }
   const parsed = (await readJson(index)) as { weight_map?: unknown } | null;
   const weightMap = (parsed?.weight_map ?? {}) as Record<string, string>;
@@ -132,17 +167,9 @@ async function weightFiles(directory: string): Promise<WeightFiles> {
   return { files: files.map((file) => path.join(directory, file as string)), source: index, weightMap };
 }
 
-/** PyTorch's pickled weights run code when they are opened; weights under another name may be another model's. */
+/** Weights under another name may be another model's. */
 async function refuseOthers(directory: string, single: string): Promise<void> {
   const names = await readdir(directory);
-  const pickle = ["pytorch_model.bin", "pytorch_model.bin.index.json"].find((name) => names.includes(name));
-  const convert = `AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)`;
-  if (pickle !== undefined)
-    throw badModelFile(
-      single,
-      "weights in safetensors",
-      `only "${pickle}". Python's transformers converts it: ${convert}`,
-    );
   const other = names.find((name) => /\.(safetensors|gguf|pth|pt|bin)$/.test(name));
   if (other !== undefined)
     throw badModelFile(
@@ -162,6 +189,8 @@ export async function sameNumbers(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   if (String(a.shape) !== String(b.shape)) return false;
+  inOneBlock(a);
+  inOneBlock(b);
   const count = a.shape.reduce((product, size) => product * size, 1);
   await using first = await openFile(a.path, "r");
   await using second = await openFile(b.path, "r");

@@ -10,7 +10,7 @@ import type {
   ReadProgram,
 } from "../../torch/index.js";
 import type { ConfiguredModel } from "../configuration.js";
-import { badModelFile, findTensors } from "../weight-files.js";
+import { badModelFile, fileTensor, findTensors, inOneBlock } from "../weight-files.js";
 import { readProgram } from "./program.js";
 import { stateDictOf } from "./state-dict.js";
 
@@ -132,12 +132,12 @@ async function withWeights(
     const found = find(names[i] ?? [name], shape);
     const dtype = floatingDtype(found);
     if (!dtype) throw badModelFile(found.path, `${floatingDtypes} in tensor "${found.name}"`, found.dtype);
-    return { path: found.path, byteOffset: found.byteOffset, dtype };
+    return fileTensor(found, dtype);
   });
   const stored = [...description.stored];
   for (const { name, stored: index } of buffers) {
     const { dtype, shape } = description.stored[index] as NativeStoredTensor;
-    const found = find([name], shape);
+    const found = inOneBlock(find([name], shape));
     if (found.dtype !== dtype)
       throw badModelFile(found.path, `${dtype} in tensor "${name}", as the program has it,`, found.dtype);
     const strides = shape.map((_, axis) =>
