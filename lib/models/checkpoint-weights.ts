@@ -8,8 +8,8 @@ import {
   type FoundTensors,
   fileTensor,
   inOneBlock,
-  sameNumbers,
-} from "./weight-files.js";
+} from "./found-tensors.js";
+import { sameNumbers } from "./weight-files.js";
 
 /** The same, with the parameters in place of what holds several of them. */
 export function withParts(found: FoundTensors, checkpoint: Checkpoint | undefined): FoundTensors {
@@ -19,7 +19,8 @@ export function withParts(found: FoundTensors, checkpoint: Checkpoint | undefine
   for (const tensor of found.tensors.values()) {
     let { byteOffset } = tensor;
     const parts = checkpoint.parts(tensor.name, tensor.shape);
-    for (const part of parts ? (inOneBlock(tensor), parts) : [tensor]) {
+    if (parts) inOneBlock(tensor);
+    for (const part of parts ?? [tensor]) {
       const byteLength = (tensor.byteLength / count(tensor.shape)) * count(part.shape);
       tensors.set(part.name, { ...tensor, ...part, shape: [...part.shape], byteOffset, byteLength });
       byteOffset += byteLength;

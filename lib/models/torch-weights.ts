@@ -9,7 +9,7 @@ import {
   type StoredArray,
   type StoredPiece,
 } from "../files/index.js";
-import { badModelFile, type FoundTensor } from "./weight-files.js";
+import { badModelFile, type FoundTensor } from "./found-tensors.js";
 
 /** Where a program's own checkpoint has the weights, beside the optimizer and its counters. */
 const holders = ["state_dict", "model_state_dict", "model", "module"];

@@ -297,9 +297,9 @@ TEST("decoder: adapters are the sum of the weight and their product") {
     for (const auto& [module, rank, scale] : d.adapters) {
       const at::Tensor a = model->parameter(place(*model, module + ".lora_A.weight")), b = model->parameter(place(*model, module + ".lora_B.weight"));
       CHECK(a.size(0) == rank && b.size(1) == rank);
-      into[place(*merged, module + ".weight")].add_(at::mm(b, a), scale);
+      into[place(*merged, module + ".weight")].add_(b.mm(a), scale);
     }
-    CHECK_CLOSE(model->loss(batch(), nullptr, {}).loss, merged->loss(batch(), nullptr, {}).loss, 1e-12);
+    CHECK_CLOSE(model->loss(*batch(), nullptr, {}).loss, merged->loss(*batch(), nullptr, {}).loss, 1e-12);
   }
 }
 

@@ -6,7 +6,7 @@ import {
   zipMember,
 } from "../../files/index.js";
 import type { NativeProgramDtype, NativeStoredTensor } from "../../torch/index.js";
-import { badModelFile } from "../weight-files.js";
+import { badModelFile } from "../found-tensors.js";
 import {
   dtypeName,
   dtypeOf,

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { throwIfAborted } from "../../errors.js";
 import type { NativeProgramArgument, NativeProgramGraph, NativeProgramNode } from "../../torch/index.js";
-import { badModelFile } from "../weight-files.js";
+import { badModelFile } from "../found-tensors.js";
 import {
   type Argument,
   dtypeName,

@@ -10,7 +10,8 @@ import type {
   ReadProgram,
 } from "../../torch/index.js";
 import type { ConfiguredModel } from "../configuration.js";
-import { badModelFile, fileTensor, findTensors, inOneBlock } from "../weight-files.js";
+import { badModelFile, fileTensor, inOneBlock } from "../found-tensors.js";
+import { findTensors } from "../weight-files.js";
 import { readProgram } from "./program.js";
 import { stateDictOf } from "./state-dict.js";
 

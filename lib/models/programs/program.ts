@@ -1,6 +1,6 @@
 import { throwIfAborted } from "../../errors.js";
 import type { NativeProgramDescription, NativeReduction, ReadProgram } from "../../torch/index.js";
-import { badModelFile } from "../weight-files.js";
+import { badModelFile } from "../found-tensors.js";
 import { openProgram, type ProgramArchive, type StoredTensor } from "./archive.js";
 import { kindName, readGraph } from "./graph.js";
 import { type Argument, type Program, parse, programSchema, versionSchema } from "./schema.js";

@@ -1,5 +1,5 @@
 import type { NativeProgramDescription, NativeProgramInput, NativeReduction } from "../../torch/index.js";
-import { badModelFile } from "../weight-files.js";
+import { badModelFile } from "../found-tensors.js";
 import { realDtype, type StoredTensor } from "./archive.js";
 import { kindName } from "./graph.js";
 import { type Argument, type Graph, type Program, parse, type TensorMeta, tensorSchema } from "./schema.js";
