@@ -2,31 +2,8 @@
 // processor times in one process, in pairs that take turns.
 import { AdamW, Batch, createModel, Direction } from "../dist/index.js";
 import { native } from "../dist/torch/index.js";
+import { factorsOf, processorRatio, tokenData } from "./shared/processor.mjs";
 import { figure, writeResults } from "./shared/results.mjs";
-
-const pairs = 9;
-
-/** Seconds of processor time that a call takes. */
-async function cost(call) {
-  const before = process.cpuUsage();
-  await call();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1e6;
-}
-
-/** Median of the ratios of `a` to `b`, each pair in turns, after one of each. */
-async function ratio(a, b) {
-  await a();
-  await b();
-  const found = [];
-  for (let i = 0; i < pairs; i++) {
-    const [first, second] = i % 2 ? [b, a] : [a, b];
-    const one = await cost(first);
-    const two = await cost(second);
-    found.push(i % 2 ? two / one : one / two);
-  }
-  return found.sort((x, y) => x - y)[(pairs - 1) / 2];
-}
 
 const gpt = (width, layers, vocabulary) => ({
   model_type: "gpt2",
@@ -37,11 +14,6 @@ const gpt = (width, layers, vocabulary) => ({
   n_head: width / 64,
 });
 
-function tokens(rows, length, vocabulary) {
-  const ids = (k) => Int32Array.from({ length: rows * length }, (_, i) => (i * 2654435761 + k) % vocabulary);
-  return Batch.tokens({ inputIds: ids(1), labels: ids(7), shape: [rows, length] });
-}
-
 const rows = [];
 const put = (what, bar, measured, detail) =>
   rows.push({ what, bar: `≤ ${bar}`, measured: figure(measured), met: measured <= bar, detail });
@@ -50,23 +22,14 @@ const put = (what, bar, measured, detail) =>
   // 10 M weights: 8 layers of width 256 and a vocabulary of 8,192 words.
   const config = gpt(256, 8, 8192);
   const model = await createModel(config);
-  const numbers = (n, k) => Float32Array.from({ length: n }, (_, i) => Math.sin(k * (i + 1)) / 16);
-  const factors = Object.fromEntries(
-    model.parameters
-      .filter((p) => p.shape.length === 2 && /\.h\./.test(p.name))
-      .map(({ name, shape: [out, into] }, k) => [
-        name,
-        { left: numbers(out * 8, k + 1), right: numbers(8 * into, k + 2), rank: 8 },
-      ]),
-  );
-  const direction = Direction.from(model, factors);
+  const direction = Direction.from(model, factorsOf(model));
   for (const [batch, length] of [
     [4, 512],
     [1, 512],
   ]) {
-    const data = tokens(batch, length, config.vocab_size);
+    const data = Batch.tokens(tokenData(batch, length, config.vocab_size));
     const perturbation = { direction, learningRate: 1e-3 };
-    const found = await ratio(
+    const found = await processorRatio(
       () => model.loss(data, { perturbation }),
       () => model.loss(data),
     );
@@ -83,9 +46,9 @@ const put = (what, bar, measured, detail) =>
   const last = `*.h.${config.n_layer - 1}.*`;
   const whole = await createModel(config);
   const part = await createModel(config, { trainable: [last] });
-  const data = tokens(2, 256, config.vocab_size);
+  const data = Batch.tokens(tokenData(2, 256, config.vocab_size));
   const gradient = async (model) => (await model.gradient(data)).gradient.dispose();
-  const found = await ratio(
+  const found = await processorRatio(
     () => gradient(part),
     () => gradient(whole),
   );
@@ -116,7 +79,7 @@ const put = (what, bar, measured, detail) =>
 {
   const config = gpt(256, 8, 8192);
   const model = await createModel(config);
-  const data = tokens(8, 256, config.vocab_size);
+  const data = Batch.tokens(tokenData(8, 256, config.vocab_size));
   const direction = (await model.gradient(data)).gradient;
   const parts = Array.from({ length: 8 }, (_, i) => data.rows(i, i + 1));
   const perturbation = { direction, learningRate: 1e-2 };
@@ -124,7 +87,7 @@ const put = (what, bar, measured, detail) =>
   const apart = async () => {
     for (const one of parts) await model.loss(one, { perturbation });
   };
-  const found = await ratio(together, apart);
+  const found = await processorRatio(together, apart);
   put(
     "loss at η > 0, 8 micro-batches of 256 tokens, layer by layer ÷ one after the other",
     0.8,

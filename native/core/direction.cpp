@@ -20,6 +20,12 @@ std::vector<kernels::Delta> deltas_of(const Direction& direction) {
   return deltas;
 }
 
+/// ‖scale·L·R‖² = scale²·tr(LᵀL·RRᵀ), which needs no memory of the product's size.
+double squared_norm(const kernels::LowRank& factors) {
+  const at::Tensor left = factors.left.to(at::kDouble), right = factors.right.to(at::kDouble);
+  return factors.scale * factors.scale * left.t().mm(left).mul(right.mm(right.t())).sum().item<double>();
+}
+
 class Assembled final : public Direction {
  public:
   Assembled(std::shared_ptr<const Layout> layout, std::vector<kernels::Delta> parts)
@@ -70,7 +76,18 @@ double Direction::dot(const Direction& other, const Cancellation& cancel) const 
   return std::accumulate(first, first + sums.numel(), 0.0);
 }
 
-double Direction::norm(const Cancellation& cancel) const { return std::sqrt(dot(*this, cancel)); }
+double Direction::norm(const Cancellation& cancel) const {
+  require_current();
+  auto deltas = deltas_of(*this);
+  double squares = 0;
+  for (auto& delta : deltas) {
+    const auto* factors = kernels::low_rank(delta);
+    if (!factors) continue;
+    squares += squared_norm(*factors);
+    delta = kernels::Delta();
+  }
+  return std::sqrt(squares + kernels::dots(deltas, deltas, cancel).sum().item<double>());
+}
 
 ParameterVector store(const Direction& direction, const Cancellation& cancel) {
   direction.require_current();
