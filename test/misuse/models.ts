@@ -79,6 +79,20 @@ const withEntry = (change: object) =>
 /** loadModel. */
 export const loadRows: Row[] = [
   ...each("loadModel of", [undefined, null, "", 3, {}, "a\0b"], (directory) => loadModel(directory)),
+  ...each(
+    "an adapter of loadModel",
+    [
+      3,
+      null,
+      "",
+      "nowhere",
+      {},
+      { rank: 0, targets: ["a"] },
+      { rank: 1, targets: ["nothing"] },
+      { rank: 1, targets: [] },
+    ],
+    (adapter, world) => loadModel(folderOf(world, {}), { adapter: adapter as never }),
+  ),
   ["a directory that is not there", ({ folder }) => loadModel(path.join(folder, "nowhere"))],
   ["a file in place of a directory", () => loadModel(import.meta.filename)],
   ["loadModel to float16", (world) => loadModel(folderOf(world, {}), { dtype: "float16" as never })],

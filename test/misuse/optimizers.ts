@@ -4,6 +4,8 @@ import {
   type AdamWOptions,
   constantSchedule,
   cosineSchedule,
+  Direction,
+  loadOptimizer,
   Sgd,
   type SgdOptions,
   warmupStableDecaySchedule,
@@ -28,6 +30,21 @@ export const optimizerRows: Row[] = [
   ),
   ...each("momentum", [1, -0.1, NaN, "0.9", null], (momentum, w) => sgd(w, { momentum })),
   ...each("nesterov", [1, "yes", null], (nesterov, w) => sgd(w, { nesterov, momentum: 0.9 })),
+  ...each(
+    "loadOptimizer of",
+    [undefined, null, "", 3, "nowhere", "/dev/zero", import.meta.dirname, import.meta.filename],
+    (place, w) => loadOptimizer(place as never, w.model),
+  ),
+  ["loadOptimizer of a state of ours", (w) => loadOptimizer(fileOf(w, "state"), w.model)],
+  ["loadOptimizer for no model", (w) => loadOptimizer(fileOf(w, "state"), w.batch as never)],
+  ...each(
+    "loadOptimizer's options",
+    [null, 3, { parameters: [] }, { parameters: [3] }, { order: ["a"] }],
+    (options, w) => loadOptimizer(fileOf(w, "state"), w.model, options as never),
+  ),
+  ...each("an adapter's folder", [undefined, null, "", 3, "nowhere", import.meta.dirname], (folder, w) =>
+    Direction.fromAdapter(w.model, folder as never),
+  ),
   ["nesterov without momentum", (w) => sgd(w, { nesterov: true })],
   ...each("Sgd's weightDecay", [-1, NaN, Infinity, "0", null], (weightDecay, w) => sgd(w, { weightDecay })),
   ...each(

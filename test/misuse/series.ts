@@ -26,7 +26,14 @@ export const seriesRows: Row[] = [
   ...each("a series' configuration", [undefined, null, "run.json", {}], (configuration, w) =>
     measureCheckpoints(configuration, { directory: path.join(w.folder, "unused"), checkpoints: ["a"] }),
   ),
-  ["a series' key of unknown meaning", (w) => measure(w, { steps: 3 })],
+  ["a series' key of unknown meaning", (w) => measure(w, { stepz: 3 })],
+  ...each("optimizerState of a series", ["", 3, null, "none-of-it"], (optimizerState, w) =>
+    measure(w, { optimizerState }),
+  ),
+  ...each("learningRate of a series", [0, -1, "0.1", NaN], (learningRate, w) => measure(w, { learningRate })),
+  ...each("schedule of a series", ["cosine", { type: "step" }, { type: "cosine" }, 3], (schedule, w) =>
+    measure(w, { schedule }),
+  ),
   ...each("accumulate of a series", [0, 1.5, "2", null], (accumulate, w) => measure(w, { accumulate })),
   ...each("measure of a series", [0, -1, "2", null], (m, w) => measure(w, { measure: m })),
   ...each("parts of a series", ["kinds", ["layers"], 3, null], (parts, w) => measure(w, { parts })),

@@ -28,7 +28,7 @@ export async function findStates(
   const named = missing.slice(0, 3).join(", ") + (missing.length > 3 ? ", …" : "");
   throw new CriticalSharpnessError(
     "ERR_CHECKPOINTS",
-    `Expected ${what} beside the weights of every checkpoint, or of none, but received ${missing.length} of ${checkpoints.length} ` +
+    `Expected ${what} beside the weights for every checkpoint, or for none, but received ${missing.length} of ${checkpoints.length} ` +
       `without (${named}): leave these out, or accumulate the moments of all with --optimizer-state none`,
   );
 }

@@ -68,7 +68,7 @@ export function checkRate({ learningRate, schedule, steps }: Wanted): void {
   if (schedule === null) return;
   if (learningRate === null || steps === null)
     throw badConfiguration(
-      "Expected learningRate and steps, of the whole run, beside schedule but received it alone",
+      "Expected learningRate and steps, of the whole run, beside it for schedule but received it alone",
       undefined,
     );
   try {
