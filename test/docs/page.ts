@@ -5,9 +5,13 @@ import { afterAll, beforeAll, expect } from "vitest";
 
 export const root = path.join(import.meta.dirname, "../..");
 
-/** A page of docs/ whose commands are run in a folder of its own. Call it at the top of a test file. */
-export function openPage(name: string) {
-  const text = readFileSync(path.join(root, `docs/${name}.md`), "utf8");
+/**
+ * A page whose commands are run in a folder of its own. Call it at the top of a test file.
+ *
+ * @param place the folder that has the page: docs/
+ */
+export function openPage(name: string, place = path.join(root, "docs")) {
+  const text = readFileSync(path.join(place, `${name}.md`), "utf8");
   /** Within the package, so that its own name leads to dist/. */
   const folder = path.join(root, `build/${name}-page`);
   const clean = () => rmSync(folder, { recursive: true, force: true });
@@ -40,7 +44,7 @@ export function openPage(name: string) {
     checkLinks(): void {
       const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(([, link]) => link as string);
       expect(links.length).toBeGreaterThan(1);
-      for (const link of links) expect(existsSync(path.join(root, "docs", link)), link).toBe(true);
+      for (const link of links) expect(existsSync(path.join(place, link)), link).toBe(true);
     },
   };
 }
