@@ -31,11 +31,10 @@ export function openPage(name: string, place = path.join(root, "docs")) {
       [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, "gms"))].map(
         ([, code]) => code as string,
       ),
-    /** Runs a command line of the page: critical-sharpness, or node. */
+    /** Runs a command line of the page: critical-sharpness, or node. A backslash at the end of a line continues it. */
     run(command: string): string {
-      const [program, ...args] = (command.match(/'[^']*'|\S+/g) ?? []).map((word) =>
-        word.replaceAll("'", ""),
-      );
+      const line = command.replace(/\\\n */g, "");
+      const [program, ...args] = (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replaceAll("'", ""));
       if (program === "node") return node(args);
       expect(program).toBe("critical-sharpness");
       return node([path.join(root, "dist/cli/main.js"), ...args]);
