@@ -1,7 +1,7 @@
 // Forward passes of warm measurements at ε = 1/16: both methods on the same lines of the same training runs.
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { makeSchedule } from "../dist/experiments/train/train-configuration.js";
+import { makeSchedule } from "../dist/experiments/schedule.js";
 import { TrainingData } from "../dist/experiments/training-data.js";
 import { createModel, parseConfiguration, readConfiguration, SharpnessMeter } from "../dist/index.js";
 import { makeOptimizer } from "../dist/optimizers/index.js";
@@ -56,7 +56,7 @@ async function measureRun(configuration) {
   const model = await createModel(config, { dtype: configuration.dtype, seed, initialization });
   const data = await TrainingData.open(configuration, model.config);
   const optimizer = makeOptimizer(model, configuration.optimizer);
-  const schedule = makeSchedule(configuration);
+  const schedule = makeSchedule(configuration, configuration.optimizer.learningRate);
   const meters = {
     interpolated: new SharpnessMeter(),
     bisection: new SharpnessMeter({ method: "bisection" }),

@@ -21,6 +21,6 @@ export {
   type WarmupStableDecayOptions,
   warmupStableDecaySchedule,
 } from "./schedules.js";
-export { type FoundState, findOptimizerState } from "./stored/find-state.js";
+export { type FoundState, findOptimizerState, locateState } from "./stored/find-state.js";
 export { type LoadOptimizerOptions, loadOptimizer } from "./stored/load-optimizer.js";
 export { stabilityThreshold, type ThresholdOptions } from "./threshold.js";

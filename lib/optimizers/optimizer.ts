@@ -230,17 +230,19 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     }
     const stored = await readStoredOptimizer(found, signal);
     storedRule(stored, [this.#rule]);
-    await this.restore(stored, parameterOrder(stored, this.model, undefined), signal);
+    await Optimizer.restore(this, stored, parameterOrder(stored, this.model, undefined), signal);
   }
 
   /** @internal Takes a state of PyTorch's. `order`: of each parameter of each group its place in the model. */
-  async restore(
+  static async restore(
+    optimizer: Optimizer,
     stored: StoredOptimizer,
     order: readonly (readonly number[])[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { handle, model } = this;
-    this.#awaitsGradient = await restoreStored({ handle, model, rule: this.#rule }, stored, order, signal);
+    const { handle, model } = optimizer;
+    const to = { handle, model, rule: optimizer.#rule };
+    optimizer.#awaitsGradient = await restoreStored(to, stored, order, signal);
   }
 
   #requireGradient(): void {

@@ -2,7 +2,7 @@
 
 Usage: python make_trainer_run.py OUT
 
-OUT/run gets checkpoint-10, -20 and -30, OUT/text.jsonl what it was trained on, OUT/batch-N.safetensors four batches; expected.json has, for
+OUT/run gets checkpoint-10, -20 and -30, OUT/adapters two of a LoRA training by PEFT, OUT/text.jsonl what it was trained on, OUT/batch-N.safetensors four batches; expected.json has, for
 each checkpoint and batch, loss, slope and critical learning rate along Delta of the moments that the run had and of
 moments from zero, which OUT/warmup-N.safetensors fill, and the learning rate of the next step.
 """
@@ -64,9 +64,9 @@ def crossing(at, base):
     return high
 
 
-def measure(folder, decayed, warmup, batches):
-    model = LlamaForCausalLM.from_pretrained(folder).double()
-    parameters = {n: p for n, p in model.named_parameters()}
+def measure(model, folder, decayed, warmup, batches):
+    model = model.double()
+    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     values = {n: p.detach() for n, p in parameters.items()}
     order = [n for n in parameters if n in decayed] + [n for n in parameters if n not in decayed]
     state = torch.load(folder / "optimizer.pt", weights_only=True)
@@ -98,15 +98,31 @@ def measure(folder, decayed, warmup, batches):
             "stored": series(Moments(values, of("exp_avg"), of("exp_avg_sq"), int(state["state"][0]["step"]))), "frozen": series(frozen)}
 
 
+def arguments(place, steps, rate):
+    return TrainingArguments(output_dir=str(place), max_steps=steps, per_device_train_batch_size=8, learning_rate=rate, warmup_steps=5,
+                             lr_scheduler_type="cosine", weight_decay=DECAY, adam_beta1=BETAS[0], adam_beta2=BETAS[1], adam_epsilon=EPSILON,
+                             save_steps=10, logging_steps=5, seed=1, report_to=[], use_cpu=True, disable_tqdm=True, include_num_input_tokens_seen=True)
+
+
+def adapt(out, warmup, batches):
+    """A LoRA training of the last checkpoint, on other data."""
+    from peft import LoraConfig, PeftModel, get_peft_model
+    base = lambda: LlamaForCausalLM.from_pretrained(out / "run/checkpoint-30")
+    torch.manual_seed(4)
+    model = get_peft_model(base(), LoraConfig(task_type="CAUSAL_LM", r=3, lora_alpha=6, target_modules=["q_proj", "v_proj", "down_proj"]))
+    trainer = Trainer(model=model, args=arguments(out / "adapters", 20, 2e-2), train_dataset=Rows((sequences(256, 24, 7) * 3) % 29))
+    trainer.train()
+    decayed = set(trainer.get_decay_parameter_names(model))
+    of = lambda step: PeftModel.from_pretrained(base(), out / f"adapters/checkpoint-{step}", is_trainable=True)
+    return {step: measure(of(step), out / f"adapters/checkpoint-{step}", decayed, warmup, batches) for step in (10, 20)}
+
+
 def main(out):
     torch.manual_seed(3)
     model = LlamaForCausalLM(LlamaConfig(vocab_size=29, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
                                          num_key_value_heads=1, max_position_embeddings=32, pad_token_id=None, tie_word_embeddings=False))
     rows = sequences(512, 24, 0)
-    args = TrainingArguments(output_dir=str(out / "run"), max_steps=30, per_device_train_batch_size=8, learning_rate=1e-2, warmup_steps=5,
-                             lr_scheduler_type="cosine", weight_decay=DECAY, adam_beta1=BETAS[0], adam_beta2=BETAS[1], adam_epsilon=EPSILON, save_steps=10,
-                             logging_steps=5, seed=1, report_to=[], use_cpu=True, disable_tqdm=True, include_num_input_tokens_seen=True)
-    trainer = Trainer(model=model, args=args, train_dataset=Rows(rows))
+    trainer = Trainer(model=model, args=arguments(out / "run", 30, 1e-2), train_dataset=Rows(rows))
     trainer.train()
     decayed = set(trainer.get_decay_parameter_names(model))
     as_batch = lambda part: {"input_ids": part[:, :-1].contiguous(), "labels": part[:, 1:].contiguous()}
@@ -117,8 +133,9 @@ def main(out):
     with open(out / "text.jsonl", "w") as file:
         for row in rows.tolist():
             file.write(json.dumps({"input_ids": row}) + "\n")
-    expected = {step: measure(out / f"run/checkpoint-{step}", decayed, batches[:6], batches[6:]) for step in (10, 20, 30)}
-    json.dump(expected, open(out / "expected.json", "w"))
+    of = lambda step: LlamaForCausalLM.from_pretrained(out / f"run/checkpoint-{step}")
+    expected = {step: measure(of(step), out / f"run/checkpoint-{step}", decayed, batches[:6], batches[6:]) for step in (10, 20, 30)}
+    json.dump({"run": expected, "adapters": adapt(out, batches[:6], batches[6:])}, open(out / "expected.json", "w"))
 
 
 if __name__ == "__main__":

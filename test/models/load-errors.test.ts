@@ -43,12 +43,12 @@ test("a configuration that is no JSON, or of another model", async () => {
   await rejects("ERR_INVALID_ARG_TYPE", "the model configuration");
 });
 
-test("weights in another format than safetensors, with the way out", async () => {
+test("weights of torch.save that are none", async () => {
   rmSync(file);
-  for (const pickle of ["pytorch_model.bin.index.json", "pytorch_model.bin"]) {
-    put(folder, pickle, "");
-    await rejects("ERR_MODEL_FILE", file, pickle, "save_pretrained");
-  }
+  put(folder, "pytorch_model.bin.index.json", "");
+  await rejects("ERR_MODEL_FILE", "pytorch_model.bin.index.json", "JSON");
+  put(folder, "pytorch_model.bin", "");
+  await rejects("ERR_TORCH_FILE", path.join(folder, "pytorch_model.bin"));
 });
 
 test("weights under another name", async () => {

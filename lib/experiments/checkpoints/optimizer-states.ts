@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { CriticalSharpnessError } from "../../errors.js";
-import { type FoundState, findOptimizerState } from "../../optimizers/index.js";
+import { type FoundState, findOptimizerState, locateState } from "../../optimizers/index.js";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
 import type { SeriesConfiguration } from "./series-configuration.js";
 
@@ -38,6 +38,5 @@ async function stateOf(directory: string, wanted: string): Promise<FoundState | 
   const place = path.join(directory, wanted);
   const entry = await stat(place).catch(() => undefined);
   if (!entry) return undefined;
-  if (entry.isDirectory()) return findOptimizerState(place);
-  return { place, format: place.endsWith(".safetensors") ? "own" : "torch" };
+  return locateState(place);
 }

@@ -1,5 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
+import { openFile, readExactly, unreadable } from "../../files/index.js";
 import { badState } from "./stored-optimizer.js";
 
 /** Where an optimizer's state lies beside weights, and in which format. */
@@ -52,15 +53,24 @@ export async function findOptimizerState(folder: string): Promise<FoundState | u
   return undefined;
 }
 
+/** A file of torch.save is an archive, or a pickle where it is old; a state of ours is what remains. */
+async function formatOf(place: string): Promise<"torch" | "own"> {
+  await using file = await openFile(place, "r");
+  const start = await readExactly(file, 0, 2);
+  return start[0] === 0x80 || start.toString("latin1") === "PK" ? "torch" : "own";
+}
+
 /** What a given file or folder holds. @throws as `findOptimizerState`, and where there is nothing. */
 export async function locateState(place: string): Promise<FoundState> {
-  const entry = await stat(place).catch(() => undefined);
-  if (entry?.isFile()) return { place, format: place.endsWith(".safetensors") ? "own" : "torch" };
-  const found = entry && (await findOptimizerState(place));
+  const entry = await stat(place).catch((error: unknown) => {
+    throw unreadable("an optimizer's state", place, error);
+  });
+  if (entry.isFile()) return { place, format: await formatOf(place) };
+  const found = await findOptimizerState(place);
   if (found) return found;
   throw badState(
     place,
     `a file, or a folder with ${files.map(([name]) => name).join(", ")} or a distributed checkpoint,`,
-    entry ? "a folder without" : "none of that name",
+    "a folder without",
   );
 }

@@ -9,7 +9,7 @@ import {
   signalSchema,
 } from "../../options/index.js";
 import type { ParameterGroup } from "../groups.js";
-import type { Optimizer } from "../optimizer.js";
+import { Optimizer } from "../optimizer.js";
 import { makeOptimizer, type OptimizerChoice, rules } from "../registry.js";
 import type { OptimizerRule } from "../rule.js";
 import { locateState } from "./find-state.js";
@@ -67,7 +67,7 @@ export async function loadOptimizer(
   const choice = choiceOf(stored, rule, model, order);
   const optimizer = makeOptimizer(model, choice.optimizer);
   try {
-    await optimizer.restore(stored, order, signal);
+    await Optimizer.restore(optimizer, stored, order, signal);
     optimizer.learningRate = choice.learningRate;
     return optimizer;
   } catch (error) {
