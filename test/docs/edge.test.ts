@@ -72,7 +72,7 @@ describe("the page on the edge of stability", () => {
         .trim()
         .split(" ")
         .map(Number);
-      const expected = JSON.parse(readFileSync(place("expected.json"), "utf8"))["20"];
+      const expected = JSON.parse(readFileSync(place("expected.json"), "utf8")).run["20"];
       expect(rate).toBe(expected.learningRate);
       expect(steps).toBe(20);
     });
