@@ -30,6 +30,7 @@ const batch = { size: 4, sequence: 256 };
 const series = (data, change = {}) => ({
   data,
   batch,
+  optimizerState: "none",
   accumulate: 20,
   measure: 10,
   directional: true,

@@ -150,9 +150,9 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
 }
 
 /**
- * Opens a Hugging Face directory: `config.json` and `model.safetensors`, or shards with `model.safetensors.index.json`.
- * The other formats of PyTorch (`pytorch_model.bin`) are refused: they run code. As in transformers 5, a head that the
- * configuration ties to the embedding and whose numbers differ from it stays a parameter of its own.
+ * Opens a Hugging Face directory: `config.json` and `model.safetensors`, or shards with `model.safetensors.index.json`; where there are
+ * none, `pytorch_model.bin`, its shards, or a checkpoint of torch.distributed, whose pickles are read by a machine that calls nothing. As
+ * in transformers 5, a head that the configuration ties to the embedding and whose numbers differ from it stays a parameter of its own.
  *
  * Or a program, any model of PyTorch's whose forward returns a loss, as torch.export.save writes it: a `.pt2` file, or the directory
  * that `save` made of one. Its arithmetic is its own (`dtype` must be that of its parameters), its batches are `Batch.named`, and

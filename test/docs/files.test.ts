@@ -52,6 +52,8 @@ describe.skipIf(oraclePython === undefined)("what the page's Python makes is rea
       using batch = await loadBatch(at(file));
       expect(await model.loss(batch)).toBeCloseTo(Math.log(256), 0);
     }
+    using plain = await loadModel(at("plain"));
+    expect(await plain.digest()).toBe(await model.digest());
     const batches = await loadBatches(at("batches.safetensors"));
     expect(batches).toHaveLength(2);
     for (const batch of batches) batch.dispose();

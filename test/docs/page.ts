@@ -5,9 +5,13 @@ import { afterAll, beforeAll, expect } from "vitest";
 
 export const root = path.join(import.meta.dirname, "../..");
 
-/** A page of docs/ whose commands are run in a folder of its own. Call it at the top of a test file. */
-export function openPage(name: string) {
-  const text = readFileSync(path.join(root, `docs/${name}.md`), "utf8");
+/**
+ * A page whose commands are run in a folder of its own. Call it at the top of a test file.
+ *
+ * @param place the folder that has the page: docs/
+ */
+export function openPage(name: string, place = path.join(root, "docs")) {
+  const text = readFileSync(path.join(place, `${name}.md`), "utf8");
   /** Within the package, so that its own name leads to dist/. */
   const folder = path.join(root, `build/${name}-page`);
   const clean = () => rmSync(folder, { recursive: true, force: true });
@@ -27,11 +31,10 @@ export function openPage(name: string) {
       [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, "gms"))].map(
         ([, code]) => code as string,
       ),
-    /** Runs a command line of the page: critical-sharpness, or node. */
+    /** Runs a command line of the page: critical-sharpness, or node. A backslash at the end of a line continues it. */
     run(command: string): string {
-      const [program, ...args] = (command.match(/'[^']*'|\S+/g) ?? []).map((word) =>
-        word.replaceAll("'", ""),
-      );
+      const line = command.replace(/\\\n */g, "");
+      const [program, ...args] = (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replaceAll("'", ""));
       if (program === "node") return node(args);
       expect(program).toBe("critical-sharpness");
       return node([path.join(root, "dist/cli/main.js"), ...args]);
@@ -40,7 +43,7 @@ export function openPage(name: string) {
     checkLinks(): void {
       const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(([, link]) => link as string);
       expect(links.length).toBeGreaterThan(1);
-      for (const link of links) expect(existsSync(path.join(root, "docs", link)), link).toBe(true);
+      for (const link of links) expect(existsSync(path.join(place, link)), link).toBe(true);
     },
   };
 }

@@ -115,8 +115,25 @@ describe("where Δ comes from", () => {
     const events: string[] = [];
     const onProgress = (event: FrozenEvent) => void events.push(`${event.type} ${event.index}`);
     const loaded = await run({ accumulate: 5, optimizer, optimizerState, onProgress });
-    expect(loaded).toEqual(accumulated);
+    expect(loaded.batches[0]).toEqual(accumulated.batches[0]);
+    expect(loaded.accumulated).toBe(accumulated.accumulated);
     expect(events).toEqual(["measured 5", "measured 6", "measured 7"]);
+  });
+
+  it("each measured batch is the next one of a stored state by itself", async () => {
+    const optimizer = { type: "adamw", betas: [0.9, 0.95] } as const;
+    using stored = new AdamW(model, { learningRate: 1, betas: [0.9, 0.95] });
+    for (let i = 0; i < 5; i++) await stored.accumulate(await gradientOf(i));
+    const optimizerState = path.join(folder, "again.safetensors");
+    await stored.save(optimizerState);
+    const options = { accumulate: 0, optimizer, optimizerState };
+    const { batches: found } = await run({ ...options, batches: batches.slice(5, 8) });
+    for (const [i, { measurement }] of found.entries()) {
+      const alone = await run({ ...options, measure: 1, batches: [batches[5 + i] as Batch] });
+      const [only] = alone.batches;
+      expect(measurement.slope).toBe(only?.measurement.slope);
+      expect(measurement.criticalSharpness).toEqual(near(only?.measurement.criticalSharpness as number));
+    }
   });
 
   it("a given direction is the same for every batch", async () => {

@@ -3,7 +3,7 @@
 Usage: python make_trainer_run.py OUT
 
 OUT/run gets checkpoint-10, -20 and -30, OUT/adapters two of a LoRA training by PEFT, OUT/text.jsonl what it was trained on, OUT/batch-N.safetensors four batches; expected.json has, for
-each checkpoint and batch, loss, slope and critical learning rate along Delta of the moments that the run had and of
+each checkpoint and batch, loss, slope and critical learning rate along Delta of the moments that the run had, for each batch anew, and of
 moments from zero, which OUT/warmup-N.safetensors fill, and the learning rate of the next step.
 """
 import json, sys
@@ -76,7 +76,7 @@ def measure(model, folder, decayed, warmup, batches):
         loss = loss_of(model, batch)
         return loss.item(), dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values()))))
 
-    def series(moments):
+    def series(moments, batches=batches):
         found = []
         for batch in batches:
             loss, g = gradient(batch)
@@ -91,11 +91,12 @@ def measure(model, folder, decayed, warmup, batches):
             found.append({"loss": loss, "slope": slope, "criticalLearningRate": crossing(at, loss)})
         return found
 
+    own = lambda: Moments(values, of("exp_avg"), of("exp_avg_sq"), int(state["state"][0]["step"]))
     frozen = Moments(values)
     for batch in warmup:
         frozen.take(gradient(batch)[1])
     return {"learningRate": state["param_groups"][0]["lr"], "decayed": sorted(decayed),
-            "stored": series(Moments(values, of("exp_avg"), of("exp_avg_sq"), int(state["state"][0]["step"]))), "frozen": series(frozen)}
+            "stored": [found for batch in batches for found in series(own(), [batch])], "frozen": series(frozen)}
 
 
 def arguments(place, steps, rate):

@@ -90,6 +90,13 @@ describe("the main package's tarball, without addon", () => {
       encoding: "utf8",
     }).trim();
 
+  it("has the file that a message of watch-probes names", () => {
+    const [name = ""] =
+      /examples\/\S+\.py/.exec(readFileSync(path.join(root, "lib/experiments/probes/probes.ts"), "utf8")) ??
+      [];
+    expect(readFileSync(path.join(staged, name), "utf8")).toContain("def probe(");
+  });
+
   it("has nothing that publint would tell about", async () => {
     const { messages, pkg } = await publint({ pkgDir: staged, strict: true });
     // The addon's folder is what this tarball is made without.

@@ -68,7 +68,7 @@ export interface FrozenResult extends FrozenSummary {
  * λc of a model whose weights stay as they are (the protocol for checkpoints of Kalra et al. 2026): the gradients of N
  * batches go into an optimizer's state, bias-corrected as usual. Then, M times, the gradient of the next batch goes in
  * too, Δ is what the optimizer would subtract, and λc along it is measured on that same batch, warm-started by the
- * measurement before.
+ * measurement before. Of a stored state each measured batch is the next one by itself: the moments are those of the state again.
  *
  * @throws CriticalSharpnessError `ERR_NON_FINITE_LOSS`, `ERR_OPTIMIZER_STATE`, and those of `criticalSharpness`.
  * @throws AbortError; TypeError, RangeError naming the option.
@@ -119,7 +119,7 @@ async function optimizerOf({
 /** The protocol, a batch at a time, and everything that one batch leaves for the next. */
 export class FrozenSeries implements Disposable {
   readonly #options: CheckedFrozenOptions;
-  readonly #optimizer: Optimizer | undefined;
+  #optimizer: Optimizer | undefined;
   readonly #meter: SharpnessMeter;
   readonly #meters: Map<string, SharpnessMeter>;
   #eigenvector: Direction | undefined;
@@ -218,6 +218,7 @@ export class FrozenSeries implements Disposable {
 
   async #measure(index: number): Promise<FrozenMeasurement> {
     const { model, parts: selections, signal } = this.#options;
+    await this.#beginAnew(index);
     using line = await (this.#optimizer ? this.#take(index) : this.#given(index));
     const { batch, loss, gradientNorm } = line;
     using own = await this.#optimizer?.direction({
@@ -243,6 +244,18 @@ export class FrozenSeries implements Disposable {
       directionalSharpness: await this.#directional(batch, direction, measurement),
       preconditioned: await this.#preconditioned(batch),
     };
+  }
+
+  /**
+   * Each measured batch is one that the run might have taken next, so that a stored state has no gradient of those before: taken at
+   * weights that do not move, these would make Δ that of accumulated moments within a few batches.
+   */
+  async #beginAnew(index: number): Promise<void> {
+    const { optimizerState, accumulate } = this.#options;
+    if (optimizerState === undefined || index === accumulate) return;
+    const fresh = await optimizerOf(this.#options);
+    this.#optimizer?.dispose();
+    this.#optimizer = fresh;
   }
 
   /** A batch with its gradient, for a Δ that is the same for every batch. */
