@@ -4,12 +4,8 @@ export { type MeasuredWay, writeAlong } from "./along/write-along.js";
 export { findCheckpoints, type ListedCheckpoint } from "./checkpoints/checkpoint-list.js";
 export { type Edge, edgeOf, edgeSentence } from "./checkpoints/edge.js";
 export type { BatchSource, FrozenOptions } from "./checkpoints/frozen-options.js";
-export {
-  type FrozenEvent,
-  type FrozenMeasurement,
-  type FrozenResult,
-  frozenSharpness,
-} from "./checkpoints/frozen-sharpness.js";
+export { type FrozenResult, frozenSharpness } from "./checkpoints/frozen-sharpness.js";
+export type { FrozenEvent, FrozenMeasurement } from "./checkpoints/frozen-summary.js";
 export {
   measureCheckpoints,
   type SeriesEvent,

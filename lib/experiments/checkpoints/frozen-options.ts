@@ -20,7 +20,7 @@ import {
   signalSchema,
 } from "../../options/index.js";
 import { type MeasureOptions, measureOf, measureOptions } from "../../sharpness/index.js";
-import type { FrozenEvent } from "./frozen-sharpness.js";
+import type { FrozenEvent } from "./frozen-summary.js";
 
 /**
  * Batches by their place, which counts from 0: an array, or a function that gives each when it is its turn. A batch of a

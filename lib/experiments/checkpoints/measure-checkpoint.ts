@@ -9,7 +9,7 @@ import { describeOptimizer } from "../describe.js";
 import { TrainingData } from "../training-data.js";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
 import { checkFrozenOptions } from "./frozen-options.js";
-import { FrozenSeries, type FrozenState } from "./frozen-sharpness.js";
+import { FrozenSeries, type FrozenState } from "./frozen-series.js";
 import type { SeriesEvent } from "./series.js";
 import type { SeriesConfiguration } from "./series-configuration.js";
 import {

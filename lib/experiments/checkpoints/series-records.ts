@@ -15,7 +15,7 @@ import {
 import { finiteOrNull } from "../../statistics.js";
 import { type ListedCheckpoint, parseCheckpointName } from "./checkpoint-list.js";
 import { edgeOf } from "./edge.js";
-import { type FrozenMeasurement, type FrozenSummary, summarize } from "./frozen-sharpness.js";
+import { type FrozenMeasurement, type FrozenSummary, summarize } from "./frozen-summary.js";
 import type { SeriesConfiguration, StoredSeries } from "./series-configuration.js";
 
 /** Lines of a series' metrics.jsonl. */

@@ -11,6 +11,7 @@ import {
   type TorchValue,
 } from "../../../lib/files/index.js";
 import { type Member, unzip, zip } from "../../models/programs/archives.js";
+import { generator, oneOf, type Random } from "../../random.js";
 import { fixture } from "./helpers.js";
 
 // What is changed at random is read or refused, and each tensor that is read lies in its file: never another error, never a wait.
@@ -20,19 +21,6 @@ const only = process.env.CRITICAL_SHARPNESS_MUTATION;
 
 const folder = mkdtempSync(path.join(tmpdir(), "mutations-"));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-/** mulberry32 */
-function generator(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
-type Random = ReturnType<typeof generator>;
-const oneOf = <T>(random: Random, list: readonly T[]): T => list[random(list.length)] as T;
 
 const names = readdirSync(fixture("")).filter((name) => name.endsWith(".pt") && name !== "legacy.pt");
 const originals = names.map((name) => readFileSync(fixture(name)));

@@ -6,6 +6,7 @@ import { CriticalSharpnessError } from "../../../lib/errors.js";
 import { loadBatch, loadModel } from "../../../lib/models/index.js";
 import { type ProgramOptions, readProgram } from "../../../lib/models/programs/program.js";
 import { nativeErrorCode } from "../../../lib/torch/errors.js";
+import { generator, oneOf, type Random } from "../../random.js";
 import { fixture, type Json, type Member, unzip, zip } from "./archives.js";
 
 // What is changed at random is read or refused, and what is read is run or refused: never another error, never a wait. CRITICAL_SHARPNESS_MUTATIONS=100000 for a long look;
@@ -15,19 +16,6 @@ const only = process.env.CRITICAL_SHARPNESS_MUTATION;
 
 const folder = mkdtempSync(path.join(tmpdir(), "mutations-"));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-/** mulberry32 */
-function generator(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
-type Random = ReturnType<typeof generator>;
-const oneOf = <T>(random: Random, list: readonly T[]): T => list[random(list.length)] as T;
 
 // One of each kind of graph: small ones, so that a change meets something that matters.
 const originals = [

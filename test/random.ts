@@ -1,0 +1,12 @@
+/** Integers from 0 to below a bound; the same seed gives the same ones (mulberry32). */
+export function generator(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
+  };
+}
+export type Random = ReturnType<typeof generator>;
+export const oneOf = <T>(random: Random, list: readonly T[]): T => list[random(list.length)] as T;
