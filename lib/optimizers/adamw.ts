@@ -49,9 +49,14 @@ export class AdamW extends Optimizer {
       `ε = ${number(epsilon)}`,
     ],
     torch: {
-      settings: ["betas", "eps", "amsgrad"],
+      settings: ["betas", "eps"],
       roles: { exp_avg: "exp_avg", exp_avg_sq: "exp_avg_sq" },
       options(settings) {
+        // RAdam has the same moments, and all of PyTorch's Adam's settings but this one.
+        if (settings.has("decoupled_weight_decay") && !settings.has("amsgrad")) settings.refuse("RAdam");
+        // Of DeepSpeed's and Apex' fused Adam.
+        if (settings.has("bias_correction") && !settings.flag("bias_correction"))
+          settings.refuse("Adam without bias correction");
         settings.without("amsgrad", "maximize");
         // Adam of PyTorch adds its decay to the gradient, unless it says otherwise.
         if (settings.has("decoupled_weight_decay") && !settings.flag("decoupled_weight_decay"))

@@ -41,6 +41,8 @@ export interface TorchSettings {
   text(key: string): string | undefined;
   /** Refuses what follows where it is on: what the rule here does not do. */
   without(...keys: readonly string[]): void;
+  /** Of another rule than the settings' names say. */
+  refuse(name: string): never;
 }
 
 /**

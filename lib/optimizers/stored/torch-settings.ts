@@ -24,6 +24,9 @@ export function torchSettings({ settings }: StoredGroup, source: string): TorchS
       const value = settings.get(key);
       return typeof value === "string" ? value : undefined;
     },
+    refuse(name) {
+      throw badState(source, "the state of a rule that there is here", name);
+    },
     without(...keys) {
       for (const key of keys) {
         const value = settings.get(key);

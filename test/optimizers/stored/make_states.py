@@ -106,6 +106,9 @@ def layouts(out):
     case("amsgrad", lambda m: m.parameters(), pt(), {**base, "refused": "amsgrad"}, make=lambda g: adamw(g, amsgrad=True))
     case("adam-l2", lambda m: m.parameters(), pt(), {**base, "refused": "weight_decay"}, make=lambda g: torch.optim.Adam(g, lr=3e-3, weight_decay=0.1))
     case("nadam", lambda m: m.parameters(), pt(), {**base, "refused": "NAdam"}, make=lambda g: torch.optim.NAdam(g))
+    case("radam", lambda m: m.parameters(), pt(), {**base, "refused": "RAdam"}, make=lambda g: torch.optim.RAdam(g))
+    case("fused", lambda m: m.parameters(), lambda f, m, o: torch.save(fused(o.state_dict(), True), f / "optimizer.pt"))
+    case("uncorrected", lambda m: m.parameters(), lambda f, m, o: torch.save(fused(o.state_dict(), False), f / "optimizer.pt"), {**base, "refused": "bias correction"})
     case("adagrad", lambda m: m.parameters(), pt(), {**base, "refused": "Adagrad"}, make=lambda g: torch.optim.Adagrad(g))
     case("sgd", lambda m: m.parameters(), pt(), {"type": "sgd", "steps": 1, "learningRate": 0.05}, make=lambda g: torch.optim.SGD(g, lr=0.05, momentum=0.9))
     case("sgd-plain", lambda m: m.parameters(), pt(), {"type": "sgd", "steps": 0, "learningRate": 0.05}, make=lambda g: torch.optim.SGD(g, lr=0.05))
@@ -127,6 +130,15 @@ def narrow(state):
     for s in state["state"].values():
         for key in ("exp_avg", "exp_avg_sq"):
             s[key] = s[key].bfloat16()
+    return state
+
+
+def fused(state, corrected):
+    """The settings that DeepSpeed's FusedAdam has."""
+    for group in state["param_groups"]:
+        kept = {key: group[key] for key in ("lr", "betas", "eps", "weight_decay", "params")}
+        group.clear()
+        group.update(kept, bias_correction=corrected)
     return state
 
 
