@@ -32,9 +32,9 @@ export function storedRule(stored: StoredOptimizer, rules: readonly OptimizerRul
     const hasRoles = expected.every((key) => keys.has(key)) && keys.size === expected.length;
     return hasSettings && (keys.size === 0 || hasRoles || onlyMore(keys, expected));
   });
-  const [rule] = found.sort((a, b) => b.torch.settings.length - a.torch.settings.length);
-  if (rule) return rule;
   const known = others.find(([key]) => [...keys, ...numbers].some((one) => key.test(one)));
+  const [rule] = found.sort((a, b) => b.torch.settings.length - a.torch.settings.length);
+  if (rule && !known) return rule;
   const received = known?.[1] ?? `one with ${[...keys].map((key) => `"${key}"`).join(", ") || "no state"}`;
   throw badState(
     source,
