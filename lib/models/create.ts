@@ -37,6 +37,7 @@ import {
   requireDtype,
   savedProgram,
 } from "./programs/load.js";
+import { isTorchWeights, nanogptConfiguration } from "./torch-weights.js";
 import { findTensors, readConfiguration } from "./weight-files.js";
 
 const dtypes = ["float32", "float64", "bfloat16"] as const;
@@ -158,6 +159,8 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
  * that `save` made of one. Its arithmetic is its own (`dtype` must be that of its parameters), its batches are `Batch.named`, and
  * what it has no gradient for is frozen, unless `trainable` says otherwise.
  *
+ * Or a checkpoint of nanoGPT's, `ckpt.pt`.
+ *
  * Weights of the model's own precision are memory-mapped, copy-on-write; others are converted. A mapped file must not be cut
  * short or overwritten while the model lives: the system ends a process that reads a page which is gone. Replacing it by
  * another of its name is safe, and is what `save` does.
@@ -214,7 +217,9 @@ interface Opened {
 
 async function open(place: string, choice: ProgramChoice, signal: AbortSignal | undefined): Promise<Opened> {
   if (isProgramFile(place)) return openProgramModel(place, choice, signal);
-  const configuration = await readConfiguration(place);
+  const configuration = isTorchWeights(place)
+    ? await nanogptConfiguration(place, signal)
+    : await readConfiguration(place);
   const saved = savedProgram(configuration, place);
   if (saved) return openProgramModel(saved.file, { ...saved.choice, ...defined(choice) }, signal);
   const [given] = Object.entries(choice).find(([, value]) => value !== undefined) ?? [];

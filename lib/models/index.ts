@@ -33,6 +33,7 @@ export {
 } from "./create.js";
 export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOptions } from "./curvature.js";
 export { Direction, type Factors } from "./direction.js";
+export { inOneBlock } from "./found-tensors.js";
 export {
   type ExpertChanges,
   type Gradient,

@@ -33,7 +33,29 @@ export async function torchTensors(file: string, signal: AbortSignal | undefined
   const dict: unknown = held ?? value;
   const entries = dict instanceof Map ? [...dict].filter(([, one]) => isStoredArray(one)) : [];
   if (entries.length === 0) throw badModelFile(file, "a state_dict's tensors", "none");
-  return entries.map(([name, array]) => foundTensor(String(name), array as StoredArray, file));
+  return entries.map(([name, array]) => foundTensor(bareName(String(name)), array as StoredArray, file));
+}
+
+/** Without what torch.compile and DistributedDataParallel put before a module's names. */
+const bareName = (name: string) => name.replace(/^(?:module\.|_orig_mod\.)+/, "");
+
+/**
+ * The configuration in a checkpoint of nanoGPT's, which has its weights beside `model_args`.
+ *
+ * @throws CriticalSharpnessError `ERR_TORCH_FILE`, `ERR_MODEL_FILE` for another program's file
+ */
+export async function nanogptConfiguration(
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<Record<string, unknown>> {
+  const value = await readTorchFile(file, { signal });
+  const settings = value instanceof Map ? value.get("model_args") : undefined;
+  if (settings instanceof Map) return { model_type: "nanogpt", ...Object.fromEntries(settings) };
+  throw badModelFile(
+    file,
+    'a folder with config.json, or a checkpoint of nanoGPT\'s with "model_args",',
+    "a file of torch.save without: of any other model export a program (docs/any-model.md)",
+  );
 }
 
 /** The tensors of a model in a distributed checkpoint; those of its optimizer are left out. */

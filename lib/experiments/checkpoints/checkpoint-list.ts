@@ -8,12 +8,15 @@ import { checkStrings } from "../../options/index.js";
 export interface ListedCheckpoint {
   /** Its folder's last names, as many as tell it from the others. */
   name: string;
-  /** A Hugging Face directory, or a file of a program's weights, absolute. */
+  /** A Hugging Face directory, a file of a program's weights, or a checkpoint of nanoGPT's, absolute. */
   directory: string;
   /** Training steps (or epochs) made, and tokens seen, where the name says so; null of others, such as "final". */
   step: number | null;
   tokens: number | null;
 }
+
+/** Safetensors of a program's weights, or what torch.save wrote. */
+const isFileOfWeights = (name: string) => /\.(safetensors|pt|pth|ckpt|bin)$/.test(name);
 
 const units = { "": 1, K: 1e3, M: 1e6, B: 1e9, T: 1e12 };
 
@@ -54,21 +57,21 @@ export async function findCheckpoints(patterns: readonly string[]): Promise<List
       continue;
     }
     const isThere = await stat(pattern).then(
-      (entry) => entry.isDirectory() || pattern.endsWith(".safetensors"),
+      (entry) => entry.isDirectory() || isFileOfWeights(pattern),
       () => false,
     );
     const matches = isThere
       ? [pattern]
       : await glob(pattern, {
           onlyFiles: false,
-          onlyDirectories: !pattern.endsWith(".safetensors"),
+          onlyDirectories: !isFileOfWeights(pattern),
           absolute: true,
           expandDirectories: false,
         });
     if (matches.length === 0)
       throw new CriticalSharpnessError(
         "ERR_CHECKPOINTS",
-        `Expected at least one folder, or safetensors file of a program's weights, for "${pattern}" but received none`,
+        `Expected at least one folder, or file of weights, for "${pattern}" but received none`,
       );
     found.push(...matches.sort());
   }

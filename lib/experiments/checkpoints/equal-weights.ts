@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
 import path from "node:path";
 import { throwIfAborted } from "../../errors.js";
-import { openFile, readExactly, readSafetensorsHeader, type StoredTensor } from "../../files/index.js";
-import { findTensors } from "../../models/index.js";
+import { openFile, readExactly, type StoredTensor } from "../../files/index.js";
+import { findTensors, inOneBlock } from "../../models/index.js";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
 
 /** A tensor in a file of weights. */
@@ -55,11 +54,8 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
 
 async function placesOf(place: string, signal: AbortSignal | undefined): Promise<Place[]> {
   const adapter = path.join(place, "adapter_model.safetensors");
-  const file = (await stat(place)).isFile() ? place : existsSync(adapter) ? adapter : undefined;
-  const tensors = file
-    ? [...(await readSafetensorsHeader(file)).tensors.values()].map((tensor) => ({ ...tensor, path: file }))
-    : [...(await findTensors(place, signal)).tensors.values()];
-  return tensors.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const { tensors } = await findTensors(existsSync(adapter) ? adapter : place, signal);
+  return [...tensors.values()].map(inOneBlock).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** SHA-256 over names, types, shapes, and up to `most` bytes from the middle of each tensor on. */

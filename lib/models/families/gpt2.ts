@@ -1,5 +1,16 @@
 import { expected } from "../../errors.js";
-import { activation, activations, family, flag, layerCount, optional, positive, size } from "./settings.js";
+import type { NativeDecoderDescription } from "../../torch/index.js";
+import {
+  activation,
+  activations,
+  family,
+  flag,
+  layerCount,
+  optional,
+  positive,
+  size,
+  type ValuesOf,
+} from "./settings.js";
 
 const settings = {
   vocab_size: size(50257),
@@ -27,62 +38,67 @@ export const gpt2 = family(
     registration: "as-computed",
   },
   { settings, fixed, ignored: /^(n_ctx|summary_.*|reorder_and_upcast_attn)$/ },
-  (values) => {
-    const { n_embd: width, n_head: heads } = values;
-    if (width % heads !== 0)
-      throw expected(`a divisor of n_embd (${width})`, "config.n_head", heads, "range");
-    return {
-      description: {
-        kind: "decoder",
-        vocabularySize: values.vocab_size,
-        width,
-        heads,
-        keyValueHeads: heads,
-        headWidth: width / heads,
-        innerWidth: values.n_inner ?? 4 * width,
-        positions: values.n_positions,
-        attentionKinds: [{ window: 0, frequencies: [], rotaryScale: 1 }],
-        layers: Array(values.n_layer).fill(0),
-        norm: {
-          kind: "layer",
-          epsilon: values.layer_norm_epsilon,
-          weight: true,
-          bias: true,
-          weightFromOne: false,
-        },
-        queryKeyNorm: "head",
-        parallel: false,
-        queryKeyValueByHead: false,
-        queryKeyValueBias: true,
-        attentionOutputBias: true,
-        mlpBias: true,
-        headBias: false,
-        storage: "in_out",
-        activation: activations[values.activation_function],
-        attentionScale: 1 / Math.sqrt(width / heads),
-        attentionCap: 0,
-        logitCap: 0,
-        embeddingScale: 1,
-        residualScale: 1,
-        logitScale: 1,
-        queryKeyValueBound: 0,
-        initialDeviation: 0.02,
-        paddingToken: -1,
-        names: {
-          embedding: "transformer.wte",
-          positions: "transformer.wpe",
-          layers: "transformer.h.",
-          finalNorm: "transformer.ln_f",
-          attentionNorm: "ln_1",
-          queryKeyValue: "attn.c_attn",
-          attentionOutput: "attn.c_proj",
-          mlpNorm: "ln_2",
-          up: "mlp.c_fc",
-          down: "mlp.c_proj",
-          ...(values.tie_word_embeddings ? {} : { head: "lm_head" }),
-        },
-      },
-      contextLength: values.n_positions,
-    };
-  },
+  gpt2Description,
 );
+
+/** The decoder that these settings describe. @throws RangeError naming the setting. */
+export function gpt2Description(values: ValuesOf<typeof settings>): {
+  description: NativeDecoderDescription;
+  contextLength: number;
+} {
+  const { n_embd: width, n_head: heads } = values;
+  if (width % heads !== 0) throw expected(`a divisor of n_embd (${width})`, "config.n_head", heads, "range");
+  return {
+    description: {
+      kind: "decoder",
+      vocabularySize: values.vocab_size,
+      width,
+      heads,
+      keyValueHeads: heads,
+      headWidth: width / heads,
+      innerWidth: values.n_inner ?? 4 * width,
+      positions: values.n_positions,
+      attentionKinds: [{ window: 0, frequencies: [], rotaryScale: 1 }],
+      layers: Array(values.n_layer).fill(0),
+      norm: {
+        kind: "layer",
+        epsilon: values.layer_norm_epsilon,
+        weight: true,
+        bias: true,
+        weightFromOne: false,
+      },
+      queryKeyNorm: "head",
+      parallel: false,
+      queryKeyValueByHead: false,
+      queryKeyValueBias: true,
+      attentionOutputBias: true,
+      mlpBias: true,
+      headBias: false,
+      storage: "in_out",
+      activation: activations[values.activation_function],
+      attentionScale: 1 / Math.sqrt(width / heads),
+      attentionCap: 0,
+      logitCap: 0,
+      embeddingScale: 1,
+      residualScale: 1,
+      logitScale: 1,
+      queryKeyValueBound: 0,
+      initialDeviation: 0.02,
+      paddingToken: -1,
+      names: {
+        embedding: "transformer.wte",
+        positions: "transformer.wpe",
+        layers: "transformer.h.",
+        finalNorm: "transformer.ln_f",
+        attentionNorm: "ln_1",
+        queryKeyValue: "attn.c_attn",
+        attentionOutput: "attn.c_proj",
+        mlpNorm: "ln_2",
+        up: "mlp.c_fc",
+        down: "mlp.c_proj",
+        ...(values.tie_word_embeddings ? {} : { head: "lm_head" }),
+      },
+    },
+    contextLength: values.n_positions,
+  };
+}

@@ -3,6 +3,7 @@ import { gptNeox } from "./gpt-neox.js";
 import { gpt2 } from "./gpt2.js";
 import { granite, llama, mistral } from "./llama.js";
 import { mixtral, olmoe, qwen3Moe } from "./mixtures.js";
+import { nanogpt } from "./nanogpt.js";
 import { olmo, olmo2, olmo3 } from "./olmo.js";
 import { phi } from "./phi.js";
 import { qwen2, qwen3 } from "./qwen.js";
@@ -12,6 +13,7 @@ import { smollm3 } from "./smollm3.js";
 /** Language models by the `model_type` of their config.json. */
 export const families = {
   gpt2,
+  nanogpt,
   gpt_neox: gptNeox,
   llama,
   mistral,

@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { openFile, readExactly, unreadable } from "../../files/index.js";
+import { readStoredOptimizer } from "./read-optimizer.js";
 import { badState } from "./stored-optimizer.js";
 
 /** Where an optimizer's state lies beside weights, and in which format. */
@@ -30,6 +31,7 @@ const exists = (place: string) =>
  * @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE` where DeepSpeed's own format is all that there is.
  */
 export async function findOptimizerState(folder: string): Promise<FoundState | undefined> {
+  if ((await stat(folder)).isFile()) return stateWithin(folder);
   for (const [name, format] of files) {
     const place = path.join(folder, name);
     if (await exists(place)) return { place, format };
@@ -51,6 +53,19 @@ export async function findOptimizerState(folder: string): Promise<FoundState | u
       "its own sharded one",
     );
   return undefined;
+}
+
+/** What a program saved with the weights, as nanoGPT does: the optimizer's state too, or not. */
+async function stateWithin(place: string): Promise<FoundState | undefined> {
+  if ((await formatOf(place)) !== "torch") return undefined;
+  try {
+    const found = { place, format: "torch" as const };
+    await readStoredOptimizer(found);
+    return found;
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "ERR_OPTIMIZER_STATE") return undefined;
+    throw error;
+  }
 }
 
 /** A file of torch.save is an archive, or a pickle where it is old; a state of ours is what remains. */
