@@ -182,9 +182,9 @@ export class FrozenSeries implements Disposable {
   async #beginAnew(index: number): Promise<void> {
     const { optimizerState, accumulate } = this.#options;
     if (optimizerState === undefined || index === accumulate) return;
-    const fresh = await optimizerOf(this.#options);
+    // Not two at once: a state may be twice the model.
     this.#optimizer?.dispose();
-    this.#optimizer = fresh;
+    this.#optimizer = await optimizerOf(this.#options);
   }
 
   /** A batch with its gradient, for a Δ that is the same for every batch. */
