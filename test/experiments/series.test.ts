@@ -181,6 +181,16 @@ describe("where Δ comes from", () => {
     expect(found.map((f) => [f.direction, f.accumulated, f.optimizerState])).toEqual([
       ["stored", 7, "optimizer.safetensors"],
     ]);
+    // Stopped after a batch, it goes on with the state as it was.
+    const stopped = { directory: place("stopped with states"), checkpoints: own.slice(0, 1) };
+    const stop = (event: { type: string; done?: number }) => {
+      if (event.type === "progress" && event.done === 2) throw new Error("stopped");
+    };
+    await expect(measureCheckpoints(series, { ...stopped, onProgress: stop })).rejects.toThrow("stopped");
+    await measureCheckpoints(series, stopped);
+    const measured = (run: string) =>
+      readSeriesRecords(run).flatMap((record) => (record.type === "batch" ? [record.measurement] : []));
+    expect(measured(stopped.directory)).toEqual(measured(directory));
     const [first] = readSeriesRecords(place("with states"));
     expect(first).toMatchObject({ type: "batch", index: 2 });
   });

@@ -108,7 +108,9 @@ export class FrozenSeries implements Disposable {
 
   /** What there is besides the files, which are written into a folder. */
   async save(folder: string): Promise<FrozenState> {
-    await this.#optimizer?.save(path.join(folder, files.optimizer));
+    // A stored state is where it was.
+    if (this.#options.optimizerState === undefined)
+      await this.#optimizer?.save(path.join(folder, files.optimizer));
     await this.#eigenvector?.save(path.join(folder, files.eigenvector));
     return {
       done: this.#done,
@@ -120,7 +122,8 @@ export class FrozenSeries implements Disposable {
 
   /** Goes on from a state: what follows is what would have followed, bit for bit. */
   async restore(folder: string, { done, accumulated, meter, meters }: FrozenState): Promise<void> {
-    await this.#optimizer?.load(path.join(folder, files.optimizer));
+    if (this.#options.optimizerState === undefined)
+      await this.#optimizer?.load(path.join(folder, files.optimizer));
     const eigenvector = path.join(folder, files.eigenvector);
     if (existsSync(eigenvector)) this.#eigenvector = await Direction.load(eigenvector, this.#options.model);
     this.#meter.restore(meter);
