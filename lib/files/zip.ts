@@ -1,3 +1,4 @@
+import { read } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader } from "yauzl";
 import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
@@ -66,7 +67,12 @@ class ArchiveReader extends RandomAccessReader {
     position: number,
     callback: (error: Error | null) => void,
   ): void {
-    this.#read(buffer, offset, length, position).then(() => callback(null), callback);
+    // Local headers are many, and a promise for each would take most of the time.
+    if (position >= 0 && position + length <= this.directoryStart)
+      read(this.#file.fd, buffer, offset, length, this.#start + position, (error, bytesRead) =>
+        callback(error ?? (bytesRead < length ? new Error("an end before the last byte") : null)),
+      );
+    else this.#read(buffer, offset, length, position).then(() => callback(null), callback);
   }
 
   async #read(buffer: Buffer, offset: number, length: number, position: number): Promise<void> {
