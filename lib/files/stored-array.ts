@@ -1,16 +1,8 @@
+import type { FilePiece } from "../torch/index.js";
 import type { StoredDtype, StoredTensor } from "./safetensors.js";
 
-/** A box of a tensor's numbers, where they lie in a file: little-endian. */
-export interface StoredPiece {
-  readonly path: string;
-  /** Of its first number, from the start of the file. */
-  readonly byteOffset: number;
-  /** Numbers between neighbours along each axis. */
-  readonly strides: readonly number[];
-  /** Where the box begins in the tensor. */
-  readonly start: readonly number[];
-  readonly shape: readonly number[];
-}
+/** A box of a tensor's numbers, where they lie in a file: little-endian, strides in numbers. */
+export type StoredPiece = FilePiece;
 
 /** A tensor in one file or in several. Its pieces have each of its numbers once. */
 export interface StoredArray {

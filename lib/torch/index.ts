@@ -16,6 +16,7 @@ export type {
 export type {
   ComputeDtype,
   CurvatureOperator,
+  FilePiece,
   FileTensor,
   Initialization,
   NativeBatch,
