@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import * as z from "zod";
 import { expected, throwIfAborted } from "../errors.js";
 import { type TensorSource, writeSafetensors, writing } from "../files/index.js";
@@ -222,6 +223,8 @@ export class Model extends ParameterSet {
       for (let offset = 0; offset < size * bytes; offset += digestChunk) {
         throwIfAborted(signal);
         hash.update(new Uint8Array(await this.handle.read(index, offset, digestChunk)));
+        // Node settles calls that end quickly one after another in a single turn, in which no timer and no signal comes through.
+        await turn();
       }
     }
     for (const { name, dtype, shape, read } of this.#state ? bufferSources(this.#state, this.handle) : []) {

@@ -156,6 +156,18 @@ describe("a call with a signal", () => {
     }
   });
 
+  test("a digest lets timers and signals through after every piece", async () => {
+    let [turns, over] = [0, false];
+    const count = () => {
+      turns++;
+      if (!over) setImmediate(count);
+    };
+    setImmediate(count);
+    await model.digest();
+    over = true;
+    expect(turns).toBeGreaterThanOrEqual(48);
+  });
+
   test("stops a digest, a save and a creation in the middle", async () => {
     for (const name of ["model.digest", "model.save", "direction.save", "optimizer.save", "createModel"]) {
       const controller = new AbortController();
