@@ -194,6 +194,7 @@ export {
 export type { OptimizerChoice } from "./optimizers/registry.js";
 export * from "./optimizers/rules.js";
 export type { ConfigurationPlace } from "./options/index.js";
+export { Group, type JoinOptions, joinGroup } from "./ranks/index.js";
 export { jsonLines, type RunOptions, type Sink, tensorBoard } from "./runs/index.js";
 export {
   type AllowedOptions,

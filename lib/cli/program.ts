@@ -8,6 +8,7 @@ import { fetchLibtorchCommand } from "./commands/fetch-libtorch.js";
 import { hessianCommand } from "./commands/hessian.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { landscapeCommand } from "./commands/landscape.js";
+import { launchCommand } from "./commands/launch.js";
 import { measureCommand } from "./commands/measure.js";
 import { mixCommand } from "./commands/mix.js";
 import { probesCommand } from "./commands/probes.js";
@@ -33,6 +34,7 @@ export async function makeProgram(setStatus: SetStatus = () => {}): Promise<Comm
     reportCommand,
     watchCommand,
     inspectCommand,
+    launchCommand,
     probesCommand,
     doctorCommand,
     fetchLibtorchCommand,

@@ -36,6 +36,8 @@ export interface WriteOptions {
   signal?: AbortSignal | undefined;
   /** Throws where what was read meanwhile is not what it was at first. */
   check?: () => void;
+  /** Of a group: the first one writes, the others give what they keep of the tensors. Default 0. */
+  rank?: number;
 }
 
 /**
@@ -47,7 +49,7 @@ export interface WriteOptions {
 export async function writeSafetensors(
   path: string,
   sources: readonly TensorSource[],
-  { metadata = {}, signal, check = () => {} }: WriteOptions = {},
+  { metadata = {}, signal, check = () => {}, rank = 0 }: WriteOptions = {},
 ): Promise<void> {
   const header: Record<string, unknown> = { __metadata__: { format: "pt", ...metadata } };
   let end = 0;
@@ -57,6 +59,19 @@ export async function writeSafetensors(
     end += length;
     return length;
   });
+  const chunks = async (take: (chunk: Uint8Array) => Promise<void>): Promise<void> => {
+    for (const [i, source] of sources.entries()) {
+      const length = lengths[i] as number;
+      for (let offset = 0; offset < length; offset += chunkBytes) {
+        throwIfAborted(signal);
+        await take(new Uint8Array(await source.read(offset, Math.min(chunkBytes, length - offset))));
+      }
+    }
+    throwIfAborted(signal);
+    check();
+  };
+  if (rank > 0) return chunks(async () => {});
+
   // Padded with spaces to a cache line, so that a mapped tensor starts aligned.
   const json = Buffer.from(JSON.stringify(header));
   const padded = Buffer.concat([json, Buffer.alloc((64 - ((8 + json.length) % 64)) % 64, " ")]);
@@ -71,17 +86,10 @@ export async function writeSafetensors(
       await using file = await openFile(temporary, "w");
       const flush = flusher(file);
       await file.writeFile(Buffer.concat([prefix, padded]));
-      for (const [i, source] of sources.entries()) {
-        const length = lengths[i] as number;
-        for (let offset = 0; offset < length; offset += chunkBytes) {
-          throwIfAborted(signal);
-          const chunk = new Uint8Array(await source.read(offset, Math.min(chunkBytes, length - offset)));
-          await file.writeFile(chunk);
-          await flush(chunk.length);
-        }
-      }
-      throwIfAborted(signal);
-      check();
+      await chunks(async (chunk) => {
+        await file.writeFile(chunk);
+        await flush(chunk.length);
+      });
       await file.sync();
       await rename(temporary, path);
     } catch (error) {

@@ -8,6 +8,7 @@ import {
   seedSchema,
   signalSchema,
 } from "../options/index.js";
+import { checkGroupDevice, type Group, groupSchema, nativeGroup } from "../ranks/index.js";
 import {
   type FileTensor,
   type Initialization,
@@ -85,6 +86,12 @@ export const modelOptions = {
 
 const stoppableShape = {
   ...modelOptions,
+  /**
+   * The ranks that share the model, of `joinGroup`. Each keeps a part of its matrices; losses, gradients, directions and steps have the
+   * bits of one process. A model without layers that are known (an MLP, a program) is whole on every rank, which takes its share of the
+   * micro-batches. Refused: `perturbation: "in-place"`, second derivatives, Muon, adapters as directions, CUDA.
+   */
+  group: groupSchema.optional(),
   /** Stops the call: it rejects with an AbortError and leaves nothing half done. */
   signal: signalSchema.optional(),
 };
@@ -242,10 +249,17 @@ async function open(place: string, choice: ProgramChoice, signal: AbortSignal | 
 /** A model without weights yet. */
 function nativeModel(
   description: NativeModelDescription,
-  { dtype, parameterDtype, device, trainable }: z.output<z.ZodObject<typeof modelOptions>>,
+  {
+    dtype,
+    parameterDtype,
+    device,
+    trainable,
+    group,
+  }: z.output<z.ZodObject<typeof modelOptions>> & { group?: Group },
 ): NativeModel {
+  checkGroupDevice(group, device);
   const make = (chosen?: readonly boolean[]) =>
-    native().createModel(description, dtype, parameterDtype, device, chosen);
+    native().createModel(description, dtype, parameterDtype, device, chosen, nativeGroup(group));
   if (description.kind === "program") requireDtype(description, { dtype, parameterDtype });
   if (trainable === undefined && description.kind === "program")
     return make(description.parameters.map((parameter) => parameter.trainable));

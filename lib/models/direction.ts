@@ -290,7 +290,7 @@ export class Direction extends Owner<NativeVector> {
             ]
           : [],
       ),
-      { signal },
+      { signal, rank: this.handle.rank },
     );
   }
 

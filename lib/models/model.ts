@@ -248,7 +248,8 @@ export class Model extends ParameterSet {
     throwIfAborted(signal);
     const dtype = this.handle.parameterDtype;
     if (this.#adapter) requireAdapterAlone(this.parameters, this.#adapter);
-    await writing(directory, () => mkdir(directory, { recursive: true }));
+    const { rank } = this.handle;
+    if (rank === 0) await writing(directory, () => mkdir(directory, { recursive: true }));
     const all = this.parameters.map(
       ({ name, shape }, index): TensorSource => ({
         name,
@@ -258,7 +259,8 @@ export class Model extends ParameterSet {
       }),
     );
     const { weights, sources, file, content } = this.#files(all);
-    await writeSafetensors(path.join(directory, weights), sources, { signal });
+    await writeSafetensors(path.join(directory, weights), sources, { signal, rank });
+    if (rank > 0) return;
     const target = path.join(directory, file);
     await writing(target, async () => {
       await writeFile(`${target}.tmp`, `${JSON.stringify(content, null, 2)}\n`);

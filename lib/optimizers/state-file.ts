@@ -31,6 +31,7 @@ export async function writeState(
     await writeSafetensors(file, sources, {
       metadata: { optimizer: kind, steps: String(steps) },
       signal,
+      rank: model.handle.rank,
       // It is written from where it is, which no copy of it need be held for.
       check() {
         if (handle.steps === steps) return;

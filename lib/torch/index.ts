@@ -22,6 +22,7 @@ export type {
   NativeBatch,
   NativeCuda,
   NativeCurvature,
+  NativeGroup,
   NativeKrylov,
   NativeKrylovStep,
   NativeModel,

@@ -108,6 +108,8 @@ export interface NativeModel extends NativeDisposable {
   readonly device: string;
   /** Number of times the weights were changed since the model was made. */
   readonly version: number;
+  /** This process's in the model's group; 0 alone. */
+  readonly rank: number;
   /** Fills every parameter from a generator seeded with `seed`; the same seed gives the same bits. */
   initialize(scheme: Initialization, seed: number, options?: NativeCancelOptions): Promise<void>;
   /** Takes the parameters (all of them, in order) from files: memory-mapped copy-on-write where the dtype is the model's own. */
@@ -149,6 +151,8 @@ export interface NativeModel extends NativeDisposable {
  * `ERR_DIRECTION_NOT_STORED` where only a stored one will do.
  */
 export interface NativeVector extends NativeDisposable {
+  /** This process's in the group of its model; 0 alone. */
+  readonly rank: number;
   readonly byteLength: number;
   readonly stored: boolean;
   /** A new, stored vector of the same numbers. */
@@ -275,10 +279,43 @@ export interface NativeInfo {
   parallel: string;
 }
 
+/** Where the ranks of a group find each other. Times in milliseconds. */
+export interface NativeRendezvous {
+  /** Rank 0's. */
+  host: string;
+  port: number;
+  rank: number;
+  size: number;
+  /** Another process keeps the store at that address, as torchrun's agent does. */
+  hasStore: boolean;
+  /** An open socket for rank 0 to listen on; -1: it opens one. */
+  listeningSocket: number;
+  /** Sets groups at one address apart. */
+  prefix: string;
+  /** The network interface to the other ranks; "": this host's default. */
+  interface: string;
+  /** What messages call this rank. */
+  name: string;
+  joinTimeout: number;
+  timeout: number;
+}
+
+/** The processes that share a model. */
+export interface NativeGroup extends NativeDisposable {
+  readonly rank: number;
+  readonly size: number;
+  /** Waits for all ranks. How long that took, in milliseconds. */
+  meet(): Promise<number>;
+}
+
 export interface NativeAddon {
+  /** Rejects with `ERR_GROUP`, which names the ranks that are missing. */
+  joinGroup(options: NativeRendezvous): Promise<NativeGroup>;
   /**
    * `parameterDtype`: by default float64 with float64 arithmetic, else float32. `device`: "cpu" (default), "cuda", "cuda:1";
-   * throws `ERR_DEVICE` where the build or the machine has none such. `trainable`: of each parameter; by default all are.
+   * throws `ERR_DEVICE` where the build or the machine has none such. `trainable`: of each parameter; by default all are. `group`:
+   * the ranks that share it. Each keeps a part of its matrices; its calls, and those of what is made of it, are then made on all
+   * ranks, in one order.
    */
   createModel(
     description: NativeModelDescription,
@@ -286,6 +323,7 @@ export interface NativeAddon {
     parameterDtype?: ParameterDtype,
     device?: string,
     trainable?: readonly boolean[],
+    group?: NativeGroup,
   ): NativeModel;
   /** The ids are copied, in one pass. `relativePositions`: sequences start at 0 up to a constant, which models with learned positions refuse. */
   createTokenBatch(

@@ -24,7 +24,15 @@ Environment::Environment(Napi::Env env) {
     throw Napi::Error::New(env);
   napi_unref_threadsafe_function(env, way_back);
   // Hooks run in reverse order: this one before the thread-safe function's own.
-  env.AddCleanupHook([this] { leave_compute_thread(*this); });
+  env.AddCleanupHook([this] {
+    leave_groups();
+    leave_compute_thread(*this);
+  });
+}
+
+void Environment::leave_groups() {
+  for (const auto& joined : groups)
+    if (const auto group = joined.lock()) group->leave();
 }
 
 void Environment::job_begins(napi_env env) {

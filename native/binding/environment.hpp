@@ -1,8 +1,11 @@
 #pragma once
 #include <cstddef>
 #include <deque>
+#include <memory>
+#include <vector>
 
 #include "node_api.hpp"
+#include "ranks/group.hpp"
 
 namespace critical_sharpness::binding {
 
@@ -21,7 +24,11 @@ struct Environment {
   void job_begins(napi_env env);
   void job_ends(napi_env env);
 
-  Napi::FunctionReference model, batch, vector, optimizer, curvature, krylov, cancel_token;
+  /// Ends what waits for other ranks, so that the thread's end need not wait for it.
+  void leave_groups();
+
+  Napi::FunctionReference model, batch, vector, optimizer, curvature, krylov, cancel_token, group;
+  std::vector<std::weak_ptr<Group>> groups;  // that this environment has joined
   napi_threadsafe_function way_back = nullptr;
   size_t in_flight = 0;  // on this environment's thread only
 

@@ -78,6 +78,16 @@ class KrylovHandle final : public Handle<KrylovHandle, Krylov> {
   static void define(Napi::Env env);
 };
 
+class GroupHandle final : public Handle<GroupHandle, Group> {
+ public:
+  using Handle::Handle;
+  static constexpr const char* name = "NativeGroup";
+  static constexpr napi_type_tag tag{0x2f6d81c4a93b4e07ULL, 0x95c2e0f74b18da36ULL};
+  static constexpr bool holds_memory = false;
+  static Napi::FunctionReference& constructor(Environment& e) { return e.group; }
+  static void define(Napi::Env env);
+};
+
 class CancelTokenHandle final : public Handle<CancelTokenHandle, const Cancellation> {
  public:
   using Handle::Handle;
@@ -88,6 +98,12 @@ class CancelTokenHandle final : public Handle<CancelTokenHandle, const Cancellat
   static void define(Napi::Env env);
 };
 
+/// This process's among those that share the layout's parameters; 0 alone.
+inline int rank_in(const Layout& layout) { return layout.group ? layout.group->rank() : 0; }
+
+/// What spares a job its turn: nothing, in a group, whose ranks all take part and hear of the wish to stop then.
+inline Cancellation before_turn(const Layout& layout, const Cancellation& cancel) { return layout.group ? Cancellation() : cancel; }
+
 // Factories and functions of the addon's object; see NativeAddon in lib/torch/surface.ts.
 
 void export_models(Napi::Env env, Napi::Object& exports);
@@ -96,6 +112,7 @@ void export_vectors(Napi::Env env, Napi::Object& exports);
 void export_optimizers(Napi::Env env, Napi::Object& exports);
 void export_curvature(Napi::Env env, Napi::Object& exports);
 void export_krylov(Napi::Env env, Napi::Object& exports);
+void export_groups(Napi::Env env, Napi::Object& exports);
 void export_process(Napi::Env env, Napi::Object& exports);
 
 }  // namespace critical_sharpness::binding

@@ -110,7 +110,8 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
                  name_of(weights) + " parameters and arithmetic in " + name_of(compute));
   const std::vector<bool> trainable =
       info[4].IsUndefined() ? std::vector<bool>() : read_booleans(info[4], "trainable", network->parameters().size());
-  return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(network), weights, compute, device, trainable), 0);
+  const auto group = info[5].IsUndefined() || info[5].IsNull() ? nullptr : GroupHandle::core(info[5], "group");
+  return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(network), weights, compute, device, trainable, group), 0);
 }
 
 }  // namespace
@@ -132,6 +133,9 @@ void ModelHandle::define(Napi::Env env) {
     });
     getter(prototype, "version", [](const Napi::CallbackInfo& info) -> Napi::Value {
       return to_number(info.Env(), static_cast<double>(core(info)->version()));
+    });
+    getter(prototype, "rank", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::Number::New(info.Env(), rank_in(*core(info)->layout()));
     });
     async_method(prototype, "initialize", initialize);
     async_method(prototype, "load", load);

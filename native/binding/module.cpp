@@ -30,6 +30,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   export_optimizers(env, exports);
   export_curvature(env, exports);
   export_krylov(env, exports);
+  export_groups(env, exports);
   export_process(env, exports);
   return exports;
 }

@@ -54,7 +54,7 @@ Napi::Value accumulate_from(const Napi::CallbackInfo& info) {
         object.Set("slopes", slopes);
         return object;
       },
-      options.cancel);
+      before_turn(*optimizer->model()->layout(), options.cancel));
 }
 
 Napi::Value direction(const Napi::CallbackInfo& info) {

@@ -39,7 +39,7 @@ Napi::Value loss(const Napi::CallbackInfo& info) {
   return submit(
       info.Env(), [=] { return model->loss(*batch, perturbation ? &*perturbation : nullptr, options); },
       [](Napi::Env env, const LossResult& result) -> Napi::Value { return to_object(env, result.loss, result.version); },
-      options.cancel);
+      before_turn(*model->layout(), options.cancel));
 }
 
 Napi::Value expert_changes(const Napi::CallbackInfo& info) {
@@ -72,7 +72,7 @@ Napi::Value gradient(const Napi::CallbackInfo& info) {
         object.Set("gradient", VectorHandle::wrap(env, result.gradient));
         return object;
       },
-      options.cancel);
+      before_turn(*model->layout(), options.cancel));
 }
 
 }  // namespace critical_sharpness::binding

@@ -81,6 +81,7 @@ Napi::Value memory_of_device(const Napi::CallbackInfo& call) {
 }
 
 Napi::Value shutdown(const Napi::CallbackInfo& call) {
+  Environment::of(call.Env()).leave_groups();
   shut_down_compute_thread();
   return call.Env().Undefined();
 }

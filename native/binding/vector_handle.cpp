@@ -30,13 +30,13 @@ Napi::Value is_stored(const Napi::CallbackInfo& info) {
 Napi::Value dot(const Napi::CallbackInfo& info) {
   const auto a = VectorHandle::core(info), b = VectorHandle::core(info[0], "other");
   const Cancellation cancel = read_cancel(info[1]);
-  return submit(info.Env(), [=] { return a->dot(*b, cancel); }, to_number, cancel);
+  return submit(info.Env(), [=] { return a->dot(*b, cancel); }, to_number, before_turn(*a->layout(), cancel));
 }
 
 Napi::Value norm(const Napi::CallbackInfo& info) {
   const auto vector = VectorHandle::core(info);
   const Cancellation cancel = read_cancel(info[0]);
-  return submit(info.Env(), [=] { return vector->norm(cancel); }, to_number, cancel);
+  return submit(info.Env(), [=] { return vector->norm(cancel); }, to_number, before_turn(*vector->layout(), cancel));
 }
 
 Napi::Value store_numbers(const Napi::CallbackInfo& info) {
@@ -151,6 +151,9 @@ void VectorHandle::define(Napi::Env env) {
   Environment::of(env).vector = define_class(env, [](Napi::Object& prototype) {
     getter(prototype, "byteLength", byte_length);
     getter(prototype, "stored", is_stored);
+    getter(prototype, "rank", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::Number::New(info.Env(), rank_in(*core(info)->layout()));
+    });
     async_method(prototype, "store", store_numbers);
     async_method(prototype, "dot", dot);
     async_method(prototype, "norm", norm);

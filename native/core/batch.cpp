@@ -3,6 +3,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <string>
 
@@ -161,6 +162,30 @@ int64_t Batch::byte_length() const {
   for (const auto& [name, tensor] : named_) bytes += static_cast<int64_t>(tensor.nbytes());
   if (kind_ == Kind::named) return bytes;
   return static_cast<int64_t>(inputs_.nbytes() + targets_.nbytes()) + (objective_ ? objective_->byte_length() : 0);
+}
+
+uint64_t Batch::digest() const {
+  if (digest_) return *digest_;
+  // FNV-1a (Fowler, Noll & Vo) over words, and over the bytes that are left.
+  uint64_t hash = 0xcbf29ce484222325u;
+  const auto take = [&](uint64_t word) { hash = (hash ^ word) * 0x100000001b3u; };
+  const auto take_tensor = [&](const at::Tensor& tensor) {
+    if (!tensor.defined()) return;
+    for (const int64_t size : tensor.sizes()) take(static_cast<uint64_t>(size));
+    const at::Tensor here = tensor.to(at::kCPU).contiguous();
+    const auto* bytes = static_cast<const unsigned char*>(here.const_data_ptr());
+    size_t i = 0;
+    for (uint64_t word; i + sizeof word <= here.nbytes(); i += sizeof word) {
+      std::memcpy(&word, bytes + i, sizeof word);
+      take(word);
+    }
+    for (; i < here.nbytes(); i++) take(bytes[i]);
+  };
+  take_tensor(inputs_);
+  take_tensor(targets_);
+  for (const auto& [name, tensor] : named_) take_tensor(tensor);
+  digest_ = hash;
+  return hash;
 }
 
 }  // namespace critical_sharpness

@@ -2,6 +2,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,6 +57,8 @@ class Batch {
   /// belong together are parted.
   std::shared_ptr<const Batch> part(int64_t start, int64_t length) const;
   int64_t byte_length() const;
+  /// Of its tensors' bytes, by which the ranks of a group tell whether they have the same. On the compute thread only.
+  uint64_t digest() const;
 
  private:
   Batch() = default;
@@ -70,6 +73,7 @@ class Batch {
   std::shared_ptr<const Objective> objective_;
   int64_t count_ = 0, largest_input_ = -1, largest_target_ = -1;
   mutable std::shared_ptr<const Batch> elsewhere_;
+  mutable std::optional<uint64_t> digest_;
 };
 
 }  // namespace critical_sharpness

@@ -11,9 +11,11 @@ class Cancellation {
  public:
   Cancellation() : flag_(std::make_shared<std::atomic<bool>>(false)) {}
   void cancel() const { flag_->store(true, std::memory_order_relaxed); }
-  /// Throws Cancelled if this flag, or the process's, is set.
+  /// Whether this flag, or the process's, is set.
+  bool is_set() const { return flag_->load(std::memory_order_relaxed) || process_ends().load(std::memory_order_relaxed); }
+  /// Throws Cancelled if it is.
   void check() const {
-    if (flag_->load(std::memory_order_relaxed) || process_ends().load(std::memory_order_relaxed)) throw Cancelled();
+    if (is_set()) throw Cancelled();
   }
   /// Set once when the process is about to end, so that no job holds it up.
   static std::atomic<bool>& process_ends() {

@@ -135,6 +135,7 @@ class Decoder final : public FeatureNetwork {
       : d_(std::move(description)), p_(d_), head_{p_.head.weight, p_.head.bias, d_.vocabulary_size, d_.logit_cap} {}
 
   std::vector<ParameterSpec> parameters() const override { return p_.specs(); }
+  std::vector<std::vector<size_t>> blocks() const override { return p_.blocks(); }
   InitialValue initial_value(size_t parameter, const std::string& scheme) const override {
     return p_.initial_value(parameter, scheme);
   }

@@ -15,9 +15,14 @@ DecoderParameters::DecoderParameters(const DecoderDescription& description) : d_
       reject_range("Expected one adapter for \"" + adapter.module + "\" but received two");
   embedding = add(names.embedding + ".weight", {d_.vocabulary_size, d_.width}, Role::matrix);
   if (!names.positions.empty()) positions = add(names.positions + ".weight", {d_.positions, d_.width}, Role::matrix);
-  for (size_t n = 0; n < d_.layers.size(); n++) layers.push_back(add_layer(n));
+  for (size_t n = 0; n < d_.layers.size(); n++) {
+    blocks_.emplace_back();
+    layers.push_back(add_layer(n));
+  }
+  blocks_.emplace_back();
   final_norm = add_norm(names.final_norm, d_.width);
   head.weight = names.head.empty() ? embedding : add(names.head + ".weight", {d_.vocabulary_size, d_.width}, Role::matrix);
+  if (names.head.empty()) blocks_.back().push_back(embedding);
   if (d_.head_bias) head.bias = add(names.head + ".bias", {d_.vocabulary_size}, Role::offset);
   if (!adapters_.empty())
     reject_range("Expected adapters of attention's and MLPs' projections but received one of \"" + adapters_.begin()->first + "\"");
@@ -67,6 +72,7 @@ void DecoderParameters::add_mixture(const std::string& prefix, DecoderLayer& lay
 size_t DecoderParameters::add(std::string name, std::vector<int64_t> shape, Role role) {
   specs_.push_back({std::move(name), std::move(shape)});
   roles_.push_back(role);
+  blocks_.back().push_back(specs_.size() - 1);
   return specs_.size() - 1;
 }
 

@@ -48,6 +48,8 @@ class DecoderParameters {
   Projection head;  // tied: the embedding
 
   const std::vector<ParameterSpec>& specs() const { return specs_; }
+  /// As of Network::blocks.
+  const std::vector<std::vector<size_t>>& blocks() const { return blocks_; }
   /// "normal": weights N(0, deviation²), biases 0, norms as they multiply by 1. "gpt2": deviation 0.02, projections into
   /// the residual stream divided by √(2·layers) (Radford et al. 2019). An adapter's A U(−1/√in, 1/√in), its B 0, as PEFT has them.
   InitialValue initial_value(size_t parameter, const std::string& scheme) const;
@@ -72,6 +74,7 @@ class DecoderParameters {
   std::map<std::string, const AdapterDescription*> adapters_;  // those that are not taken yet
   std::vector<ParameterSpec> specs_;
   std::vector<Role> roles_;
+  std::vector<std::vector<size_t>> blocks_{1};  // the last is being filled
 };
 
 }  // namespace critical_sharpness

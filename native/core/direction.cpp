@@ -7,12 +7,17 @@
 #include <numeric>
 
 #include "errors.hpp"
-#include "kernels/reduce.hpp"
 #include "parameter_vector.hpp"
+#include "ranks/gathered_bytes.hpp"
+#include "ranks/group.hpp"
+#include "ranks/sums.hpp"
 #include "tensor_bytes.hpp"
 
 namespace critical_sharpness {
 namespace {
+
+/// One rank alone must not leave a sum that the others are in.
+Cancellation in_group(const Layout& layout, const Cancellation& cancel) { return layout.group ? Cancellation() : cancel; }
 
 std::vector<kernels::Delta> deltas_of(const Direction& direction) {
   std::vector<kernels::Delta> deltas;
@@ -60,6 +65,15 @@ class Assembled final : public Direction {
 std::shared_ptr<const Direction> assembled_direction(std::shared_ptr<const Layout> layout, std::vector<kernels::Delta> parts) {
   TORCH_INTERNAL_ASSERT(parts.size() == layout->size());
   std::vector<at::Tensor> stored;
+  for (size_t i = 0; i < parts.size(); i++) {
+    const auto run = layout->run(i);
+    if (!run || kernels::is_zero(parts[i])) continue;
+    auto* whole = std::get_if<kernels::StoredDelta>(&parts[i]);
+    if (!whole)
+      reject_range("Expected numbers of its own for every parameter of a direction over " + std::to_string(layout->group->size()) +
+                   " ranks but received factors for \"" + layout->parameters[i].name + "\"");
+    whole->numbers = copied_run(whole->numbers, *run);
+  }
   for (const auto& part : parts) {
     if (kernels::low_rank(part)) return std::make_shared<Assembled>(std::move(layout), std::move(parts));
     stored.push_back(kernels::is_zero(part) ? at::Tensor() : std::get<kernels::StoredDelta>(part).numbers);
@@ -71,9 +85,10 @@ double Direction::dot(const Direction& other, const Cancellation& cancel) const 
   require_same_layout(*layout(), *other.layout(), "the other direction");
   require_current();
   other.require_current();
-  const at::Tensor sums = kernels::dots(deltas_of(*this), deltas_of(other), cancel).to(at::kCPU);
-  const auto* first = sums.const_data_ptr<double>();
-  return std::accumulate(first, first + sums.numel(), 0.0);
+  return together(layout()->group.get(), {"dot", {}}, cancel, [&] {
+    const auto sums = dots(*layout(), deltas_of(*this), deltas_of(other), in_group(*layout(), cancel));
+    return std::accumulate(sums.begin(), sums.end(), 0.0);
+  });
 }
 
 double Direction::norm(const Cancellation& cancel) const {
@@ -86,7 +101,10 @@ double Direction::norm(const Cancellation& cancel) const {
     squares += squared_norm(*factors);
     delta = kernels::Delta();
   }
-  return std::sqrt(squares + kernels::dots(deltas, deltas, cancel).sum().item<double>());
+  return together(layout()->group.get(), {"norm", {}}, cancel, [&] {
+    const auto sums = dots(*layout(), deltas, deltas, in_group(*layout(), cancel));
+    return std::sqrt(squares + std::accumulate(sums.begin(), sums.end(), 0.0));
+  });
 }
 
 ParameterVector store(const Direction& direction, const Cancellation& cancel) {
@@ -94,7 +112,7 @@ ParameterVector store(const Direction& direction, const Cancellation& cancel) {
   const Layout& layout = *direction.layout();
   std::vector<at::Tensor> tensors(layout.size());
   for (size_t i = 0; i < tensors.size(); i++)
-    if (direction.has(i)) tensors[i] = at::empty(layout.parameters[i].shape, layout.options());
+    if (direction.has(i)) tensors[i] = at::empty(layout.local_shape(i), layout.options());
   kernels::write(tensors, deltas_of(direction), cancel);
   return {direction.layout(), std::move(tensors)};
 }
@@ -106,19 +124,32 @@ const ParameterVector& require_stored(const Direction& direction, const char* wh
                        " but received one that is made where it is used: the optimizer's direction() without stored: false is one");
 }
 
-std::vector<uint8_t> read_bytes(const Direction& direction, size_t parameter, int64_t offset, int64_t length) {
-  direction.require_current();
-  const Layout& layout = *direction.layout();
-  const kernels::Delta delta = direction.delta(parameter);
+namespace {
+
+/// Bytes of what is kept here.
+std::vector<uint8_t> local_bytes(const Layout& layout, const kernels::Delta& delta, size_t parameter, int64_t offset, int64_t length) {
   if (const auto* stored = std::get_if<kernels::StoredDelta>(&delta)) return bytes_of(stored->numbers, offset, length);
   const auto element = static_cast<int64_t>(c10::elementSize(layout.dtype));
-  const int64_t total = layout.parameters[parameter].numel() * element, first = std::clamp<int64_t>(offset, 0, total);
+  const int64_t total = layout.local_numel(parameter) * element, first = std::clamp<int64_t>(offset, 0, total);
   const int64_t count = std::clamp<int64_t>(length, 0, total - first);
   if (kernels::is_zero(delta)) return std::vector<uint8_t>(static_cast<size_t>(count), 0);
   const int64_t start = first / element, end = (first + count + element - 1) / element;
   const at::Tensor numbers = at::empty({end - start}, layout.options());
   kernels::write({numbers}, {kernels::narrow(delta, start, end - start)});
   return bytes_of(numbers, first - start * element, count);
+}
+
+}  // namespace
+
+std::vector<uint8_t> read_bytes(const Direction& direction, size_t parameter, int64_t offset, int64_t length) {
+  direction.require_current();
+  const Layout& layout = *direction.layout();
+  const kernels::Delta delta = direction.delta(parameter);
+  const Call call{"read", {{"parameter", parameter}, {"place", static_cast<uint64_t>(offset)}, {"length", static_cast<uint64_t>(length)}}};
+  return together(layout.group.get(), call, {}, [&] {
+    return gathered_bytes(layout, parameter, static_cast<int64_t>(c10::elementSize(layout.dtype)), offset, length,
+                          [&](int64_t from, int64_t count) { return local_bytes(layout, delta, parameter, from, count); });
+  });
 }
 
 }  // namespace critical_sharpness

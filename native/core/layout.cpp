@@ -5,21 +5,38 @@
 #include <algorithm>
 
 #include "errors.hpp"
+#include "ranks/shards.hpp"
 
 namespace critical_sharpness {
 
 int64_t ParameterSpec::numel() const { return c10::multiply_integers(shape); }
 
+std::optional<Extent> Layout::run(size_t parameter) const { return shards ? shards->run(parameter) : std::nullopt; }
+
+int64_t Layout::local_numel(size_t parameter) const {
+  const auto here = run(parameter);
+  return here ? here->length : parameters[parameter].numel();
+}
+
+std::vector<int64_t> Layout::local_shape(size_t parameter) const {
+  const auto here = run(parameter);
+  return here ? std::vector{here->length} : parameters[parameter].shape;
+}
+
 int64_t Layout::byte_length() const {
   int64_t numbers = 0;
-  for (const auto& p : parameters) numbers += p.numel();
+  for (size_t i = 0; i < size(); i++) numbers += local_numel(i);
   return numbers * static_cast<int64_t>(c10::elementSize(dtype));
 }
 
 bool Layout::matches(const Layout& other) const {
-  return dtype == other.dtype && device == other.device &&
+  return dtype == other.dtype && device == other.device && group == other.group &&
          std::equal(parameters.begin(), parameters.end(), other.parameters.begin(), other.parameters.end(),
                     [](const ParameterSpec& a, const ParameterSpec& b) { return a.name == b.name && a.shape == b.shape; });
+}
+
+at::Tensor copied_run(const at::Tensor& whole, const Extent& run) {
+  return whole.view({-1}).narrow(0, run.start, run.length).clone();
 }
 
 void require_same_layout(const Layout& expected, const Layout& received, const char* what) {

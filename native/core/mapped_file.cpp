@@ -90,16 +90,20 @@ at::Tensor FileReader::read_block(const std::string& path, int64_t byte_offset, 
   return copy;
 }
 
-at::Tensor FileReader::read(const FileTensor& tensor, const ParameterSpec& spec, at::TensorOptions options,
-                            const Cancellation& cancel) {
-  if (!tensor.pieces.empty()) return read_pieces(tensor, spec, options, cancel);
-  const int64_t count = c10::multiply_integers(spec.shape);
-  return converted(read_block(tensor.path, tensor.byte_offset, count, tensor.dtype, spec.name, cancel).view(spec.shape), options, cancel);
+at::Tensor FileReader::read(const FileTensor& tensor, const ParameterSpec& spec, at::TensorOptions options, const Cancellation& cancel,
+                            const std::optional<Extent>& run) {
+  if (!tensor.pieces.empty()) {
+    const at::Tensor whole = read_pieces(tensor, spec, c10::typeMetaToScalarType(options.dtype()), cancel);
+    return converted(run ? copied_run(whole, *run) : whole, options, cancel);
+  }
+  const at::Tensor whole = read_block(tensor.path, tensor.byte_offset, spec.numel(), tensor.dtype, spec.name, cancel);
+  // Of a mapped file no page is read but the run's.
+  return converted(run ? whole.narrow(0, run->start, run->length) : whole.view(spec.shape), options, cancel);
 }
 
-at::Tensor FileReader::read_pieces(const FileTensor& tensor, const ParameterSpec& spec, at::TensorOptions options,
+at::Tensor FileReader::read_pieces(const FileTensor& tensor, const ParameterSpec& spec, at::ScalarType dtype,
                                    const Cancellation& cancel) {
-  at::Tensor whole = at::empty(spec.shape, options.device(at::kCPU));
+  at::Tensor whole = at::empty(spec.shape, dtype);
   int64_t read = 0;
   for (const FilePiece& piece : tensor.pieces) {
     cancel.check();
@@ -116,7 +120,7 @@ at::Tensor FileReader::read_pieces(const FileTensor& tensor, const ParameterSpec
   if (read != whole.numel())
     reject_file("Expected pieces with " + std::to_string(whole.numel()) + " numbers in all for \"" + spec.name + "\" but received " +
                 std::to_string(read));
-  return converted(whole, options, cancel);
+  return whole;
 }
 
 }  // namespace critical_sharpness

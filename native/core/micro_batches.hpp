@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <vector>
 
 #include "batch.hpp"
 #include "cancellation.hpp"
@@ -14,19 +15,32 @@ struct PassOptions {
   bool recompute = false;  // a gradient keeps each layer's input alone, and computes its activations again
 };
 
-/// Calls body(part) for every micro-batch: one, where the network's sums do not add up. Rows that belong together stay so, and what
-/// would be left at the end and is too few for the network joins the last one.
-template <class Body>
-void for_each_micro_batch(const Network& network, const Batch& batch, const PassOptions& options, const Body& body) {
+/// Rows of a batch.
+struct RowRange {
+  int64_t start, length;
+};
+
+/// A batch's micro-batches: one, where the network's sums do not add up. Rows that belong together stay so, and what would be left at
+/// the end and is too few for the network joins the last one.
+inline std::vector<RowRange> micro_batches(const Network& network, const Batch& batch, const PassOptions& options) {
   const int64_t rows = batch.rows(), together = batch.rows_together();
   const int64_t wanted = network.adds_over_rows() ? options.micro_batch : 0;
   const int64_t least = network.least_rows();
   const int64_t size = wanted > 0 ? std::max({wanted - wanted % together, together, least}) : rows;
-  for (int64_t start = 0; start < rows;) {
+  std::vector<RowRange> parts;
+  for (int64_t start = 0; start < rows; start += parts.back().length) {
+    const int64_t left = rows - start;
+    parts.push_back({start, left - size < least ? left : size});
+  }
+  return parts;
+}
+
+/// Calls body(part) for every micro-batch.
+template <class Body>
+void for_each_micro_batch(const Network& network, const Batch& batch, const PassOptions& options, const Body& body) {
+  for (const auto& [start, length] : micro_batches(network, batch, options)) {
     options.cancel.check();
-    const int64_t left = rows - start, length = left - size < least ? left : size;
     body(batch.slice(start, length));
-    start += length;
   }
 }
 

@@ -1,14 +1,8 @@
 #include "model.hpp"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/sub.h>
-#include <ATen/ops/zeros.h>
-#include <c10/core/InferenceMode.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/function_hook.h>
-#include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
 #include <utility>
@@ -16,6 +10,9 @@
 #include "errors.hpp"
 #include "kernels/perturb.hpp"
 #include "mapped_file.hpp"
+#include "ranks/gathered_bytes.hpp"
+#include "ranks/group.hpp"
+#include "ranks/shards.hpp"
 #include "stretches.hpp"
 #include "tensor_bytes.hpp"
 
@@ -34,44 +31,38 @@ const char* name_of(Initialization scheme) {
 }
 
 std::shared_ptr<const Layout> layout_of(const Network& network, at::ScalarType weight_dtype, at::Device device,
-                                        std::vector<bool> trainable) {
+                                        std::vector<bool> trainable, std::shared_ptr<Group> group) {
   auto layout = std::make_shared<Layout>();
   layout->parameters = network.parameters();
   TORCH_INTERNAL_ASSERT(trainable.empty() || trainable.size() == layout->size());
   layout->trainable = std::move(trainable);
   layout->dtype = weight_dtype == at::kDouble ? at::kDouble : at::kFloat;
   layout->device = device;
+  layout->group = std::move(group);
+  if (layout->group)
+    layout->shards = std::make_shared<Shards>(layout->parameters, network.blocks(), layout->group->rank(), layout->group->size());
   return layout;
 }
-
-/// Called each time that a leaf's gradient was added to.
-struct AfterGradient final : torch::autograd::PostAccumulateGradHook {
-  explicit AfterGradient(std::function<void()> call) : call(std::move(call)) {}
-  void operator()(const at::Tensor&) override { call(); }
-  std::function<void()> call;
-};
 
 /// What a view's scratch must hold: a weight or its step in the compute dtype (a norm's weight in the layout's), and a bias.
 Scratch scratch_for(const Layout& layout, at::ScalarType compute_dtype) {
   int64_t largest = 0, largest_vector = 0;
-  for (const auto& p : layout.parameters) {
+  for (size_t i = 0; i < layout.size(); i++) {
+    const ParameterSpec& p = layout.parameters[i];
     const bool is_matrix = p.shape.size() > 1;
     const auto element = static_cast<int64_t>(c10::elementSize(is_matrix ? compute_dtype : layout.dtype));
-    largest = std::max(largest, p.numel() * element);
+    largest = std::max(largest, layout.local_numel(i) * element);
     if (!is_matrix) largest_vector = std::max(largest_vector, p.numel() * element);
   }
   return {largest, largest_vector, layout.device};
 }
 
-/// Numbers of activations that a loss over several micro-batches holds so that they share what is made of weights.
-constexpr int64_t most_held = 1 << 25;
-
 }  // namespace
 
 Model::Model(std::unique_ptr<Network> network, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
-             at::Device device, std::vector<bool> trainable)
+             at::Device device, std::vector<bool> trainable, std::shared_ptr<Group> group)
     : network_(std::move(network)),
-      layout_(layout_of(*network_, weight_dtype, device, std::move(trainable))),
+      layout_(layout_of(*network_, weight_dtype, device, std::move(trainable), std::move(group))),
       weight_dtype_(weight_dtype),
       compute_dtype_(compute_dtype),
       scratch_(scratch_for(*layout_, compute_dtype)),
@@ -97,7 +88,8 @@ at::Tensor Model::first_weight(size_t index, Initialization scheme, const at::Ge
       case InitialValue::Kind::uniform: part.uniform_(-start.value, start.value, generator); break;
     }
   });
-  return converted(drawn, layout_->options().dtype(weight_dtype_), cancel);
+  const auto run = layout_->run(index);
+  return converted(run ? copied_run(drawn, *run) : drawn, layout_->options().dtype(weight_dtype_), cancel);
 }
 
 void Model::initialize(Initialization scheme, uint64_t seed, const Cancellation& cancel) {
@@ -111,7 +103,7 @@ void Model::load(const std::vector<FileTensor>& tensors, Initialization scheme, 
   for (size_t i = 0; i < layout_->size(); i++) {
     cancel.check();
     const auto options = layout_->options().dtype(weight_dtype_);
-    weights.push_back(tensors.at(i).is_given() ? reader.read(tensors[i], layout_->parameters[i], options, cancel)
+    weights.push_back(tensors.at(i).is_given() ? reader.read(tensors[i], layout_->parameters[i], options, cancel, layout_->run(i))
                                                : first_weight(i, scheme, generator, cancel));
   }
   weights_ = std::move(weights);
@@ -129,7 +121,12 @@ const at::Tensor& Model::parameter(size_t index) const {
 }
 
 std::vector<uint8_t> Model::read_bytes(size_t index, int64_t offset, int64_t length) const {
-  return bytes_of(parameter(index), offset, length);
+  const at::Tensor& here = parameter(index);
+  const Call call{"read", {{"parameter", index}, {"place", static_cast<uint64_t>(offset)}, {"length", static_cast<uint64_t>(length)}}};
+  return together(layout_->group.get(), call, {}, [&] {
+    return gathered_bytes(*layout_, index, static_cast<int64_t>(here.element_size()), offset, length,
+                          [&](int64_t from, int64_t count) { return bytes_of(here, from, count); });
+  });
 }
 
 std::vector<uint8_t> Model::read_buffer(size_t index, int64_t offset, int64_t length) const {
@@ -157,149 +154,11 @@ std::vector<at::Tensor>& Model::weights_to_change() {
 
 const std::vector<at::Tensor>& Model::weights_to_differentiate() const {
   require_weights();
+  require_whole("second derivatives");
   if (compute_dtype_ != weight_dtype_ || compute_dtype_ == at::kBFloat16)
     reject_range("Expected a model that computes in float32 or float64 for second derivatives but received one that " +
                  std::string(compute_dtype_ == at::kBFloat16 ? "computes in bfloat16" : "keeps its weights in bfloat16"));
   return weights_;
-}
-
-at::ScalarType Model::dtype_of(const PassOptions& options) const {
-  return options.float32 && compute_dtype_ == at::kBFloat16 ? at::kFloat : compute_dtype_;
-}
-
-Scratch& Model::scratch_of(const PassOptions& options) {
-  return dtype_of(options) == compute_dtype_ ? scratch_ : float32_scratch_;
-}
-
-double Model::mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const {
-  const at::Tensor sum = at::zeros({}, layout_->options().dtype(at::kDouble));
-  std::vector<Batch> together;
-  int64_t held = 0;
-  const auto take = [&] {
-    for (const auto& part : network_->losses(view, together, options.cancel)) sum.add_(part);
-    together.clear();
-    held = 0;
-  };
-  for_each_micro_batch(*network_, *batch.on(device()), options, [&](Batch part) {
-    const int64_t more = network_->numbers_held(part);
-    if (!together.empty() && held + more > most_held) take();
-    held += more;
-    together.push_back(std::move(part));
-  });
-  take();
-  return sum.item<double>() / network_->normalizer(batch);
-}
-
-LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options) {
-  require_weights();
-  check(batch);
-  const c10::InferenceMode no_autograd;
-  if (!perturbation) {
-    PlainView view(weights_, dtype_of(options), scratch_of(options));
-    return {mean_loss(view, batch, options), version()};
-  }
-  const Direction& direction = *perturbation->direction;
-  require_same_layout(*layout_, *direction.layout(), "the direction");
-  direction.require_current();
-  if (perturbation->mode == PerturbationMode::view) {
-    PerturbedView view(weights_, direction, perturbation->learning_rate, dtype_of(options), scratch_of(options));
-    return {mean_loss(view, batch, options), version()};
-  }
-  if (weight_dtype_ == at::kBFloat16)
-    reject_range("Expected the perturbation \"view\" for bfloat16 weights but received \"in-place\": θ − ηΔ has no room in them");
-  if (!device().is_cpu())
-    reject_range("Expected the perturbation \"view\" for a model on " + device().str() + " but received \"in-place\", which is the CPU's");
-  const InPlacePerturbation moved(weights_, require_stored(direction, "a perturbation in place"), perturbation->learning_rate,
-                                  in_place_);
-  PlainView view(weights_, dtype_of(options), scratch_of(options));
-  return {mean_loss(view, batch, options), version()};
-}
-
-ExpertChanges Model::expert_changes(const Batch& batch, const Direction& direction, double learning_rate, const PassOptions& options) {
-  require_weights();
-  check(batch);
-  require_same_layout(*layout_, *direction.layout(), "the direction");
-  direction.require_current();
-  const c10::InferenceMode no_autograd;
-  PlainView plain(weights_, dtype_of(options), scratch_of(options));
-  PerturbedView moved(weights_, direction, learning_rate, dtype_of(options), scratch_of(options));
-  ExpertChanges all;
-  for_each_micro_batch(*network_, *batch.on(device()), options, [&](const Batch& part) {
-    const auto choices = [&](ParameterView& view) {
-      std::vector<at::Tensor> experts;
-      view.put_choices(&experts);
-      network_->losses(view, {part}, options.cancel);
-      view.put_choices(nullptr);
-      return experts;
-    };
-    const ExpertChanges changes = compare(choices(plain), choices(moved));
-    all.changed += changes.changed;
-    all.of += changes.of;
-  });
-  return all;
-}
-
-GradientResult Model::gradient(const Batch& batch, const PassOptions& options) {
-  std::vector<at::Tensor> gradients(layout_->size());
-  const GradientSink sink{{}, [&](size_t i, const at::Tensor& gradient) { gradients[i] = gradient; }};
-  const LossResult result = differentiate(batch, options, sink);
-  return {result.loss, result.version, std::make_shared<ParameterVector>(layout_, std::move(gradients))};
-}
-
-LossResult Model::differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink) {
-  require_weights();
-  check(batch);
-  auto leaves = differentiable_leaves(weights_, *layout_);
-  PlainView plain(weights_, dtype_of(options), scratch_of(options));
-  DifferentiableView differentiable(weights_, leaves, dtype_of(options), plain, options.recompute);
-
-  // A micro-batch's own part is whole before it is added to those before it, wherever its contributions come from.
-  std::vector<at::Tensor> sums(leaves.size());
-  std::vector<bool> taken(leaves.size());
-  bool is_last = false;
-  const auto take = [&](size_t i) {
-    TORCH_INTERNAL_ASSERT(!taken[i]);
-    const at::Tensor gradient = std::exchange(sums[i], at::Tensor());
-    taken[i] = true;
-    sink.take(i, gradient.defined() ? gradient.contiguous() : gradient);
-  };
-  const auto part_is_whole = [&](size_t i) {
-    at::Tensor part = std::exchange(leaves[i].mutable_grad(), at::Tensor());
-    if (!sums[i].defined()) sums[i] = std::move(part);
-    else if (part.defined()) sums[i].add_(part);
-    if (is_last) take(i);
-  };
-  std::vector<size_t> before_backward, trainable;
-  for (size_t i = 0; i < leaves.size(); i++) {
-    if (!layout_->is_trainable(i)) continue;
-    trainable.push_back(i);
-    if (network_->is_whole_before_backward(i)) before_backward.push_back(i);
-    else torch::autograd::impl::set_post_acc_grad_hooks(leaves[i], std::make_unique<AfterGradient>([&part_is_whole, i] { part_is_whole(i); }));
-  }
-
-  const double scale = 1 / network_->normalizer(batch);
-  const auto wanted = [&](size_t i) { return layout_->is_trainable(i); };
-  const auto add = [&](size_t i, const at::Tensor& gradient) {
-    at::Tensor& sum = leaves[i].mutable_grad();
-    if (sum.defined()) sum.add_(gradient);
-    else sum = gradient.to(layout_->dtype);
-  };
-  const at::Tensor sum = at::zeros({}, layout_->options().dtype(at::kDouble));
-  int64_t rows = 0;
-  for_each_micro_batch(*network_, *batch.on(device()), options, [&](const Batch& part) {
-    const PendingGradient pending = network_->differentiate({plain, differentiable, scale, wanted, add, options.cancel}, part);
-    sum.add_(pending.sum);
-    options.cancel.check();
-    rows += part.rows();
-    is_last = rows == batch.rows();
-    if (is_last && sink.begin) sink.begin(sum.item<double>() * scale);
-    for (const size_t i : before_backward) part_is_whole(i);
-    pending.backward();
-  });
-  // What the network made no use of, or nothing of in its last micro-batch.
-  for (const size_t i : trainable)
-    if (!taken[i]) take(i);
-  return {sum.item<double>() / network_->normalizer(batch), version()};
 }
 
 void Model::step(const Direction& direction, double learning_rate, const Cancellation& cancel, const Cancellation& ending) {
@@ -326,7 +185,7 @@ std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout>
   for (size_t i = 0; i < layout->size(); i++) {
     cancel.check();
     const FileTensor& tensor = tensors.at(i);
-    parts.push_back(tensor.is_given() ? reader.read(tensor, layout->parameters[i], layout->options(), cancel) : at::Tensor());
+    parts.push_back(tensor.is_given() ? reader.read(tensor, layout->parameters[i], layout->options(), cancel, layout->run(i)) : at::Tensor());
   }
   return std::make_shared<ParameterVector>(std::move(layout), std::move(parts));
 }

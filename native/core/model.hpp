@@ -11,6 +11,8 @@
 #include "micro_batches.hpp"
 #include "network/network.hpp"
 #include "parameter_vector.hpp"
+#include "ranks/gathered_view.hpp"
+#include "ranks/gradient_exchange.hpp"
 #include "scratch.hpp"
 
 namespace critical_sharpness {
@@ -68,9 +70,10 @@ class Model {
   /// Weights in float32 or float64, computed with in the same or, from float32, in bfloat16; or weights in bfloat16,
   /// computed with in float32 or bfloat16. The vectors of bfloat16 weights (gradients, directions) are float32.
   /// Everything that is made of it lies on `device`, and is computed there; batches are copied there. `trainable`: of each
-  /// parameter; empty: all are.
+  /// parameter; empty: all are. `group`: the ranks that share it, each of which keeps a part of its matrices; its members that
+  /// compute are then called on all of them, in one order, and give every rank the bits of one process.
   Model(std::unique_ptr<Network> network, at::ScalarType weight_dtype, at::ScalarType compute_dtype,
-        at::Device device = at::kCPU, std::vector<bool> trainable = {});
+        at::Device device = at::kCPU, std::vector<bool> trainable = {}, std::shared_ptr<Group> group = nullptr);
 
   const Network& network() const { return *network_; }
   const std::shared_ptr<const Layout>& layout() const { return layout_; }
@@ -119,7 +122,16 @@ class Model {
   /// The arithmetic of a pass, and its scratch.
   at::ScalarType dtype_of(const PassOptions& options) const;
   Scratch& scratch_of(const PassOptions& options);
-  double mean_loss(ParameterView& view, const Batch& batch, const PassOptions& options) const;
+  /// Calls body(view, cancel) for a pass over a batch's parts that are this rank's: of θ as `own` reads it, or θ − ηΔ.
+  template <class Body>
+  void through(ParameterView& own, const Direction* direction, double learning_rate, const PassOptions& options, const Body& body);
+  /// What the ranks of a group must agree on.
+  Call call_of(const char* name, const Batch& batch, const PassOptions& options, double learning_rate) const;
+  /// The members of the same names, in the group's call.
+  LossResult own_loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options);
+  LossResult own_differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink);
+  double mean_loss(ParameterView& own, const Direction* direction, double learning_rate, const Batch& batch, const PassOptions& options);
+  void require_whole(const char* what) const;
   void require_weights() const;
 
   std::unique_ptr<Network> network_;
@@ -130,6 +142,8 @@ class Model {
   Scratch scratch_;
   Scratch float32_scratch_;  // of passes in float32 of a model that computes in bfloat16
   InPlaceStorage in_place_;
+  GatherBuffers gathers_;
+  ExchangeBuffers exchanges_;
 };
 
 /// `tensor` as a vector of `layout`, from files; entries that are not given are zeros.

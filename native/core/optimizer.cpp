@@ -1,12 +1,12 @@
 #include "optimizer.hpp"
 
-#include <ATen/ops/zeros.h>
-
 #include <cmath>
+#include <numeric>
 
 #include "errors.hpp"
 #include "kernels/formula.hpp"
-#include "kernels/reduce.hpp"
+#include "ranks/group.hpp"
+#include "ranks/sums.hpp"
 #include "stretches.hpp"
 
 namespace critical_sharpness {
@@ -16,7 +16,12 @@ Optimizer::Optimizer(std::shared_ptr<Model> model, ParameterGroups groups, Rules
   if (groups_.learning_rate_ratio.size() != model_->layout()->size() || groups_.weight_decay.size() != model_->layout()->size())
     reject_range("Expected one learning-rate ratio and one weight decay for each of the model's " +
                  std::to_string(model_->layout()->size()) + " parameters but received another number");
-  TORCH_INTERNAL_ASSERT(rules_.of.size() == model_->layout()->size());
+  const Layout& layout = *model_->layout();
+  TORCH_INTERNAL_ASSERT(rules_.of.size() == layout.size());
+  for (size_t i = 0; i < layout.size(); i++)
+    if (!layout.is_whole(i) && is_trainable(i) && !rule(i).is_elementwise())
+      reject_range("Expected an update rule that treats every number by itself for \"" + layout.parameters[i].name + "\" of a model over " +
+                   std::to_string(layout.group->size()) + " ranks but received one that makes Δ of whole matrices");
 }
 
 Optimizer::Optimizer(std::shared_ptr<Model> model, const ParameterGroups& groups, std::shared_ptr<const update::Rule> rule)
@@ -40,7 +45,7 @@ std::vector<update::State> Optimizer::states_of(const std::vector<size_t>& param
 
 at::Tensor Optimizer::first_state(size_t parameter, const update::Role& role, const Cancellation& cancel) const {
   const Layout& layout = *model_->layout();
-  return role.is_gradient ? at::Tensor() : zeros(layout.parameters[parameter].shape, layout.options(), cancel);
+  return role.is_gradient ? at::Tensor() : zeros(layout.local_shape(parameter), layout.options(), cancel);
 }
 
 void Optimizer::prepare_state(const Cancellation& cancel) {
@@ -70,7 +75,7 @@ int64_t Optimizer::byte_length() const {
   int64_t bytes = 0;
   for (size_t i = 0; i < model_->layout()->size(); i++)
     for (const auto& role : roles(i))
-      if (!role.is_gradient) bytes += model_->layout()->parameters[i].numel() * element;
+      if (!role.is_gradient) bytes += model_->layout()->local_numel(i) * element;
   return bytes;
 }
 
@@ -109,8 +114,7 @@ AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOpt
   require_whole_state();
   prepare_state(options.cancel);
   AccumulatedGradient result;
-  // Of each parameter ‖∇L‖² and ∇L·Δ, left where they were computed until all are there.
-  std::vector<at::Tensor> sums(model_->layout()->size());
+  Sums sums(*model_->layout(), 2);  // ‖∇L‖² and ∇L·Δ
   GradientSink sink;
   sink.begin = [&](double loss) {
     if (!std::isfinite(loss))
@@ -126,7 +130,7 @@ AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOpt
     accumulate_parameters(i, {gradient}, options.cancel);
     if (!gradient.defined()) return;
     const kernels::Delta part = kernels::StoredDelta{gradient};
-    sums[i] = kernels::dots({part, part}, {part, delta(i, weight_decay)}, options.cancel);
+    sums.add(i, {part, part}, {part, delta(i, weight_decay)}, options.cancel);
   };
   try {
     result.loss = model_->differentiate(batch, options, sink);
@@ -135,12 +139,9 @@ AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOpt
     throw;
   }
   torn_ = false;
-  double squares = 0;
-  for (auto& sum : sums) {
-    const at::Tensor here = sum.defined() ? sum.to(at::kCPU) : at::zeros({2}, at::kDouble);
-    squares += here.const_data_ptr<double>()[0];
-    result.slopes.push_back(here.const_data_ptr<double>()[1]);
-  }
+  auto totals = sums.totals();
+  const double squares = std::accumulate(totals[0].begin(), totals[0].end(), 0.0);
+  result.slopes = std::move(totals[1]);
   result.norm = std::sqrt(squares);
   return result;
 }

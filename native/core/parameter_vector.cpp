@@ -16,14 +16,14 @@ ParameterVector::ParameterVector(std::shared_ptr<const Layout> layout, std::vect
 ParameterVector ParameterVector::empty(std::shared_ptr<const Layout> layout) {
   std::vector<at::Tensor> tensors(layout->size());
   for (size_t i = 0; i < tensors.size(); i++)
-    if (layout->is_trainable(i)) tensors[i] = at::empty(layout->parameters[i].shape, layout->options());
+    if (layout->is_trainable(i)) tensors[i] = at::empty(layout->local_shape(i), layout->options());
   return {std::move(layout), std::move(tensors)};
 }
 
 ParameterVector ParameterVector::zeros(std::shared_ptr<const Layout> layout, const Cancellation& cancel) {
   std::vector<at::Tensor> tensors(layout->size());
   for (size_t i = 0; i < tensors.size(); i++)
-    if (layout->is_trainable(i)) tensors[i] = critical_sharpness::zeros(layout->parameters[i].shape, layout->options(), cancel);
+    if (layout->is_trainable(i)) tensors[i] = critical_sharpness::zeros(layout->local_shape(i), layout->options(), cancel);
   return {std::move(layout), std::move(tensors)};
 }
 

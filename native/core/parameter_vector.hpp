@@ -10,12 +10,12 @@
 
 namespace critical_sharpness {
 
-/// One tensor for each parameter of a layout: a gradient, a direction, a diagonal. An undefined tensor means zeros.
+/// One tensor for each parameter of a layout, or what is kept of it here: a gradient, a direction, a diagonal. An undefined tensor means zeros.
 /// The tensors are contiguous, of the layout's dtype, and never written to once the vector is made.
 class ParameterVector final : public Direction {
  public:
   ParameterVector(std::shared_ptr<const Layout> layout, std::vector<at::Tensor> tensors);
-  /// Uninitialised tensors of the layout's shapes.
+  /// Uninitialised tensors of the layout's local shapes.
   static ParameterVector empty(std::shared_ptr<const Layout> layout);
   static ParameterVector zeros(std::shared_ptr<const Layout> layout, const Cancellation& cancel = {});
 

@@ -29,7 +29,8 @@ ParameterVector random_vector(const std::shared_ptr<const Layout>& layout, Distr
       in_stretches(drawn.numel(), cancel,
                    [&](int64_t start, int64_t length) { stretch(drawn, start, length).normal_(0, 1, generator); });
     else drawn.bernoulli_(0.5, generator).mul_(2).sub_(1);
-    tensors.push_back(converted(drawn, layout->options(), cancel));
+    const auto run = layout->run(i);
+    tensors.push_back(converted(run ? copied_run(drawn, *run) : drawn, layout->options(), cancel));
   }
   return {layout, std::move(tensors)};
 }
@@ -42,7 +43,7 @@ ParameterVector linear_combination(const std::vector<SharedVector>& vectors, con
   kernels::Basis of_defined(vectors.size());
   for (size_t i = 0; i < out.size(); i++) {
     if (std::none_of(vectors.begin(), vectors.end(), [i](const auto& v) { return v->has(i); })) continue;
-    out[i] = defined.emplace_back(at::empty(layout->parameters[i].shape, layout->options()));
+    out[i] = defined.emplace_back(at::empty(layout->local_shape(i), layout->options()));
     for (size_t k = 0; k < vectors.size(); k++) of_defined[k].push_back((*vectors[k])[i]);
   }
   if (!defined.empty()) kernels::combine(defined, of_defined, coefficients, cancel);

@@ -1,142 +1,15 @@
-#include "decoder_description.hpp"
-
 #include <cmath>
 
 #include "network/network.hpp"
 #include "check.hpp"
 #include "curvature/curvature.hpp"
+#include "decoders.hpp"
 #include "support.hpp"
 
 using namespace critical_sharpness;
 using namespace critical_sharpness::test;
 
 namespace {
-
-/// A Llama with grouped heads; others change what is theirs.
-DecoderDescription llama() {
-  DecoderDescription d;
-  d.vocabulary_size = 11;
-  d.width = 8;
-  d.heads = 4;
-  d.key_value_heads = 2;
-  d.head_width = 4;
-  d.inner_width = 6;
-  d.attention_kinds = {{0, {1, 0.3}, 1}};
-  d.layers = {0, 0};
-  d.norm.kind = Norm::Kind::rms;
-  d.norm.bias = false;
-  d.attention_scale = 0.5;
-  auto& n = d.names;
-  n.embedding = "embed";
-  n.layers = "layers.";
-  n.final_norm = "norm";
-  n.head = "head";
-  n.attention_norm = "attention_norm";
-  n.mlp_norm = "mlp_norm";
-  n.query = "q";
-  n.key = "k";
-  n.value = "v";
-  n.attention_output = "o";
-  n.gate = "gate";
-  n.up = "up";
-  n.down = "down";
-  return d;
-}
-
-/// Two kinds of layers, norms before and after of 1 + w, capped scores and logits, a scaled embedding.
-DecoderDescription gemma() {
-  DecoderDescription d = llama();
-  d.attention_kinds = {{2, {1, 0.3}, 1}, {0, {1}, 1.5}};
-  d.layers = {0, 1};
-  d.norm.weight_from_one = true;
-  d.attention_cap = 0.8;
-  d.logit_cap = 1.2;
-  d.embedding_scale = 1.7;
-  d.names.head = "";
-  d.names.attention_post_norm = "attention_post_norm";
-  d.names.mlp_post_norm = "mlp_post_norm";
-  d.activation = Activation::gelu_tanh;
-  return d;
-}
-
-/// Parallel, in one projection by head, a part of the heads rotated, layer norms, biases, no gate.
-DecoderDescription neox() {
-  DecoderDescription d = llama();
-  d.attention_kinds = {{3, {0.5}, 1}};
-  d.key_value_heads = d.heads;
-  d.norm.kind = Norm::Kind::layer;
-  d.norm.bias = d.parallel = d.query_key_value_by_head = true;
-  d.query_key_value_bias = d.attention_output_bias = d.mlp_bias = d.head_bias = true;
-  d.names.query = d.names.key = d.names.value = d.names.gate = "";
-  d.names.query_key_value = "qkv";
-  return d;
-}
-
-/// Norms without parameters; bounded queries, keys and values.
-DecoderDescription olmo() {
-  DecoderDescription d = llama();
-  d.norm.kind = Norm::Kind::layer;
-  d.norm.weight = false;
-  d.query_key_value_bound = 0.5;
-  return d;
-}
-
-/// Norms of queries and keys, and after, none before.
-DecoderDescription post_norms(DecoderDescription::QueryKeyNorm over) {
-  DecoderDescription d = llama();
-  d.query_key_norm = over;
-  d.names.attention_norm = d.names.mlp_norm = "";
-  d.names.attention_post_norm = "attention_post_norm";
-  d.names.mlp_post_norm = "mlp_post_norm";
-  d.names.query_norm = "q_norm";
-  d.names.key_norm = "k_norm";
-  return d;
-}
-
-/// One norm for attention and MLP.
-DecoderDescription phi() {
-  DecoderDescription d = neox();
-  d.names.mlp_norm = "";
-  return d;
-}
-
-/// A scale of the embedding, of scores, of what is added to the residual stream and of logits; the first layer without positions.
-DecoderDescription granite(DecoderDescription d) {
-  d.layers = {d.attention_kinds.size(), 0};
-  d.attention_kinds.push_back({d.attention_kinds[0].window, {}, 1});
-  d.attention_scale = 0.3;
-  d.embedding_scale = 1.4;
-  d.residual_scale = 0.22;
-  d.logit_scale = 0.7;
-  return d;
-}
-
-/// A mixture of experts in the last layer, whose weights add up to 1, or in all, whose weights do not.
-DecoderDescription mixture(DecoderDescription d, bool normalized, double balance = 0) {
-  d.mixture = {{1}, 5, 2, 3, normalized, balance};
-  if (!normalized) d.mixture->layers.push_back(0);
-  d.names.router = "router";
-  d.names.experts = "experts.";
-  if (!d.names.gate.empty()) d.names.expert_gate = "gate";
-  d.names.expert_up = "up";
-  d.names.expert_down = "down";
-  return d;
-}
-
-/// Low-rank matrices beside some of its projections.
-DecoderDescription adapted(DecoderDescription d) {
-  const auto& names = d.names;
-  const std::string in = names.query.empty() ? names.query_key_value : names.query;
-  d.adapters = {{names.layers + "0." + in, 2, 0.5}, {names.layers + "1." + names.attention_output, 1, 2}, {names.layers + "1." + names.up, 3, 1}};
-  return d;
-}
-
-std::vector<DecoderDescription> descriptions() {
-  using Over = DecoderDescription::QueryKeyNorm;
-  return {llama(), gemma(), neox(), olmo(), post_norms(Over::head), post_norms(Over::projection), phi(),
-          granite(gemma()), granite(neox()), mixture(llama(), true), mixture(granite(neox()), false), mixture(gemma(), false, 0.7),
-          mixture(llama(), true, 0.3), adapted(llama()), adapted(granite(neox()))};
-}
 
 const auto batch = [] { return token_batch(3, 5, 11, 2, 4); };
 
@@ -180,7 +53,7 @@ auto between(Model& model, const ParameterVector& v, double h, const Value& valu
 }  // namespace
 
 TEST("decoder: the gradient is the difference of losses, products are the differences of gradients") {
-  for (const auto& d : descriptions()) {
+  for (const auto& d : decoder_descriptions()) {
     const auto model = make(d, at::kDouble, at::kDouble);
     const auto direction = random_vector(model->layout(), 7);
     const double h = 1e-6;
@@ -198,7 +71,7 @@ TEST("decoder: the gradient is the difference of losses, products are the differ
 }
 
 TEST("decoder: a gradient with recomputed activations has the same bits") {
-  for (const auto& d : descriptions())
+  for (const auto& d : decoder_descriptions())
     for (const auto& [dtype, compute] : {std::pair{at::kDouble, at::kDouble},
                                          {at::kFloat, at::kFloat},
                                          {at::kFloat, at::kBFloat16},
@@ -218,7 +91,7 @@ TEST("decoder: a gradient with recomputed activations has the same bits") {
 }
 
 TEST("decoder: Gauss–Newton's products are symmetric and nowhere negative") {
-  for (const auto& d : descriptions()) {
+  for (const auto& d : decoder_descriptions()) {
     const auto model = make(d, at::kDouble, at::kDouble);
     const auto a = random_vector(model->layout(), 5), b = random_vector(model->layout(), 6);
     Curvature curvature(model, batch(), {curvature::Operator::gauss_newton, 0, true});
@@ -229,7 +102,7 @@ TEST("decoder: Gauss–Newton's products are symmetric and nowhere negative") {
 }
 
 TEST("decoder: the loss of θ − ηΔ has the same bits in both modes and of a model that is there, the weights stay") {
-  for (const auto& d : descriptions())
+  for (const auto& d : decoder_descriptions())
     for (const auto& [dtype, compute] :
          {std::pair{at::kDouble, at::kDouble}, {at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}}) {
       const auto model = make(d, dtype, compute);

@@ -31,6 +31,7 @@ class Muon final : public Rule {
   void accumulate(const std::vector<State>& states, const std::vector<at::Tensor>& gradients,
                   const Cancellation& cancel) const override;
   kernels::Delta delta(const State& state, const at::Tensor& weight, int64_t steps, const Group& group) const override;
+  bool is_elementwise() const override { return false; }
   bool has_metric() const override { return false; }
   void write_metric(const std::vector<at::Tensor>&, const std::vector<State>&, int64_t, const std::vector<Group>&,
                     const Cancellation&) const override;

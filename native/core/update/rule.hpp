@@ -55,6 +55,8 @@ class Rule {
                           const Cancellation& cancel) const = 0;
   /// Δ after so many gradients, made of the state and θ wherever it is read.
   virtual kernels::Delta delta(const State& state, const at::Tensor& weight, int64_t steps, const Group& group) const = 0;
+  /// Whether each number of Δ depends on that number's state alone.
+  virtual bool is_elementwise() const { return true; }
   /// Whether Δ = P⁻¹·momentum with a diagonal P, decay aside.
   virtual bool has_metric() const = 0;
   /// outᵢ = P of the i-th parameter, over its learning-rate ratio. Only where there is one.

@@ -1,0 +1,106 @@
+import * as z from "zod";
+import { expected } from "../errors.js";
+import { type OptionsOf, readOptions } from "../options/index.js";
+import { type NativeGroup, native, Owner } from "../torch/index.js";
+import { interfaceOf, placeOf, processName } from "./environment.js";
+
+const joinShape = {
+  /** Seconds until all ranks must have come. Default 300. */
+  joinTimeout: z.number().positive().max(1e6).default(300),
+  /** Seconds that one rank waits for another, which may be reading data meanwhile. Default 1800. */
+  timeout: z.number().positive().max(1e6).default(1800),
+};
+const joinSchema = z.strictObject(joinShape);
+
+/** Options of `joinGroup`. */
+export type JoinOptions = OptionsOf<typeof joinShape>;
+
+/**
+ * The processes that share a model: each keeps a part of its matrices, takes a share of every batch's micro-batches, and has the same
+ * results as one process alone, bit for bit. Every rank runs the same program: calls of models and of what is made of them come in the
+ * same order everywhere, and a difference is an error on all of them.
+ */
+export class Group extends Owner<NativeGroup> {
+  /** This process's among those of its host. */
+  readonly localRank: number;
+
+  /** @internal */
+  constructor(handle: NativeGroup, localRank: number) {
+    super(handle);
+    this.localRank = localRank;
+  }
+
+  /** 0 … size − 1. */
+  get rank(): number {
+    return this.handle.rank;
+  }
+
+  get size(): number {
+    return this.handle.size;
+  }
+
+  /** Rank 0: the one that prints, and writes files. */
+  get isFirst(): boolean {
+    return this.rank === 0;
+  }
+
+  /** Waits until every rank has called this. How long that took, in milliseconds. @throws CriticalSharpnessError `ERR_RANK_LOST` */
+  meet(): Promise<number> {
+    return this.handle.meet();
+  }
+}
+
+/** A process alone: its models are whole. */
+const alone = (): NativeGroup => ({
+  rank: 0,
+  size: 1,
+  disposed: false,
+  dispose() {
+    (this as { disposed: boolean }).disposed = true;
+  },
+  meet: async () => 0,
+});
+
+/** @internal What a model is made with: undefined for one process. */
+export function nativeGroup(group: Group | undefined): NativeGroup | undefined {
+  return group === undefined || group.size === 1 ? undefined : group.handle;
+}
+
+/**
+ * Joins the other ranks of this run, as torchrun, srun, mpirun or `--ranks` say it in the environment. Alone, it is a group of one, with
+ * which a program is the same.
+ *
+ * @throws CriticalSharpnessError `ERR_GROUP` where the environment is wrong, or naming the ranks that did not come.
+ */
+export async function joinGroup(options: JoinOptions = {}): Promise<Group> {
+  const { joinTimeout, timeout } = readOptions(joinSchema, options);
+  const place = placeOf();
+  if (!place) return new Group(alone(), 0);
+  const { rank, size, host, port, hasStore, listeningSocket, run, localRank } = place;
+  const handle = await native().joinGroup({
+    rank,
+    size,
+    host,
+    port,
+    hasStore,
+    listeningSocket,
+    prefix: run,
+    interface: interfaceOf(place),
+    name: processName(),
+    joinTimeout: Math.ceil(joinTimeout * 1000),
+    timeout: Math.ceil(timeout * 1000),
+  });
+  return new Group(handle, localRank);
+}
+
+/** @internal */
+export const groupSchema = z.custom<Group>(
+  (value) => value instanceof Group,
+  "a Group, as joinGroup makes one",
+);
+
+/** @internal Refuses a device that a group cannot have yet. @throws RangeError */
+export function checkGroupDevice(group: Group | undefined, device: string | undefined): void {
+  if (group !== undefined && group.size > 1 && device !== undefined && device !== "cpu")
+    throw expected('"cpu" with a group of several ranks', "options.device", device, "range");
+}

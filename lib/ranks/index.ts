@@ -1,0 +1,2 @@
+export { checkGroupDevice, Group, groupSchema, type JoinOptions, joinGroup, nativeGroup } from "./group.js";
+export { launchRanks } from "./launch.js";

@@ -1,0 +1,140 @@
+#include <c10/core/InferenceMode.h>
+
+#include "model.hpp"
+#include "ranks/ordered_sum.hpp"
+
+namespace critical_sharpness {
+namespace {
+
+/// Numbers of activations that a loss over several micro-batches holds so that they share what is made of weights.
+constexpr int64_t most_held = 1 << 25;
+
+}  // namespace
+
+at::ScalarType Model::dtype_of(const PassOptions& options) const {
+  return options.float32 && compute_dtype_ == at::kBFloat16 ? at::kFloat : compute_dtype_;
+}
+
+Scratch& Model::scratch_of(const PassOptions& options) {
+  return dtype_of(options) == compute_dtype_ ? scratch_ : float32_scratch_;
+}
+
+template <class Body>
+void Model::through(ParameterView& own, const Direction* direction, double learning_rate, const PassOptions& options, const Body& body) {
+  if (!layout_->shards) return body(own, options.cancel);
+  GatherPass pass(*layout_, uses_of(*layout_, dtype_of(options)), weights_, direction, learning_rate, gathers_);
+  GatheredView gathered(weight_dtype_, *layout_, own, pass);
+  // One rank alone must not leave a pass that the others are in: they ask each other between passes.
+  body(gathered, Cancellation());
+  pass.open_until(pass.uses());
+}
+
+double Model::mean_loss(ParameterView& own, const Direction* direction, double learning_rate, const Batch& batch,
+                        const PassOptions& options) {
+  OrderedSum sum(layout_->group.get(), layout_->options());
+  const Batch& here = *batch.on(device());
+  const auto rows = micro_batches(*network_, here, options);
+  const auto ranks = static_cast<size_t>(sum.size()), rank = static_cast<size_t>(sum.rank());
+  const auto part = [&](size_t j) { return here.slice(rows[j].start, rows[j].length); };
+  for (size_t first = 0; first < rows.size();) {
+    if (!layout_->group) options.cancel.check();
+    // As many of the first rank's micro-batches as may be held; the others have no larger ones.
+    std::vector<Batch> together;
+    int64_t held = 0;
+    size_t last = first;
+    for (; last < rows.size(); last += ranks) {
+      Batch next = part(last);
+      const int64_t more = network_->numbers_held(next);
+      if (last > first && held + more > most_held) break;
+      held += more;
+      together.push_back(std::move(next));
+    }
+    last = std::min(last, rows.size());
+    if (rank > 0) {
+      together.clear();
+      for (size_t j = first + rank; j < last; j += ranks) together.push_back(part(j));
+    }
+    std::vector<at::Tensor> sums;
+    through(own, direction, learning_rate, options, [&](ParameterView& view, const Cancellation& cancel) {
+      if (!together.empty()) sums = network_->losses(view, std::exchange(together, {}), cancel);
+    });
+    sum.add(sums, last - first, options.cancel);
+    first = last;
+  }
+  return sum.value() / network_->normalizer(batch);
+}
+
+Call Model::call_of(const char* name, const Batch& batch, const PassOptions& options, double learning_rate) const {
+  if (!layout_->group) return {};
+  return {name,
+          {{"weights", version()},
+           {"batch", batch.digest()},
+           {"micro-batch", static_cast<uint64_t>(options.micro_batch)},
+           {"arithmetic", static_cast<uint64_t>(dtype_of(options))},
+           {"learning rate", bits_of(learning_rate)}}};
+}
+
+void Model::require_whole(const char* what) const {
+  if (layout_->group)
+    reject_range("Expected a model in one process for " + std::string(what) + " but received one over " +
+                 std::to_string(layout_->group->size()) + " ranks");
+}
+
+LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options) {
+  return together(layout_->group.get(), call_of("loss", batch, options, perturbation ? perturbation->learning_rate : 0), options.cancel,
+                  [&] { return own_loss(batch, perturbation, options); });
+}
+
+LossResult Model::own_loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options) {
+  require_weights();
+  check(batch);
+  const c10::InferenceMode no_autograd;
+  if (!perturbation) {
+    PlainView view(weights_, dtype_of(options), scratch_of(options));
+    return {mean_loss(view, nullptr, 0, batch, options), version()};
+  }
+  const Direction& direction = *perturbation->direction;
+  require_same_layout(*layout_, *direction.layout(), "the direction");
+  direction.require_current();
+  if (perturbation->mode == PerturbationMode::view) {
+    if (weight_dtype_ == at::kBFloat16) require_whole("a perturbed loss with bfloat16 weights");
+    PerturbedView view(weights_, direction, perturbation->learning_rate, dtype_of(options), scratch_of(options));
+    return {mean_loss(view, &direction, perturbation->learning_rate, batch, options), version()};
+  }
+  require_whole("the perturbation \"in-place\"");
+  if (weight_dtype_ == at::kBFloat16)
+    reject_range("Expected the perturbation \"view\" for bfloat16 weights but received \"in-place\": θ − ηΔ has no room in them");
+  if (!device().is_cpu())
+    reject_range("Expected the perturbation \"view\" for a model on " + device().str() + " but received \"in-place\", which is the CPU's");
+  const InPlacePerturbation moved(weights_, require_stored(direction, "a perturbation in place"), perturbation->learning_rate,
+                                  in_place_);
+  PlainView view(weights_, dtype_of(options), scratch_of(options));
+  return {mean_loss(view, nullptr, 0, batch, options), version()};
+}
+
+ExpertChanges Model::expert_changes(const Batch& batch, const Direction& direction, double learning_rate, const PassOptions& options) {
+  require_weights();
+  check(batch);
+  require_same_layout(*layout_, *direction.layout(), "the direction");
+  direction.require_current();
+  require_whole("counting tokens that change their experts");
+  const c10::InferenceMode no_autograd;
+  PlainView plain(weights_, dtype_of(options), scratch_of(options));
+  PerturbedView moved(weights_, direction, learning_rate, dtype_of(options), scratch_of(options));
+  ExpertChanges all;
+  for_each_micro_batch(*network_, *batch.on(device()), options, [&](const Batch& part) {
+    const auto choices = [&](ParameterView& view) {
+      std::vector<at::Tensor> experts;
+      view.put_choices(&experts);
+      network_->losses(view, {part}, options.cancel);
+      view.put_choices(nullptr);
+      return experts;
+    };
+    const ExpertChanges changes = compare(choices(plain), choices(moved));
+    all.changed += changes.changed;
+    all.of += changes.of;
+  });
+  return all;
+}
+
+}  // namespace critical_sharpness

@@ -1,0 +1,73 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "parameter_view.hpp"
+#include "ranks/group.hpp"
+#include "ranks/shards.hpp"
+
+namespace critical_sharpness {
+
+/// Room for two gathered blocks, kept between passes.
+struct GatherBuffers {
+  at::Tensor rooms[2];
+};
+
+/// The blocks of a pass, whole, one after the other: while one is used, the next is under way.
+class GatherPass {
+ public:
+  struct Use {
+    size_t block;
+    at::ScalarType dtype;
+  };
+  /// Of `weights`, what is kept of them here; with a direction of θ − ηΔ, which is so made once in the group.
+  GatherPass(const Layout& layout, std::vector<Use> uses, const std::vector<at::Tensor>& weights, const Direction* direction,
+             double learning_rate, GatherBuffers& buffers);
+  /// Waits for what is under way, which reads and writes the buffers.
+  ~GatherPass();
+  GatherPass(const GatherPass&) = delete;
+  GatherPass& operator=(const GatherPass&) = delete;
+
+  /// A sharded parameter of the open block or, which is opened then, of the next. It lasts until the block after that is opened.
+  at::Tensor whole(size_t parameter);
+  /// Opens the next block.
+  void open();
+  /// Opens blocks until so many have been: for the other ranks, which need this one's part of each.
+  void open_until(size_t uses);
+  size_t uses() const { return uses_.size(); }
+
+ private:
+  void start();
+  void write(const at::Tensor& out, size_t parameter) const;
+  at::Tensor room(size_t use) const;
+
+  const Layout& layout_;
+  std::vector<Use> uses_;
+  const std::vector<at::Tensor>& weights_;
+  const Direction* direction_;
+  double learning_rate_;
+  GatherBuffers& buffers_;
+  size_t opened_ = 0, started_ = 0;
+  Pending under_way_;
+};
+
+/// How a pass without derivatives reads parameters of which this rank keeps a part: the matrices from the pass, as θ or θ − ηΔ,
+/// the rest through `own`.
+class GatheredView final : public ParameterView {
+ public:
+  GatheredView(at::ScalarType weight_dtype, const Layout& layout, ParameterView& own, GatherPass& pass)
+      : ParameterView(weight_dtype, own.compute_dtype()), layout_(layout), own_(own), pass_(pass) {}
+  at::Tensor value(size_t index, at::ScalarType dtype) override;
+  at::Tensor embedding(const at::Tensor& ids, size_t weight) override;
+
+ private:
+  const Layout& layout_;
+  ParameterView& own_;
+  GatherPass& pass_;
+};
+
+/// Of a pass over a network's blocks, in the arithmetic `compute_dtype`.
+std::vector<GatherPass::Use> uses_of(const Layout& layout, at::ScalarType compute_dtype);
+
+}  // namespace critical_sharpness

@@ -1,0 +1,64 @@
+#pragma once
+#include <deque>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "ranks/group.hpp"
+#include "ranks/shards.hpp"
+
+namespace critical_sharpness {
+
+/// Room for two blocks' gradients on their way, kept between passes.
+struct ExchangeBuffers {
+  struct Room {
+    at::Tensor out, in;
+  } rooms[2];
+};
+
+/// Gradients on their way to the ranks that keep their parameters, which add them up in the order of micro-batches: the bits of one
+/// process. At most two blocks are under way.
+class GradientExchange {
+ public:
+  GradientExchange(const Layout& layout, ExchangeBuffers& buffers) : layout_(layout), buffers_(buffers), has_(layout.size()) {}
+  /// Waits for what is under way, which reads and writes the buffers.
+  ~GradientExchange();
+  GradientExchange(const GradientExchange&) = delete;
+  GradientExchange& operator=(const GradientExchange&) = delete;
+
+  /// Before each round: so many ranks, the first ones, have a micro-batch in it.
+  void begin_round(int present) { present_ = present; }
+  /// `gradients`: of the block's parameters, whole; undefined or missing: none. They travel in `dtype`.
+  void start(size_t block, at::ScalarType dtype, const std::vector<at::Tensor>& gradients);
+  /// The gradients of parameters that every rank keeps.
+  void share(const std::vector<size_t>& parameters, const std::vector<at::Tensor>& gradients);
+  /// Until nothing is under way.
+  void finish();
+  /// What is kept here of a parameter's gradient, once all rounds are over. Undefined: none.
+  at::Tensor sum(size_t parameter);
+  /// Set in the last round: called for a block when its sums are whole, which are let go afterwards.
+  std::function<void(size_t block)> on_block;
+
+ private:
+  struct Flight {
+    Pending pending;
+    size_t block;
+    at::Tensor received;  // [ranks, shard]
+    at::Tensor given;     // [ranks, parameters]
+  };
+  void finish_one();
+  /// Which of the parameters have a gradient, from every rank: what no token went through has none anywhere.
+  Pending start_given(const std::vector<at::Tensor>& gradients, size_t count, at::Tensor& given) const;
+  void note_given(const std::vector<size_t>& parameters, const at::Tensor& given);
+  void add(at::Tensor& sum, const at::Tensor& parts) const;
+
+  const Layout& layout_;
+  ExchangeBuffers& buffers_;
+  int present_ = 0;
+  size_t started_ = 0;
+  std::deque<Flight> flights_;
+  std::map<size_t, at::Tensor> of_block_, of_parameter_;
+  std::vector<bool> has_;  // of each parameter: a gradient in some micro-batch
+};
+
+}  // namespace critical_sharpness

@@ -1,0 +1,79 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cancellation.hpp"
+#include "ranks/link.hpp"
+
+namespace critical_sharpness {
+
+/// What a rank is about to do, as far as the ranks must do the same.
+struct Call {
+  std::string name;
+  /// What it is done with: names for people, and numbers or bits.
+  std::vector<std::pair<std::string, uint64_t>> with;
+};
+
+/// The processes that share a model: ranks 0 … size − 1. It copies and never computes, so that no result depends on how. Its
+/// members are called in one order on every rank.
+class Group {
+ public:
+  /// Small exchanges go over `control`, weights and gradients over `data`.
+  Group(int rank, int size, std::shared_ptr<Link> control, std::shared_ptr<Link> data)
+      : rank_(rank), size_(size), control_(std::move(control)), data_(std::move(data)) {}
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+
+  /// body() on every rank at once, once they agree that it is the same everywhere. Throws on every rank: ERR_RANKS_DIFFER, which
+  /// names one that is about to do something else; Cancelled where one of them asks for it. A rank that fails in the body for a
+  /// reason of its own takes the others out of it, and the group is at its end.
+  template <class Body>
+  auto call(const Call& call, const Cancellation& cancel, const Body& body) {
+    agree(call, cancel.is_set());
+    try {
+      return body();
+    } catch (const InputError&) {
+      throw;  // of what all ranks know alike, or of a rank that is lost
+    } catch (const Cancelled&) {
+      throw;
+    } catch (const std::exception& error) {
+      close("Expected rank " + std::to_string(rank_) + " to finish \"" + call.name + "\" but received: " + error.what());
+      throw;
+    }
+  }
+
+  /// Of every rank its numbers, as many from each, in the order of ranks.
+  std::vector<std::vector<double>> all_gather(const std::vector<double>& mine);
+  /// out [size, …] ← in […] of every rank. `in` may be this rank's own part of `out`.
+  Pending start_all_gather(const at::Tensor& out, const at::Tensor& in);
+  /// Part r of `in` goes to rank r, and part r of `out` comes from there; both [size, …]. Summed in the order of ranks, that is a
+  /// reduce-scatter whose bits are known.
+  Pending start_exchange(const at::Tensor& out, const at::Tensor& in);
+  /// Ends what is under way on every rank. May be called from any thread, as may the next.
+  void close(const std::string& why);
+  /// Ends what is under way here, for a process that is about to go.
+  void leave();
+
+ private:
+  void agree(const Call& call, bool stop);
+  Pending gather(Link& link, const at::Tensor& out, const at::Tensor& in);
+
+  int rank_, size_;
+  std::shared_ptr<Link> control_, data_;
+  uint32_t tag_ = 0;
+  uint64_t calls_ = 0;
+};
+
+/// body(), over a group as a call of all its ranks. Null: alone.
+template <class Body>
+auto together(Group* group, const Call& call, const Cancellation& cancel, const Body& body) {
+  return group ? group->call(call, cancel, body) : body();
+}
+
+/// A number's bits, for a call.
+uint64_t bits_of(double number);
+
+}  // namespace critical_sharpness

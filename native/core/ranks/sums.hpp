@@ -1,0 +1,33 @@
+#pragma once
+#include <vector>
+
+#include "cancellation.hpp"
+#include "kernels/delta.hpp"
+#include "layout.hpp"
+
+namespace critical_sharpness {
+
+/// Sums over a layout's parameters of products aᵢbᵢ, in float64: a parameter's chunks are summed each for itself and added up in
+/// their order, so that no sum depends on the number of threads or of ranks. The one place where sums over parameters are made.
+class Sums {
+ public:
+  /// So many products at once.
+  Sums(const Layout& layout, size_t products) : layout_(layout), parts_(layout.size()), products_(products) {}
+
+  /// Takes a parameter's products: of here, and left where they were computed.
+  void add(size_t parameter, const std::vector<kernels::Delta>& a, const std::vector<kernels::Delta>& b, const Cancellation& cancel);
+  /// totals[k][parameter], of all ranks: on every rank at the same place.
+  std::vector<std::vector<double>> totals() const;
+
+ private:
+
+  const Layout& layout_;
+  std::vector<at::Tensor> parts_;  // of each parameter [products], or of a sharded one [products, its chunks here]
+  size_t products_;
+};
+
+/// Σ aᵢbᵢ of each parameter, of all ranks.
+std::vector<double> dots(const Layout& layout, const std::vector<kernels::Delta>& a, const std::vector<kernels::Delta>& b,
+                         const Cancellation& cancel = {});
+
+}  // namespace critical_sharpness

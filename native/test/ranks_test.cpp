@@ -1,0 +1,192 @@
+#include <cstring>
+#include <functional>
+#include <numeric>
+
+#include "check.hpp"
+#include "decoders.hpp"
+#include "gpt2.hpp"
+#include "network/mlp.hpp"
+#include "state_direction.hpp"
+#include "support.hpp"
+#include "thread_group.hpp"
+
+using namespace critical_sharpness;
+using namespace critical_sharpness::test;
+
+namespace {
+
+/// All that a measurement, its optimizer and a step leave: the same on every rank, and in one process.
+struct Outcome {
+  std::vector<double> numbers;
+  std::vector<std::vector<uint8_t>> bytes;
+
+  void add(const AccumulatedGradient& made) {
+    numbers.insert(numbers.end(), {made.loss.loss, made.norm});
+    numbers.insert(numbers.end(), made.slopes.begin(), made.slopes.end());
+  }
+  bool operator==(const Outcome& other) const {
+    return bytes == other.bytes && numbers.size() == other.numbers.size() &&
+           std::memcmp(numbers.data(), other.numbers.data(), numbers.size() * sizeof(double)) == 0;
+  }
+};
+
+struct Case {
+  std::function<std::unique_ptr<Network>()> network;
+  std::shared_ptr<const Batch> batch;
+  at::ScalarType weights = at::kFloat, compute = at::kFloat;
+  int64_t micro_batch = 0;
+  std::vector<bool> trainable = {};
+  Initialization scheme = Initialization::normal;
+};
+
+std::vector<uint8_t> all_bytes(const ParameterVector& vector, size_t i) { return read_bytes(vector, i, 0, int64_t{1} << 40); }
+
+Outcome run(const Case& c, std::shared_ptr<Group> group) {
+  Outcome made;
+  const auto model = std::make_shared<Model>(c.network(), c.weights, c.compute, at::kCPU, c.trainable, std::move(group));
+  model->initialize(c.scheme, 5);
+  const PassOptions options{c.micro_batch, {}};
+  made.numbers.push_back(model->loss(*c.batch, nullptr, options).loss);
+
+  const size_t count = model->layout()->size();
+  const std::shared_ptr<Optimizer> optimizer =
+      make_adamw(model, {std::vector<double>(count, 1.0), std::vector<double>(count, 0.1)}, {0.9, 0.99, 1e-8});
+  for (int step = 0; step < 2; step++) {
+    made.add(optimizer->accumulate_from(*c.batch, options, true));
+    const auto direction = state_direction(optimizer, true);
+    for (const double learning_rate : {1e-3, 0.3})
+      made.numbers.push_back(model->loss(*c.batch, std::make_unique<Perturbation>(Perturbation{direction, learning_rate}).get(), options).loss);
+    optimizer->step(0.01);
+  }
+  const auto stored = optimizer->direction(false);
+  const GradientResult gradient = model->gradient(*c.batch, options);
+  made.numbers.insert(made.numbers.end(), {stored->norm(), stored->dot(*gradient.gradient), gradient.loss});
+  for (size_t i = 0; i < count; i++) {
+    made.bytes.push_back(model->read_bytes(i, 0, int64_t{1} << 40));
+    made.bytes.push_back(model->read_bytes(i, 70001, 999));
+    made.bytes.push_back(all_bytes(*stored, i));
+    made.bytes.push_back(all_bytes(*gradient.gradient, i));
+    for (const auto& [role, state] : optimizer->state()) made.bytes.push_back(all_bytes(*state, i));
+  }
+  return made;
+}
+
+void check_ranks(const Case& c, const std::vector<int>& sizes = {1, 2, 3, 4}) {
+  const Outcome alone = run(c, nullptr);
+  for (const int size : sizes)
+    for (const auto& outcome : on_ranks(size, [&](const auto& group) { return run(c, group); })) CHECK(outcome == alone);
+}
+
+Case decoder_case(const DecoderDescription& d, int64_t rows, int64_t micro_batch) {
+  return {[d] { return make_decoder(enlarged(d)); }, token_batch(rows, 7, 301, 3, 5), at::kFloat, at::kFloat, micro_batch};
+}
+
+Gpt2Description gpt2(bool tied) {
+  Gpt2Description d;
+  d.vocabulary_size = 301;
+  d.context_length = 200;
+  d.width = 96;
+  d.layers = 3;
+  d.heads = 4;
+  d.inner_width = 200;
+  d.tied = tied;
+  return d;
+}
+
+}  // namespace
+
+TEST("ranks: losses, gradients, states and steps have the bits of one process, whatever the decoder") {
+  for (const auto& d : decoder_descriptions()) check_ranks(decoder_case(d, 5, 1), {2, 3});
+}
+
+TEST("ranks: the same where parameters are frozen, from the embedding up or down to the head") {
+  for (const auto& d : {llama(), gemma()}) {
+    Case c = decoder_case(d, 3, 1);
+    const auto specs = c.network()->parameters();
+    const auto trainable = [&](const std::function<bool(const std::string&)>& choose) {
+      std::vector<bool> chosen;
+      for (const auto& spec : specs) chosen.push_back(choose(spec.name));
+      return chosen;
+    };
+    const auto has = [](const std::string& name, const char* part) { return name.find(part) != std::string::npos; };
+    for (const auto& chosen : {trainable([&](const auto& name) { return !has(name, "embed"); }), trainable([&](const auto& name) { return has(name, "layers.1"); }),
+                               trainable([&](const auto& name) { return has(name, "layers.0.q") || has(name, "layers.1.up"); }),
+                               trainable([&](const auto& name) { return name == "norm.weight"; }), trainable([&](const auto& name) { return has(name, "embed"); }),
+                               trainable([&](const auto& name) { return has(name, "head") || has(name, "layers.1.mlp_norm"); })}) {
+      c.trainable = chosen;
+      check_ranks(c, {2});
+    }
+  }
+}
+
+TEST("ranks: a network without blocks is whole on every rank, which takes its share of the rows") {
+  const auto network = [] { return make_mlp({{30, 700, 5}, Activation::gelu, Loss::cross_entropy}); };
+  check_ranks({network, example_batch(7, 30, 5, Loss::cross_entropy, 3), at::kFloat, at::kFloat, 2, {}, Initialization::pytorch}, {2, 3});
+}
+
+TEST("ranks: a rank keeps its part of the matrices alone, and files give it that") {
+  const Case c = decoder_case(llama(), 2, 1);
+  Model whole(c.network(), at::kFloat, at::kFloat);
+  whole.initialize(Initialization::normal, 5);
+  for (const int size : {2, 4}) {
+    const auto bytes = on_ranks(size, [&](const auto& group) { return Model(c.network(), at::kFloat, at::kFloat, at::kCPU, {}, group).byte_length(); });
+    for (const int64_t held : bytes) CHECK(held < whole.byte_length());
+    CHECK(std::accumulate(bytes.begin(), bytes.end(), int64_t{0}) >= whole.byte_length());
+  }
+}
+
+TEST("ranks: what needs whole matrices is refused by name") {
+  const Case c = decoder_case(llama(), 2, 1);
+  on_ranks(2, [&](const std::shared_ptr<Group>& group) {
+    const auto model = std::make_shared<Model>(c.network(), at::kFloat, at::kFloat, at::kCPU, std::vector<bool>(), group);
+    model->initialize(Initialization::normal, 5);
+    const std::vector<double> ones(model->layout()->size(), 1.0);
+    CHECK_CODE(make_muon(model, {ones, ones}, {}), "ERR_OUT_OF_RANGE");
+    const auto direction = std::make_shared<ParameterVector>(ParameterVector::zeros(model->layout()));
+    const Perturbation in_place{direction, 1, PerturbationMode::in_place};
+    CHECK_CODE(model->loss(*c.batch, &in_place, {}), "ERR_OUT_OF_RANGE");
+    CHECK_CODE(model->expert_changes(*c.batch, *direction, 1, {}), "ERR_OUT_OF_RANGE");
+    CHECK_CODE(model->weights_to_differentiate(), "ERR_OUT_OF_RANGE");
+    return 0;
+  });
+}
+
+TEST("ranks: a difference or a wish to stop is told to all before the pass, a failure takes all out of it") {
+  const Case c = decoder_case(llama(), 4, 1);
+  const auto code_of = [&](const auto& change) {
+    std::vector<std::string> codes = on_ranks(2, [&](const std::shared_ptr<Group>& group) -> std::string {
+      Model model(c.network(), at::kFloat, at::kFloat, at::kCPU, {}, group);
+      model.initialize(Initialization::normal, 5);
+      try {
+        change(model, group->rank());
+      } catch (const InputError& error) {
+        return error.code + ": " + error.what();
+      } catch (const Cancelled&) {
+        return "cancelled";
+      }
+      return "";
+    });
+    CHECK(codes[0] == codes[1]);
+    return codes[0];
+  };
+  const auto starts = [](const std::string& text, const char* with) { return text.starts_with(with); };
+  CHECK(code_of([&](Model& model, int) { model.loss(*c.batch, nullptr, {1, {}}); }).empty());
+  CHECK(starts(code_of([&](Model& model, int rank) { model.loss(*c.batch, nullptr, {1 + rank, {}}); }), "ERR_RANKS_DIFFER: Expected every rank to call \"loss\" with the same micro-batch"));
+  CHECK(starts(code_of([&](Model& model, int rank) { model.loss(rank ? *token_batch(4, 7, 301, 9) : *c.batch, nullptr, {1, {}}); }), "ERR_RANKS_DIFFER"));
+  CHECK(starts(code_of([&](Model& model, int rank) { rank ? (void)model.gradient(*c.batch, {1, {}}) : (void)model.loss(*c.batch, nullptr, {1, {}}); }), "ERR_RANKS_DIFFER: Expected \"loss\", which rank 0 calls"));
+  CHECK(code_of([&](Model& model, int rank) {
+    const Cancellation cancel;
+    if (rank == 1) cancel.cancel();
+    model.loss(*c.batch, nullptr, {1, cancel});
+  }) == "cancelled");
+}
+
+TEST("ranks: the same with learned positions, tied and not, in every arithmetic, for uneven micro-batches") {
+  for (const bool tied : {true, false})
+    for (const auto& [weights, compute] : {std::pair{at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kDouble, at::kDouble}}) {
+      Case c{[tied] { return make_gpt2(gpt2(tied)); }, token_batch(5, 30, 301, 4, 6), weights, compute, 2};
+      check_ranks(c);
+      c.micro_batch = 0;
+      check_ranks(c, {2});
+    }
+}

@@ -1,0 +1,155 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporaryFolder } from "../data/helpers.js";
+
+const folder = temporaryFolder();
+const program = path.join(import.meta.dirname, "program.mjs");
+const command = path.resolve(import.meta.dirname, "../../dist/cli/main.js");
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function run(args: readonly string[], environment: Record<string, string> = {}): Promise<Ended> {
+  const child = spawn(process.execPath, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, OMP_NUM_THREADS: "1", ...environment },
+  });
+  const ended = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const)
+    child[stream].setEncoding("utf8").on("data", (text: string) => {
+      ended[stream] += text;
+    });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, ...ended }));
+  });
+}
+
+const launch = (ranks: number, args: readonly string[]) =>
+  run([command, "launch", "--ranks", String(ranks), "--", process.execPath, ...args]);
+
+const llama = {
+  model_type: "llama",
+  vocab_size: 301,
+  max_position_embeddings: 64,
+  hidden_size: 96,
+  intermediate_size: 200,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+};
+const gpt2 = { model_type: "gpt2", vocab_size: 301, n_positions: 64, n_embd: 96, n_layer: 2, n_head: 4 };
+const cases = {
+  "GPT-2, tied": { config: gpt2, rows: 4, microBatch: 1, dtype: "float32" },
+  "Llama in bfloat16, uneven": { config: llama, rows: 5, microBatch: 2, dtype: "bfloat16" },
+};
+
+describe("a training and its measurements over ranks", () => {
+  for (const [name, given] of Object.entries(cases))
+    test(`have the bits, and the files, of one process: ${name}`, { timeout: 300_000 }, async () => {
+      const input = (ranks: number) => {
+        const place = path.join(folder, `${name} ${ranks}`);
+        mkdirSync(place);
+        return JSON.stringify({ ...given, length: 16, folder: place });
+      };
+      const alone = await run([program, input(1)]);
+      expect(alone).toMatchObject({ code: 0, stderr: "" });
+      const expected = JSON.parse(alone.stdout);
+      expect(expected.again).toBe(true);
+      for (const ranks of [2, 3]) {
+        const over = await launch(ranks, [program, input(ranks)]);
+        expect(over).toMatchObject({ code: 0, stderr: "" });
+        expect(JSON.parse(over.stdout)).toEqual({ ...expected, size: ranks });
+      }
+    });
+});
+
+const prelude = `import { Batch, createModel, joinGroup } from "critical-sharpness";
+  const group = await joinGroup({ joinTimeout: 20, timeout: 20 });
+  const model = await createModel(${JSON.stringify(llama)}, { group });
+  const inputIds = Int32Array.from({ length: 64 }, (_, i) => i);
+  const batch = Batch.tokens({ inputIds, labels: inputIds.map((id) => (5 * id + 1) % 64), shape: [4, 16] });
+  const told = (error) => console.error(error.code, error.message);`;
+const script = (body: string) => ["--input-type=module", "-e", `${prelude} ${body}`];
+
+describe("what goes wrong on one rank", () => {
+  test("a difference is told to all before the pass, and the group goes on", {
+    timeout: 60_000,
+  }, async () => {
+    const { code, stdout, stderr } = await launch(
+      2,
+      script(`await model.loss(batch, { microBatch: 1 + group.rank }).catch(told);
+        console.error((await model.loss(batch, { microBatch: 1 })).toFixed(2));`),
+    );
+    const message =
+      'ERR_RANKS_DIFFER Expected every rank to call "loss" with the same micro-batch but received another on rank 1 than on rank 0: every rank must run the same program on the same data';
+    expect(code).toBe(0);
+    expect(stdout).toBe("");
+    expect(stderr.split("\n").filter((line) => line.includes(message))).toHaveLength(2);
+    expect(stderr.split("\n").filter((line) => /^(rank 1: )?\d+\.\d+$/.test(line))).toHaveLength(2);
+  });
+
+  test("one that is killed is named at once", { timeout: 60_000 }, async () => {
+    const { stderr } = await launch(
+      2,
+      script(`await model.loss(batch);
+        if (group.rank === 1) process.kill(process.pid, "SIGKILL");
+        const start = performance.now();
+        await model.loss(batch).catch(told);
+        console.error("after", Math.round(performance.now() - start));`),
+    );
+    expect(stderr).toMatch(
+      /ERR_RANK_LOST Expected rank 1 \(.+, process \d+\) to go on but received a closed connection/,
+    );
+    expect(Number(/after (\d+)/.exec(stderr)?.[1])).toBeLessThan(3000);
+  });
+
+  test("a wish to stop on one ends the call on all", { timeout: 60_000 }, async () => {
+    const { code, stderr } = await launch(
+      2,
+      script(`const controller = new AbortController();
+        const loss = model.loss(batch, { microBatch: 1, signal: controller.signal });
+        if (group.rank === 1) controller.abort();
+        await loss.catch(told);
+        await model.loss(batch);`),
+    );
+    expect(code).toBe(0);
+    expect(stderr).toContain("rank 1: ABORT_ERR");
+    expect(stderr).toMatch(/^CANCELLED/m);
+  });
+
+  test("a command that fails ends the others, and its code is the launcher's", {
+    timeout: 60_000,
+  }, async () => {
+    const place = path.join(folder, "never");
+    const { code } = await launch(3, [
+      "-e",
+      `if (process.env.RANK === "2") process.exit(9);
+       setTimeout(() => require("fs").writeFileSync(${JSON.stringify(place)}, ""), 30_000)`,
+    ]);
+    expect(code).toBe(9);
+    expect(existsSync(place)).toBe(false);
+  });
+
+  test("what is not for ranks is refused by name", { timeout: 60_000 }, async () => {
+    const { code, stderr } = await launch(
+      2,
+      script(`const { Muon, Direction } = await import("critical-sharpness");
+        try { new Muon(model, { learningRate: 1 }) } catch (error) { told(error) }
+        const direction = await Direction.random(model, { seed: 1 });
+        await model.loss(batch, { perturbation: { direction, learningRate: 1, mode: "in-place" } }).catch(told);`),
+    );
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /Expected an update rule that treats every number by itself for ".+" of a model over 2 ranks/,
+    );
+    expect(stderr).toMatch(
+      /Expected a model in one process for the perturbation "in-place" but received one over 2 ranks/,
+    );
+  });
+});
