@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { AbortError, CriticalSharpnessError } from "../errors.js";
 import {
@@ -14,9 +14,17 @@ import {
   programOptions,
 } from "../models/index.js";
 import { addFlags } from "../options/index.js";
+import { type Group, isRank, joinGroup, launchRanks } from "../ranks/index.js";
 import { jsonLines, type Sink, tensorBoard } from "../runs/index.js";
 import type { ComputeDtype, ParameterDtype } from "../torch/index.js";
-import { interruption, type Progress, showProgress, UsageError } from "./progress.js";
+import {
+  interruption,
+  noProgress,
+  type Progress,
+  type SetStatus,
+  showProgress,
+  UsageError,
+} from "./progress.js";
 
 export const jsonOption = () =>
   new Option("--json", "print the result as JSON, and nothing else, on standard output");
@@ -100,13 +108,44 @@ export interface Attended {
   display: Progress;
 }
 
+/** Of a command that several processes of this host may make together. */
+export const ranksOption = () =>
+  new Option("--ranks <n>", "so many processes of this host, each with a part of the model").argParser(
+    readRanks,
+  );
+
+/** @throws InvalidArgumentError */
+export function readRanks(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= 1024) return count;
+  throw new InvalidArgumentError("Expected an integer between 1 and 1024.");
+}
+
+/**
+ * Calls a body with the ranks of this run: those that a launcher has started, or as many processes of this command as `--ranks` says,
+ * which this process starts and waits for.
+ */
+export async function withRanks(
+  ranks: number | undefined,
+  setStatus: SetStatus,
+  body: (group: Group) => Promise<void>,
+): Promise<void> {
+  if (ranks !== undefined && ranks > 1 && !isRank()) {
+    setStatus(await launchRanks(ranks, [process.execPath, ...process.execArgv, ...process.argv.slice(1)]));
+    return;
+  }
+  using group = await joinGroup();
+  await body(group);
+}
+
 /** Calls a body that Ctrl-C stops, with a progress display that is gone when it is done. */
 export async function attended<T>(
   unit: string,
   total: number | undefined,
   body: (given: Attended) => Promise<T>,
+  { silent = false }: { silent?: boolean } = {},
 ): Promise<T> {
-  const display = showProgress(unit, total);
+  const display = silent ? noProgress : showProgress(unit, total);
   using interrupted = interruption("Stopping.", display);
   try {
     return await body({ signal: interrupted.signal, display });

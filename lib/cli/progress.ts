@@ -9,6 +9,9 @@ export interface Progress {
   stop(): void;
 }
 
+/** For a process that tells nothing. */
+export const noProgress: Progress = { update() {}, note() {}, stop() {} };
+
 type Output = NodeJS.WritableStream & { isTTY?: boolean };
 
 /**

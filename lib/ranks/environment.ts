@@ -47,6 +47,9 @@ const launchers = [
 /** @internal The variable by which `--ranks` hands its socket to rank 0. */
 export const socketVariable = "CRITICAL_SHARPNESS_STORE_SOCKET";
 
+/** @internal The variable by which it says its own process to all ranks. */
+export const launcherVariable = "CRITICAL_SHARPNESS_LAUNCHER";
+
 function groupError(message: string): CriticalSharpnessError {
   return new CriticalSharpnessError("ERR_GROUP", message);
 }
@@ -119,6 +122,11 @@ export function placeOf(environment: Environment = process.env): Place | undefin
       environment.TORCHELASTIC_RESTART_COUNT ?? environment.SLURM_STEP_ID ?? "",
     ].join("/"),
   };
+}
+
+/** Whether a launcher started this process as one of several. */
+export function isRank(): boolean {
+  return placeOf() !== undefined;
 }
 
 /** What messages call this process. */

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { expected } from "../errors.js";
 import { type OptionsOf, readOptions } from "../options/index.js";
 import { type NativeGroup, native, Owner } from "../torch/index.js";
-import { interfaceOf, placeOf, processName } from "./environment.js";
+import { interfaceOf, launcherVariable, placeOf, processName } from "./environment.js";
 
 const joinShape = {
   /** Seconds until all ranks must have come. Default 300. */
@@ -76,6 +76,7 @@ export async function joinGroup(options: JoinOptions = {}): Promise<Group> {
   const { joinTimeout, timeout } = readOptions(joinSchema, options);
   const place = placeOf();
   if (!place) return new Group(alone(), 0);
+  endWithLauncher();
   const { rank, size, host, port, hasStore, listeningSocket, run, localRank } = place;
   const handle = await native().joinGroup({
     rank,
@@ -91,6 +92,15 @@ export async function joinGroup(options: JoinOptions = {}): Promise<Group> {
     timeout: Math.ceil(timeout * 1000),
   });
   return new Group(handle, localRank);
+}
+
+/** A rank whose launcher was killed must not stay behind. */
+function endWithLauncher(): void {
+  const launcher = process.env[launcherVariable];
+  if (launcher !== String(process.ppid)) return;
+  setInterval(() => {
+    if (String(process.ppid) !== launcher) process.kill(process.pid, "SIGTERM");
+  }, 500).unref();
 }
 
 /** @internal */

@@ -4,7 +4,7 @@ import net, { type AddressInfo } from "node:net";
 import os from "node:os";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { socketVariable } from "./environment.js";
+import { launcherVariable, socketVariable } from "./environment.js";
 
 /** How long the other ranks may go on after one has failed, and then to end after they were told to, milliseconds. */
 const patience = 2000;
@@ -40,6 +40,7 @@ export async function launchRanks(
         LOCAL_WORLD_SIZE: String(size),
         MASTER_ADDR: "127.0.0.1",
         MASTER_PORT: String(port),
+        [launcherVariable]: String(process.pid),
         ...(rank === 0 && { [socketVariable]: "3" }),
       },
     }),
@@ -96,7 +97,8 @@ async function endOf(child: ChildProcess, rank: number): Promise<Ended> {
 /** Ends the ranks that are left: first they have time to say what they saw of it. */
 async function endAll(children: readonly ChildProcess[], ends: readonly Promise<Ended>[]): Promise<void> {
   const kill = (signal: NodeJS.Signals) => {
-    for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    for (const child of children)
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
   };
   const timers = [setTimeout(kill, patience, "SIGTERM"), setTimeout(kill, patience + grace, "SIGKILL")];
   await Promise.all(ends);

@@ -2,6 +2,7 @@ import path from "node:path";
 import * as z from "zod";
 import { AbortError, throwIfAborted } from "../errors.js";
 import { callback, instance, name, type OptionsOf, signalSchema } from "../options/index.js";
+import type { Group } from "../ranks/index.js";
 import { versions } from "../torch/index.js";
 import {
   badRun,
@@ -40,20 +41,29 @@ export function runOptions<Event>() {
 type RunShape<Event> = ReturnType<typeof runOptions<Event>>;
 
 export type RunOptions<Event> = OptionsOf<RunShape<Event>>;
-export type CheckedRunOptions<Event> = z.core.$InferObjectOutput<RunShape<Event>, Record<never, never>>;
+export type CheckedRunOptions<Event> = z.core.$InferObjectOutput<RunShape<Event>, Record<never, never>> & {
+  /** The ranks that make the run together: the first one writes and tells, the others read what it has written. */
+  group?: Group | undefined;
+};
 
-/** A run that is under way: its directory, which nobody else works in, and where its records and events go. */
+/** A run that is under way: its directory, which no other run works in, and where its records and events go. */
 export class Run<Event extends { type: string }, Schemas extends RecordSchemas> implements AsyncDisposable {
   readonly directory: string;
   readonly signal: AbortSignal | undefined;
+  readonly group: Group | undefined;
   readonly #kind: Kind<object, Schemas>;
-  readonly #lock: RunLock;
+  readonly #lock: RunLock | undefined;
   readonly #options: CheckedRunOptions<Event>;
   #log: RunLog<Schemas> | undefined;
 
-  private constructor(kind: Kind<object, Schemas>, options: CheckedRunOptions<Event>, lock: RunLock) {
+  private constructor(
+    kind: Kind<object, Schemas>,
+    options: CheckedRunOptions<Event>,
+    lock: RunLock | undefined,
+  ) {
     this.directory = options.directory;
     this.signal = options.signal;
+    this.group = options.group;
     this.#options = options;
     this.#kind = kind;
     this.#lock = lock;
@@ -73,13 +83,20 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
     configuration: Configuration,
     options: CheckedRunOptions<Event>,
   ): Promise<Run<Event, Schemas>> {
-    const { directory, fresh, signal } = options;
+    const { directory, fresh, signal, group } = options;
     throwIfAborted(signal);
+    const run = (lock?: RunLock) =>
+      new Run<Event, Schemas>(kind as unknown as Kind<object, Schemas>, options, lock);
+    if (group && !group.isFirst) {
+      await group.meet();
+      return run();
+    }
     return writable(directory, async () => {
       const lock = await RunLock.acquire(directory);
       try {
         await prepareDirectory(kind, directory, configuration, { fresh, versions: await versions() });
-        return new Run<Event, Schemas>(kind as unknown as Kind<object, Schemas>, options, lock);
+        await group?.meet();
+        return run(lock);
       } catch (error) {
         await lock[Symbol.asyncDispose]();
         throw error;
@@ -95,6 +112,9 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
 
   /** Opens the log to go on, see `RunLog.open`. */
   async openLog(from: Parameters<typeof RunLog.open<Schemas>>[2]): Promise<void> {
+    // All have read what is recorded before the first one writes.
+    await this.group?.meet();
+    if (!this.#lock) return;
     this.#log = await RunLog.open(this.#file, this.#kind.records, from);
     const { directory } = this;
     const run = { kind: this.#kind as unknown as Kind, directory, past: () => this.recorded() };
@@ -118,6 +138,7 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
 
   /** Tells of an event that is not written. */
   async tell(event: Event): Promise<void> {
+    if (!this.#lock) return;
     this.#options.onProgress(event);
     for (const sink of this.#options.sinks) await sink.receive(event);
   }
@@ -135,9 +156,9 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.#log?.[Symbol.asyncDispose]();
-      for (const sink of this.#options.sinks) await sink[Symbol.asyncDispose]?.();
+      if (this.#lock) for (const sink of this.#options.sinks) await sink[Symbol.asyncDispose]?.();
     } finally {
-      await this.#lock[Symbol.asyncDispose]();
+      await this.#lock?.[Symbol.asyncDispose]();
     }
   }
 }

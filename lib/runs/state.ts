@@ -2,6 +2,7 @@ import { access, link, mkdir, readdir, readFile, rename, rm } from "node:fs/prom
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
 import { openFile } from "../files/index.js";
+import type { Group } from "../ranks/index.js";
 
 const stateFile = "state.json";
 
@@ -13,18 +14,32 @@ export class StateFolder<State extends object> {
   readonly folder: string;
   readonly #accepts: (state: Partial<State>) => boolean;
 
+  readonly #group: Group | undefined;
+
   /**
    * @param name of the folder in the run's directory
    * @param accepts whether a state.json has what it should
+   * @param group the ranks that make the run together, which all call the members, in one order: the first one writes
    */
-  constructor(directory: string, name: string, accepts: (state: Partial<State>) => boolean) {
+  constructor(
+    directory: string,
+    name: string,
+    accepts: (state: Partial<State>) => boolean,
+    group?: Group | undefined,
+  ) {
     this.folder = path.join(directory, name);
     this.#accepts = accepts;
+    this.#group = group;
   }
 
   /** @param write writes the files into a folder that nobody else sees yet, and gives the state */
   async save(write: (folder: string) => Promise<State>): Promise<void> {
     const { next, previous } = this.#places;
+    if (!this.#writes) {
+      await write(next);
+      await this.#group?.meet();
+      return;
+    }
     await rm(next, { recursive: true, force: true });
     await mkdir(next);
     const state = await write(next);
@@ -37,11 +52,13 @@ export class StateFolder<State extends object> {
     await rename(`${file}.tmp`, file);
     await this.#settle();
     await rm(previous, { recursive: true, force: true });
+    await this.#group?.meet();
   }
 
   /** @throws CriticalSharpnessError `ERR_CHECKPOINT` if it is damaged. */
   async find(): Promise<State | undefined> {
-    await this.#settle();
+    if (this.#writes) await this.#settle();
+    await this.#group?.meet();
     if (!(await exists(this.folder))) return undefined;
     const file = path.join(this.folder, stateFile);
     let state: Partial<State> | null;
@@ -66,8 +83,15 @@ export class StateFolder<State extends object> {
   }
 
   async remove(): Promise<void> {
+    // All have read what they need of it.
+    await this.#group?.meet();
+    if (!this.#writes) return;
     for (const place of [this.folder, ...Object.values(this.#places)])
       await rm(place, { recursive: true, force: true });
+  }
+
+  get #writes(): boolean {
+    return this.#group?.isFirst ?? true;
   }
 
   get #places() {

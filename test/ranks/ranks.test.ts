@@ -1,8 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import { setTimeout as delay } from "node:timers/promises";
+import { beforeAll, describe, expect, test } from "vitest";
+import { createModel, type ModelConfigInput } from "../../lib/index.js";
 import { temporaryFolder } from "../data/helpers.js";
+import { oraclePython } from "../oracle.js";
 
 const folder = temporaryFolder();
 const program = path.join(import.meta.dirname, "program.mjs");
@@ -14,8 +17,12 @@ interface Ended {
   stderr: string;
 }
 
-function run(args: readonly string[], environment: Record<string, string> = {}): Promise<Ended> {
-  const child = spawn(process.execPath, args, {
+function run(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+  file = process.execPath,
+): Promise<Ended> {
+  const child = spawn(file, args, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, OMP_NUM_THREADS: "1", ...environment },
   });
@@ -76,6 +83,21 @@ const prelude = `import { Batch, createModel, joinGroup } from "critical-sharpne
   const batch = Batch.tokens({ inputIds, labels: inputIds.map((id) => (5 * id + 1) % 64), shape: [4, 16] });
   const told = (error) => console.error(error.code, error.message);`;
 const script = (body: string) => ["--input-type=module", "-e", `${prelude} ${body}`];
+
+test.skipIf(oraclePython === undefined)(
+  "torchrun starts ranks, and keeps the store",
+  { timeout: 200_000 },
+  async () => {
+    const place = path.join(folder, "torchrun");
+    mkdirSync(place);
+    const given = JSON.stringify({ ...cases["GPT-2, tied"], length: 16, folder: place });
+    const alone = await run([program, given]);
+    const [python = "", ...args] = [oraclePython, "-m", "torch.distributed.run", "--nproc-per-node", "2"];
+    const over = await run([...args, "--no-python", process.execPath, program, given], {}, python);
+    expect(over).toMatchObject({ code: 0 });
+    expect(JSON.parse(over.stdout)).toEqual({ ...JSON.parse(alone.stdout), size: 2 });
+  },
+);
 
 describe("what goes wrong on one rank", () => {
   test("a difference is told to all before the pass, and the group goes on", {
@@ -151,5 +173,66 @@ describe("what goes wrong on one rank", () => {
     expect(stderr).toMatch(
       /Expected a model in one process for the perturbation "in-place" but received one over 2 ranks/,
     );
+  });
+});
+
+test("doctor --ranks says how long ranks take to agree", { timeout: 60_000 }, async () => {
+  const { code, stdout } = await run([command, "doctor", "--ranks", "2", "--json"]);
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout).ranks).toMatchObject({ size: 2, agree: expect.any(Number) });
+});
+
+describe("checkpoints --ranks", () => {
+  const checkpoints = () =>
+    [
+      "checkpoints",
+      path.join(folder, "step-*"),
+      "--data",
+      path.join(folder, "text.jsonl"),
+      "--tokenizer",
+      "bytes",
+    ].concat(
+      ...["--accumulate", "2", "--measure", "3", "--sequence", "16", "--batch-size", "4"],
+      ...["--micro-batch", "1", "--optimizer-state", "none"],
+    );
+  const records = (place: string) =>
+    readFileSync(path.join(folder, place, "metrics.jsonl"), "utf8").replaceAll(/"seconds":[\d.e-]+/g, "");
+  const series = (ranks: number, place: string) =>
+    run([command, ...checkpoints(), "--out", path.join(folder, place), "--ranks", String(ranks)]);
+
+  beforeAll(async () => {
+    for (const seed of [1, 2, 3]) {
+      using model = await createModel(llama as ModelConfigInput, { seed });
+      await model.save(path.join(folder, `step-${seed}`));
+    }
+    const text = Array.from({ length: 40 }, (_, i) =>
+      JSON.stringify({ text: `line ${i} of ${i * i} words` }),
+    );
+    writeFileSync(path.join(folder, "text.jsonl"), text.join("\n"));
+  });
+
+  test("has the records of one process", { timeout: 200_000 }, async () => {
+    expect(await series(1, "alone")).toMatchObject({ code: 0 });
+    for (const ranks of [2, 3]) {
+      const { code, stdout, stderr } = await series(ranks, `over ${ranks}`);
+      expect({ code, others: stderr.match(/^rank \d.*/gm) }).toEqual({ code: 0, others: null });
+      expect(stdout).toContain("checkpoint ");
+      expect(records(`over ${ranks}`)).toBe(records("alone"));
+      expect(existsSync(path.join(folder, `over ${ranks}`, "report.html"))).toBe(true);
+    }
+  });
+
+  test("goes on with another number of ranks after a kill", { timeout: 200_000 }, async () => {
+    const place = path.join(folder, "killed");
+    const child = spawn(process.execPath, [command, ...checkpoints(), "--out", place, "--ranks", "2"], {
+      stdio: "ignore",
+    });
+    while (!existsSync(path.join(place, "state")) && child.exitCode === null) await delay(20);
+    expect(child.exitCode).toBeNull();
+    child.kill("SIGKILL");
+    // Its ranks end by themselves.
+    await delay(3000);
+    expect(await series(3, "killed")).toMatchObject({ code: 0 });
+    expect(records("killed")).toBe(records("alone"));
   });
 });

@@ -16,7 +16,16 @@ import {
 import { readText } from "../../files/index.js";
 import { usualOptimizer } from "../../optimizers/index.js";
 import { addFlags } from "../../options/index.js";
-import { attended, type RunFlags, runOptions, sinksOf } from "../options.js";
+import type { Group } from "../../ranks/index.js";
+import {
+  type Attended,
+  attended,
+  type RunFlags,
+  ranksOption,
+  runOptions,
+  sinksOf,
+  withRanks,
+} from "../options.js";
 import type { Progress } from "../progress.js";
 import { exitCodes, print, type SetStatus, short, strings, UsageError } from "../progress.js";
 
@@ -24,6 +33,7 @@ interface CheckpointsFlags extends RunFlags {
   out: string;
   list?: string;
   saveEvery?: number;
+  ranks?: number;
 }
 
 export function checkpointsCommand(setStatus: SetStatus): Command {
@@ -35,12 +45,15 @@ export function checkpointsCommand(setStatus: SetStatus): Command {
   const configured = addFlags(command, seriesSchema);
   addFlags(command, seriesOptions);
   return runOptions(command)
+    .addOption(ranksOption())
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness checkpoints 'runs/first/checkpoints/step*' --data text.jsonl --accumulate 20 --measure 10",
     )
     .action((patterns: string[], flags: CheckpointsFlags) =>
-      runCheckpoints(patterns, { flags, configured, setStatus }),
+      withRanks(flags.ranks, setStatus, (group) =>
+        runCheckpoints(patterns, { flags, configured, setStatus, group }),
+      ),
     );
 }
 
@@ -53,7 +66,13 @@ async function runCheckpoints(
     flags,
     configured,
     setStatus,
-  }: { flags: CheckpointsFlags; configured: ReturnType<typeof addFlags>; setStatus: SetStatus },
+    group,
+  }: {
+    flags: CheckpointsFlags;
+    configured: ReturnType<typeof addFlags>;
+    setStatus: SetStatus;
+    group: Group;
+  },
 ): Promise<void> {
   const { data, optimizer } = flags as { data?: unknown; optimizer?: string };
   if (data === undefined) throw new UsageError("Expected --data FILES but received nothing");
@@ -65,7 +84,7 @@ async function runCheckpoints(
     optimizer: rule,
   }) as SeriesConfigurationInput;
   const total = checkpoints.length;
-  const result = await attended("checkpoint", total, ({ signal, display }) => {
+  const measure = ({ signal, display }: Attended) => {
     const show = new SeriesDisplay(display);
     return measureCheckpoints(configuration, {
       directory,
@@ -75,8 +94,11 @@ async function runCheckpoints(
       saveEvery: flags.saveEvery,
       signal,
       onProgress: (event) => show.event(event),
+      group,
     });
-  });
+  };
+  const result = await attended("checkpoint", total, measure, { silent: !group.isFirst });
+  if (!group.isFirst) return;
   if (result.failures.length > 0) setStatus(exitCodes.failed);
 
   const report = result.checkpoints.length > 0 ? await writeReport(directory) : undefined;

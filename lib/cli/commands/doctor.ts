@@ -1,20 +1,38 @@
 import { Command } from "commander";
+import type { Group } from "../../ranks/index.js";
 import { type Diagnosis, diagnose, type NativeCuda } from "../../torch/index.js";
-import { type CommonOptions, jsonOption } from "../options.js";
-import { exitCodes, print, short, table } from "../progress.js";
+import { type CommonOptions, jsonOption, ranksOption, withRanks } from "../options.js";
+import { exitCodes, print, type SetStatus, short, table } from "../progress.js";
 
-export function doctorCommand(setStatus: (code: number) => void): Command {
+export function doctorCommand(setStatus: SetStatus): Command {
   return new Command("doctor")
     .description("Say what this installation has, and compute on each device that it finds.")
     .addOption(jsonOption())
+    .addOption(ranksOption())
     .addHelpText("after", "\nExample:\n  critical-sharpness doctor --json")
-    .action(async ({ json }: CommonOptions) => {
-      const diagnosis = await diagnose();
-      print(diagnosis, json, () => describe(diagnosis));
-      if (diagnosis.problem === null) return;
-      process.stderr.write(`error: ${diagnosis.problem.message}\n`);
-      setStatus(exitCodes.failed);
-    });
+    .action(({ json, ranks }: CommonOptions & { ranks?: number }) =>
+      withRanks(ranks, setStatus, async (group) => {
+        const together = group.size > 1 ? { size: group.size, agree: await agreement(group) } : undefined;
+        if (!group.isFirst) return;
+        const diagnosis = await diagnose();
+        print({ ...diagnosis, ...(together && { ranks: together }) }, json, () => [
+          ...describe(diagnosis),
+          ...table(
+            together ? [["ranks", `${together.size}, which agree within ${short(together.agree)} ms`]] : [],
+          ),
+        ]);
+        if (diagnosis.problem === null) return;
+        process.stderr.write(`error: ${diagnosis.problem.message}\n`);
+        setStatus(exitCodes.failed);
+      }),
+    );
+}
+
+/** How long it takes all ranks to agree on a call, in milliseconds: the median of some. */
+async function agreement(group: Group): Promise<number> {
+  const waits: number[] = [];
+  for (let i = 0; i < 21; i++) waits.push(await group.meet());
+  return waits.toSorted((a, b) => a - b)[10] as number;
 }
 
 const bfloat16 = {

@@ -3,6 +3,7 @@ import type { OpenedData } from "../../data/index.js";
 import { AbortError } from "../../errors.js";
 import { Direction, loadModel, type Model, parameterParts } from "../../models/index.js";
 import type { FoundState } from "../../optimizers/index.js";
+import type { Group } from "../../ranks/index.js";
 import { type Run, runFiles, StateFolder } from "../../runs/index.js";
 import { modelOptionsOf } from "../configuration.js";
 import { describeOptimizer } from "../describe.js";
@@ -36,8 +37,8 @@ interface SeriesState {
 }
 
 /** Where a series keeps what it needs to go on. */
-export const seriesState = (directory: string) =>
-  new StateFolder<SeriesState>(directory, runFiles.state, ({ version }) => version === 1);
+export const seriesState = ({ directory, group }: Pick<SeriesRun, "directory" | "group">) =>
+  new StateFolder<SeriesState>(directory, runFiles.state, ({ version }) => version === 1, group);
 
 /** A checkpoint that is to be measured, and what it takes. */
 export interface CheckpointTask {
@@ -70,6 +71,8 @@ export async function measureOrFail(task: CheckpointTask): Promise<SeriesRecord[
     if (thrown) throw thrown.error;
     if (error instanceof AbortError) throw error;
     const { code, message } = error as Error & { code?: unknown };
+    // Of the ranks, not of the checkpoint.
+    if (code === "ERR_RANK_LOST" || code === "ERR_RANKS_DIFFER") throw error;
     const { directory } = task.checkpoint;
     return [
       { type: "failure", checkpoint: directory, code: typeof code === "string" ? code : null, message },
@@ -86,7 +89,7 @@ async function measureCheckpoint(
   const { optimizer, search, batch, weightDecay, directional, accumulate, measure } = configuration;
   const { recompute, hessian } = configuration;
   const { directory } = checkpoint;
-  using model = await openModel(directory, configuration);
+  using model = await openModel(directory, configuration, run.group);
   await using data = TrainingData.over(opened, configuration, model.config);
   using given =
     configuration.direction === null ? undefined : await Direction.load(configuration.direction, model);
@@ -103,7 +106,7 @@ async function measureCheckpoint(
     microBatch: batch.microBatch,
     signal: run.signal,
   });
-  const folder = seriesState(run.directory);
+  const folder = seriesState(run);
   const found = await folder.find();
   const state = found?.checkpoint === directory ? found : undefined;
   using series = await FrozenSeries.begin(asked);
@@ -143,9 +146,13 @@ async function measureCheckpoint(
   ];
 }
 
-function openModel(directory: string, configuration: SeriesConfiguration): Promise<Model> {
+function openModel(
+  directory: string,
+  configuration: SeriesConfiguration,
+  group: Group | undefined,
+): Promise<Model> {
   const { program, base } = configuration;
-  const options = modelOptionsOf(configuration);
+  const options = { ...modelOptionsOf(configuration), group };
   if (program !== null) return loadModel(program, { ...options, weights: directory });
   return base === null ? loadModel(directory, options) : loadModel(base, { ...options, adapter: directory });
 }

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { openData } from "../../data/index.js";
 
-import { count, flags, name, type OptionsOf, readOptions } from "../../options/index.js";
+import { badConfiguration, count, flags, name, type OptionsOf, readOptions } from "../../options/index.js";
+import { type Group, groupSchema } from "../../ranks/index.js";
 import { Run, type RunOptions, runOptions } from "../../runs/index.js";
 import { closeData } from "../training-data.js";
 import { type ListedCheckpoint, listCheckpoints } from "./checkpoint-list.js";
@@ -48,6 +49,11 @@ const seriesShape = {
       "After how many batches that is written from which a stopped series goes on: once or twice the model's size.",
     )
     .register(flags, { flag: "--save-every <n>" }),
+  /**
+   * The ranks that measure together, of `joinGroup`. The records are those of one process, bit for bit; the first rank writes them, and
+   * events are told there alone. A series that stops goes on with any number of ranks.
+   */
+  group: groupSchema.optional(),
 };
 
 export const seriesOptions = z.strictObject({ ...runOptions<SeriesEvent>(), ...seriesShape });
@@ -78,6 +84,7 @@ export async function measureCheckpoints(
   const checked = readOptions(seriesOptions, options);
   const checkpoints = listedOf(checked.checkpoints);
   const parsed = { ...(await parseSeries(configuration, checkpoints)), checkpoints };
+  checkRanks(parsed, checked.group);
   const states = await findStates(checkpoints, parsed);
   await using run = await Run.open<SeriesEvent, StoredSeries, typeof seriesRecords>(
     checkpointsKind,
@@ -110,7 +117,7 @@ export async function measureCheckpoints(
           else if (record.type === "failure") failures.set(record.checkpoint, record);
         }
         await run.sync();
-        await seriesState(run.directory).remove();
+        await seriesState(run).remove();
       }
     } finally {
       await closeData(opened);
@@ -122,6 +129,12 @@ export async function measureCheckpoints(
       return record ? [{ ...c, ...record }] : [];
     });
   return { directory: run.directory, checkpoints: found(measured), failures: found(failures) };
+}
+
+/** @throws CriticalSharpnessError `ERR_CONFIGURATION` where the series needs what several ranks have not. */
+function checkRanks({ hessian }: StoredSeries, group: Group | undefined): void {
+  if (group && group.size > 1 && hessian)
+    throw badConfiguration(`Expected one process for hessian but received ${group.size} ranks`, undefined);
 }
 
 /** Opens the log behind the last checkpoint of which all lines are there. */
