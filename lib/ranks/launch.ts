@@ -7,7 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import { launcherVariable, socketVariable } from "./environment.js";
 
 /** How long the other ranks may go on after one has failed, and then to end after they were told to, milliseconds. */
-const patience = 2000;
+const patience = 5000;
 const grace = 5000;
 
 interface Ended {

@@ -128,7 +128,7 @@ describe("what goes wrong on one rank", () => {
     expect(stderr).toMatch(
       /ERR_RANK_LOST Expected rank 1 \(.+, process \d+\) to go on but received a closed connection/,
     );
-    expect(Number(/after (\d+)/.exec(stderr)?.[1])).toBeLessThan(3000);
+    expect(Number(/after (\d+)/.exec(stderr)?.[1])).toBeLessThan(10_000);
   });
 
   test("a wish to stop on one ends the call on all", { timeout: 60_000 }, async () => {
@@ -230,9 +230,13 @@ describe("checkpoints --ranks", () => {
     while (!existsSync(path.join(place, "state")) && child.exitCode === null) await delay(20);
     expect(child.exitCode).toBeNull();
     child.kill("SIGKILL");
-    // Its ranks end by themselves.
-    await delay(3000);
-    expect(await series(3, "killed")).toMatchObject({ code: 0 });
+    // Its ranks end by themselves, and leave the directory to others.
+    let again = await series(3, "killed");
+    for (let i = 0; i < 5 && again.code !== 0; i++) {
+      await delay(3000);
+      again = await series(3, "killed");
+    }
+    expect(again).toMatchObject({ code: 0 });
     expect(records("killed")).toBe(records("alone"));
   });
 });
