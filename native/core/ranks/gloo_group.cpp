@@ -28,6 +28,12 @@ std::string key(const char* what, int rank) { return std::string(what) + "/" + s
 
 std::string seconds(std::chrono::milliseconds time) { return std::to_string(time.count() / 1000) + " s"; }
 
+/// As its wait_for, by the system's clock: to wait by the steady one takes a newer C library than libtorch needs.
+template <class Done>
+bool wait_at_most(std::condition_variable& condition, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds time, const Done& done) {
+  return condition.wait_until(lock, std::chrono::system_clock::now() + time, done);
+}
+
 [[noreturn]] void reject_group(const std::string& message) { throw InputError(InputError::Kind::state, "ERR_GROUP", message); }
 
 /// What the ranks of a group share besides their links: names, signs of life, and why it ended.
@@ -91,7 +97,7 @@ class Membership {
   [[noreturn]] void reject_lost(int rank, const std::string& problem) {
     std::unique_lock lock(mutex_);
     // A rank that fails says why before its connections close, and that is heard of at the next look.
-    changed_.wait_for(lock, 3 * beat / 2, [this] { return why_.has_value(); });
+    wait_at_most(changed_, lock, 3 * beat / 2, [this] { return why_.has_value(); });
     throw InputError(InputError::Kind::state, "ERR_RANK_LOST",
                      why_ ? *why_
                           : "Expected " + names_[static_cast<size_t>(rank)] + " to go on but received " + problem +
@@ -119,7 +125,7 @@ class Membership {
     for (;;) {
       {
         std::unique_lock lock(mutex_);
-        if (changed_.wait_for(lock, beat, [this] { return leaving_ || why_; })) break;
+        if (wait_at_most(changed_, lock, beat, [this] { return leaving_ || why_; })) break;
       }
       try {
         watched_->set(key("beat", where_.rank), std::to_string(count++));
