@@ -44,9 +44,19 @@ export class Group extends Owner<NativeGroup> {
     return this.rank === 0;
   }
 
+  /** Seconds that this rank has waited for weights and gradients of others, in all: what a faster network could save. */
+  get waited(): number {
+    return this.handle.waited;
+  }
+
   /** Waits until every rank has called this. How long that took, in milliseconds. @throws CriticalSharpnessError `ERR_RANK_LOST` */
   meet(): Promise<number> {
     return this.handle.meet();
+  }
+
+  /** Whether one of the ranks says so: by it they decide as one what each knows for itself. @throws CriticalSharpnessError `ERR_RANK_LOST` */
+  any(mine: boolean): Promise<boolean> {
+    return this.handle.any(mine);
   }
 }
 
@@ -54,11 +64,13 @@ export class Group extends Owner<NativeGroup> {
 const alone = (): NativeGroup => ({
   rank: 0,
   size: 1,
+  waited: 0,
   disposed: false,
   dispose() {
     (this as { disposed: boolean }).disposed = true;
   },
   meet: async () => 0,
+  any: async (mine) => mine,
 });
 
 /** @internal What a model is made with: undefined for one process. */

@@ -108,8 +108,9 @@ export interface NativeModel extends NativeDisposable {
   readonly device: string;
   /** Number of times the weights were changed since the model was made. */
   readonly version: number;
-  /** This process's in the model's group; 0 alone. */
+  /** This process's in the model's group, and how many there are; 0 and 1 alone. */
   readonly rank: number;
+  readonly ranks: number;
   /** Fills every parameter from a generator seeded with `seed`; the same seed gives the same bits. */
   initialize(scheme: Initialization, seed: number, options?: NativeCancelOptions): Promise<void>;
   /** Takes the parameters (all of them, in order) from files: memory-mapped copy-on-write where the dtype is the model's own. */
@@ -151,8 +152,9 @@ export interface NativeModel extends NativeDisposable {
  * `ERR_DIRECTION_NOT_STORED` where only a stored one will do.
  */
 export interface NativeVector extends NativeDisposable {
-  /** This process's in the group of its model; 0 alone. */
+  /** This process's in the group of its model, and how many there are; 0 and 1 alone. */
   readonly rank: number;
+  readonly ranks: number;
   readonly byteLength: number;
   readonly stored: boolean;
   /** A new, stored vector of the same numbers. */
@@ -304,8 +306,12 @@ export interface NativeRendezvous {
 export interface NativeGroup extends NativeDisposable {
   readonly rank: number;
   readonly size: number;
+  /** Seconds that this rank has waited for weights and gradients of others, in all. */
+  readonly waited: number;
   /** Waits for all ranks. How long that took, in milliseconds. */
   meet(): Promise<number>;
+  /** Whether one of the ranks says so. */
+  any(mine: boolean): Promise<boolean>;
 }
 
 export interface NativeAddon {

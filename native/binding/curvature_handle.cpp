@@ -23,7 +23,7 @@ Napi::Value product(const Napi::CallbackInfo& info) {
         object.Set("product", VectorHandle::wrap(env, result.product));
         return object;
       },
-      cancel);
+      before_turn(*curvature->model()->layout(), cancel));
 }
 
 Napi::Value create(const Napi::CallbackInfo& info) {

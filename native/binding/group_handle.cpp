@@ -47,13 +47,21 @@ Napi::Value meet(const Napi::CallbackInfo& info) {
       to_number);
 }
 
+Napi::Value any(const Napi::CallbackInfo& info) {
+  const auto group = GroupHandle::core(info);
+  const bool mine = info[0].ToBoolean();
+  return submit(info.Env(), [=] { return group->call({"any", {}}, {}, [&] { return group->any(mine); }); }, to_boolean);
+}
+
 }  // namespace
 
 void GroupHandle::define(Napi::Env env) {
   Environment::of(env).group = define_class(env, [](Napi::Object& prototype) {
     getter(prototype, "rank", [](const Napi::CallbackInfo& info) -> Napi::Value { return Napi::Number::New(info.Env(), core(info)->rank()); });
     getter(prototype, "size", [](const Napi::CallbackInfo& info) -> Napi::Value { return Napi::Number::New(info.Env(), core(info)->size()); });
+    getter(prototype, "waited", [](const Napi::CallbackInfo& info) -> Napi::Value { return Napi::Number::New(info.Env(), core(info)->waited()); });
     async_method(prototype, "meet", meet);
+    async_method(prototype, "any", any);
   });
 }
 

@@ -100,6 +100,7 @@ class CancelTokenHandle final : public Handle<CancelTokenHandle, const Cancellat
 
 /// This process's among those that share the layout's parameters; 0 alone.
 inline int rank_in(const Layout& layout) { return layout.group ? layout.group->rank() : 0; }
+inline int ranks_in(const Layout& layout) { return layout.group ? layout.group->size() : 1; }
 
 /// What spares a job its turn: nothing, in a group, whose ranks all take part and hear of the wish to stop then.
 inline Cancellation before_turn(const Layout& layout, const Cancellation& cancel) { return layout.group ? Cancellation() : cancel; }

@@ -87,6 +87,7 @@ Napi::Value submit(Napi::Env env, Work work, ToJs to_js, Cancellation cancel = {
 /// For work without a result.
 struct Nothing {};
 inline Napi::Value to_undefined(Napi::Env env, Nothing) { return env.Undefined(); }
+inline Napi::Value to_boolean(Napi::Env env, bool value) { return Napi::Boolean::New(env, value); }
 inline Napi::Value to_number(Napi::Env env, double number) { return Napi::Number::New(env, number); }
 
 }  // namespace critical_sharpness::binding

@@ -34,7 +34,6 @@ Napi::Value size(const Napi::CallbackInfo& info) {
 Napi::Value start(const Napi::CallbackInfo& info) {
   const auto krylov = KrylovHandle::core(info);
   const Shared first = info[0].IsNull() ? nullptr : VectorHandle::stored(info[0], "first");
-  const auto to_boolean = [](Napi::Env env, bool started) -> Napi::Value { return Napi::Boolean::New(env, started); };
   return submit(info.Env(), [=] { return krylov->start(first.get()); }, after_change(info, krylov, to_boolean));
 }
 
@@ -42,7 +41,8 @@ Napi::Value step(const Napi::CallbackInfo& info) {
   const auto krylov = KrylovHandle::core(info);
   const Napi::Value given = read_object(info[0], "options").Get("cancel");
   const Cancellation cancel = given.IsUndefined() ? Cancellation() : *CancelTokenHandle::core(given, "options.cancel");
-  return submit(info.Env(), [=] { return krylov->step(cancel); }, after_change(info, krylov, to_object), cancel);
+  return submit(info.Env(), [=] { return krylov->step(cancel); }, after_change(info, krylov, to_object),
+                before_turn(*krylov->layout(), cancel));
 }
 
 /// A matrix, row by row: an array of rows of one length.

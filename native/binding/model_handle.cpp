@@ -137,6 +137,9 @@ void ModelHandle::define(Napi::Env env) {
     getter(prototype, "rank", [](const Napi::CallbackInfo& info) -> Napi::Value {
       return Napi::Number::New(info.Env(), rank_in(*core(info)->layout()));
     });
+    getter(prototype, "ranks", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::Number::New(info.Env(), ranks_in(*core(info)->layout()));
+    });
     async_method(prototype, "initialize", initialize);
     async_method(prototype, "load", load);
     async_method(prototype, "read", read);

@@ -154,6 +154,9 @@ void VectorHandle::define(Napi::Env env) {
     getter(prototype, "rank", [](const Napi::CallbackInfo& info) -> Napi::Value {
       return Napi::Number::New(info.Env(), rank_in(*core(info)->layout()));
     });
+    getter(prototype, "ranks", [](const Napi::CallbackInfo& info) -> Napi::Value {
+      return Napi::Number::New(info.Env(), ranks_in(*core(info)->layout()));
+    });
     async_method(prototype, "store", store_numbers);
     async_method(prototype, "dot", dot);
     async_method(prototype, "norm", norm);

@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "errors.hpp"
+#include "ranks/group.hpp"
+#include "ranks/sums.hpp"
 
 namespace critical_sharpness {
 namespace {
@@ -24,6 +26,7 @@ Krylov::Krylov(std::shared_ptr<Curvature> curvature, KrylovOptions options)
     if (!layout()->is_trainable(i)) continue;
     trainable_.push_back(i);
     dimension_ += layout()->parameters[i].numel();
+    numbers_here_ += layout()->local_numel(i);
   }
 }
 
@@ -32,7 +35,7 @@ std::vector<at::Tensor> Krylov::dense(const ParameterVector& vector, bool copy) 
   for (const size_t i : trainable_) {
     const at::Tensor& t = vector[i];
     if (t.defined()) tensors.push_back(copy ? t.clone() : t);
-    else tensors.push_back(at::zeros(layout()->parameters[i].shape, layout()->options()));
+    else tensors.push_back(at::zeros(layout()->local_shape(i), layout()->options()));
   }
   return tensors;
 }
@@ -45,6 +48,10 @@ ParameterVector Krylov::vector(const std::vector<at::Tensor>& tensors) const {
 
 bool Krylov::start(const ParameterVector* first) {
   if (first) require_same_layout(*layout(), *first->layout(), "the first vector");
+  return together(layout()->group.get(), {"krylov start", {}}, {}, [&] { return own_start(first); });
+}
+
+bool Krylov::own_start(const ParameterVector* first) {
   auto q = first ? dense(*first, /*copy=*/true) : draw();
   basis_.clear();
   size_ = 0;
@@ -74,14 +81,20 @@ std::pair<std::vector<at::Tensor>, uint64_t> Krylov::apply(const std::vector<at:
   return {std::move(w), result.version};
 }
 
+std::vector<double> Krylov::subtract_and_project(const std::vector<at::Tensor>& w, const std::vector<double>& subtract, bool project) const {
+  if (!layout()->group) return kernels::subtract_and_project(basis_, w, subtract, project);
+  return total(*layout(), trainable_, (project ? basis_.size() : 0) + 1,
+               kernels::subtract_and_project_chunks(basis_, w, subtract, project));
+}
+
 Krylov::Orthogonalized Krylov::orthogonalize(const std::vector<at::Tensor>& w) const {
-  std::vector<double> first = kernels::subtract_and_project(basis_, w, {}, true);
+  std::vector<double> first = subtract_and_project(w, {}, true);
   const double before = std::sqrt(first.back());
   first.pop_back();
   if (first.empty()) return {{}, before, before};
-  std::vector<double> second = kernels::subtract_and_project(basis_, w, first, true);
+  std::vector<double> second = subtract_and_project(w, first, true);
   second.pop_back();
-  const double norm = std::sqrt(kernels::subtract_and_project(basis_, w, second, false).back());
+  const double norm = std::sqrt(subtract_and_project(w, second, false).back());
   for (size_t j = 0; j < first.size(); j++) first[j] += second[j];
   return {std::move(first), before, norm};
 }
@@ -89,6 +102,10 @@ Krylov::Orthogonalized Krylov::orthogonalize(const std::vector<at::Tensor>& w) c
 KrylovStep Krylov::step(const Cancellation& cancel) {
   if (basis_.empty())
     throw InputError(InputError::Kind::state, "ERR_OUT_OF_RANGE", "Expected a basis that was started for a step but received an empty one");
+  return together(layout()->group.get(), {"krylov step", {}}, {}, [&] { return own_step(cancel); });
+}
+
+KrylovStep Krylov::own_step(const Cancellation& cancel) {
   KrylovStep step;
   auto [w, version] = apply(basis_.back(), cancel);
   step.version = version;

@@ -24,7 +24,7 @@ struct KrylovStep {
 };
 
 /// An orthonormal basis of parameter vectors, each made of the one before by a curvature.
-/// Every member that computes is called on the compute thread only.
+/// Every member that computes is called on the compute thread only. Over ranks each keeps its part of every vector.
 class Krylov {
  public:
   Krylov(std::shared_ptr<Curvature> curvature, KrylovOptions options);
@@ -35,7 +35,7 @@ class Krylov {
   /// Bytes of the vectors, and of what the curvature keeps between products.
   int64_t byte_length() const {
     const auto vectors = static_cast<int64_t>(size() + (options_.scaling ? 1 : 0));
-    return vectors * dimension_ * static_cast<int64_t>(c10::elementSize(layout()->dtype)) + curvature_->byte_length();
+    return vectors * numbers_here_ * static_cast<int64_t>(c10::elementSize(layout()->dtype)) + curvature_->byte_length();
   }
 
   /// A basis of one vector: `first`, or a random one. Returns false if `first` is zero or not finite.
@@ -52,7 +52,10 @@ class Krylov {
     std::vector<double> coefficients;
     double norm_before = 0, norm = 0;
   };
+  bool own_start(const ParameterVector* first);
+  KrylovStep own_step(const Cancellation& cancel);
   Orthogonalized orthogonalize(const std::vector<at::Tensor>& w) const;
+  std::vector<double> subtract_and_project(const std::vector<at::Tensor>& w, const std::vector<double>& subtract, bool project) const;
   /// S·curvature·S·q, in tensors of its own, and the version of the weights.
   std::pair<std::vector<at::Tensor>, uint64_t> apply(const std::vector<at::Tensor>& q, const Cancellation& cancel) const;
   bool append(std::vector<at::Tensor> w, double norm);
@@ -66,7 +69,7 @@ class Krylov {
   std::vector<size_t> trainable_;
   kernels::Basis basis_;  // of the trainable parameters
   std::atomic<size_t> size_{0};
-  int64_t dimension_ = 0;
+  int64_t dimension_ = 0, numbers_here_ = 0;
   uint64_t drawn_ = 0;
 };
 

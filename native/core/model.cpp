@@ -154,7 +154,6 @@ std::vector<at::Tensor>& Model::weights_to_change() {
 
 const std::vector<at::Tensor>& Model::weights_to_differentiate() const {
   require_weights();
-  require_whole("second derivatives");
   if (compute_dtype_ != weight_dtype_ || compute_dtype_ == at::kBFloat16)
     reject_range("Expected a model that computes in float32 or float64 for second derivatives but received one that " +
                  std::string(compute_dtype_ == at::kBFloat16 ? "computes in bfloat16" : "keeps its weights in bfloat16"));

@@ -3,12 +3,15 @@
 #include <numeric>
 
 #include "check.hpp"
+#include "curvature/curvature.hpp"
 #include "decoders.hpp"
 #include "gpt2.hpp"
+#include "krylov.hpp"
 #include "network/mlp.hpp"
 #include "state_direction.hpp"
 #include "support.hpp"
 #include "thread_group.hpp"
+#include "vector_algebra.hpp"
 
 using namespace critical_sharpness;
 using namespace critical_sharpness::test;
@@ -146,9 +149,63 @@ TEST("ranks: what needs whole matrices is refused by name") {
     const Perturbation in_place{direction, 1, PerturbationMode::in_place};
     CHECK_CODE(model->loss(*c.batch, &in_place, {}), "ERR_OUT_OF_RANGE");
     CHECK_CODE(model->expert_changes(*c.batch, *direction, 1, {}), "ERR_OUT_OF_RANGE");
-    CHECK_CODE(model->weights_to_differentiate(), "ERR_OUT_OF_RANGE");
     return 0;
   });
+}
+
+/// What products and a Krylov basis leave, and the bytes of its vectors here.
+std::pair<Outcome, int64_t> curvature_of(const Case& c, const CurvatureOptions& options, const std::shared_ptr<Group>& group) {
+  const auto model = std::make_shared<Model>(c.network(), c.weights, c.compute, at::kCPU, c.trainable, group);
+  model->initialize(c.scheme, 5);
+  Outcome found;
+  const auto note = [&](const ParameterVector& vector) {
+    for (size_t i = 0; i < model->layout()->size(); i++) found.bytes.push_back(all_bytes(vector, i));
+  };
+  const auto curvature = std::make_shared<Curvature>(model, c.batch, options);
+  for (const uint64_t seed : {1, 2}) {
+    const auto made = curvature->product(random_vector(model->layout(), Distribution::normal, seed), {});
+    found.numbers.push_back(made.slope);
+    note(*made.product);
+  }
+  const auto scaling = std::make_shared<ParameterVector>(elementwise_product(random_vector(model->layout(), Distribution::rademacher, 3),
+                                                                             random_vector(model->layout(), Distribution::normal, 4)));
+  Krylov krylov(curvature, {scaling, 7});
+  CHECK(krylov.start(nullptr));
+  for (int k = 0; k < 4; k++) {
+    const KrylovStep step = krylov.step({});
+    found.numbers.insert(found.numbers.end(), step.coefficients.begin(), step.coefficients.end());
+    found.numbers.push_back(step.beta);
+  }
+  krylov.restart(2, {0.5, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, -0.5});
+  const KrylovStep step = krylov.step({});
+  found.numbers.insert(found.numbers.end(), step.coefficients.begin(), step.coefficients.end());
+  note(krylov.combination({0.3, -0.7, 0.2}));
+  return {std::move(found), krylov.byte_length() - curvature->byte_length()};
+}
+
+TEST("ranks: products of both matrices and a Krylov basis have the bits of one process") {
+  const auto hessian = curvature::Operator::hessian, gauss_newton = curvature::Operator::gauss_newton;
+  Case frozen = decoder_case(llama(), 3, 1);
+  for (const auto& spec : frozen.network()->parameters()) frozen.trainable.push_back(spec.name.find("layers.1") != std::string::npos);
+  const Case tied{[] { return make_gpt2(gpt2(true)); }, token_batch(5, 30, 301, 4, 6), at::kFloat, at::kFloat, 2};
+  const Case perceptron{[] { return make_mlp({{30, 700, 5}, Activation::gelu, Loss::cross_entropy}); },
+                        example_batch(7, 30, 5, Loss::cross_entropy, 3), at::kDouble, at::kDouble, 2, {}, Initialization::pytorch};
+  for (const auto& [c, kind] : {std::pair{decoder_case(llama(), 5, 1), hessian}, {decoder_case(gemma(), 3, 1), gauss_newton}, {frozen, hessian},
+                                {tied, hessian}, {tied, gauss_newton}, {perceptron, hessian}}) {
+    const CurvatureOptions options{kind, c.micro_batch, /*keep=*/true};
+    const Outcome alone = curvature_of(c, options, nullptr).first;
+    for (const int size : {1, 2, 3, 4})
+      for (const auto& [outcome, _] : on_ranks(size, [&](const auto& group) { return curvature_of(c, options, group); }))
+        CHECK(outcome == alone);
+  }
+  Case once = tied;
+  once.micro_batch = 0;
+  const CurvatureOptions keep{hessian, 0, true};
+  const auto [alone, bytes] = curvature_of(once, keep, nullptr);
+  for (const auto& [outcome, here] : on_ranks(2, [&](const auto& group) { return curvature_of(once, keep, group); })) {
+    CHECK(outcome == alone);
+    CHECK(10 * here < 7 * bytes);  // vectors are on every rank, and matrices of odd numbers of chunks are not halved
+  }
 }
 
 TEST("ranks: a difference or a wish to stop is told to all before the pass, a failure takes all out of it") {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "linearization.hpp"
+#include "ranks/gradient_exchange.hpp"
 #include "model.hpp"
 
 namespace critical_sharpness {
@@ -28,7 +29,8 @@ class Curvature {
   Curvature(std::shared_ptr<Model> model, std::shared_ptr<const Batch> batch, CurvatureOptions options);
 
   const std::shared_ptr<Model>& model() const { return model_; }
-  /// Throws for a model that computes in bfloat16.
+  /// Throws for a model that computes in bfloat16. Over ranks, each takes its micro-batches with weights and vector that are whole while
+  /// the product is made, and keeps its part of it.
   CurvatureResult product(const ParameterVector& vector, const Cancellation& cancel);
   /// Bytes that are kept between products. May be read from any thread.
   int64_t byte_length() const { return bytes_.load(); }
@@ -36,12 +38,19 @@ class Curvature {
  private:
   /// Forgets what was kept of other weights.
   void refresh();
+  const std::vector<at::Tensor>& whole_weights();
+  CurvatureResult own_product(const ParameterVector& vector, const Cancellation& cancel);
+  /// A micro-batch's slope; its product is added to the leaves' gradients.
+  double add_product(const Batch& part, const ParameterVector& vector, std::vector<at::Tensor>& leaves, const Cancellation& cancel);
 
   std::shared_ptr<Model> model_;
   std::shared_ptr<const Batch> batch_;
   CurvatureOptions options_;
+  std::shared_ptr<const Layout> whole_layout_;
+  std::vector<at::Tensor> weights_;  // over ranks, whole ones
   std::unique_ptr<curvature::Linearization> kept_;
-  uint64_t kept_version_ = 0;
+  uint64_t kept_version_ = 0;        // of both
+  ExchangeBuffers exchanges_;
   std::atomic<int64_t> bytes_{0};
 };
 

@@ -52,8 +52,7 @@ std::vector<at::Tensor> in_place_of(const std::vector<at::Tensor>& leaves, const
 DoubleBackward::DoubleBackward(const Network& network, const std::vector<at::Tensor>& weights, const Batch& batch,
                                const LinearizationOptions& options)
     : leaves_(differentiable_leaves(weights, options.layout)) {
-  if (options.kind == Operator::gauss_newton)
-    reject_range("Expected the operator \"hessian\" for a network that is differentiated by autograd alone but received \"gauss-newton\"");
+  TORCH_INTERNAL_ASSERT(options.kind == Operator::hessian);
   const MathAttention twice;
   Scratch none(0, 0);
   PlainView plain(weights, weights.front().scalar_type(), none);

@@ -22,9 +22,8 @@ CS_SIMD double dot_loop(const double* a, const double* b, int64_t n) { return do
 
 }  // namespace
 
-std::vector<double> subtract_and_project(const Basis& basis, const std::vector<at::Tensor>& w,
-                                         const std::vector<double>& subtract, bool project) {
-  CS_ON_CUDA(w.front(), subtract_and_project(basis, w, subtract, project));
+std::vector<double> subtract_and_project_chunks(const Basis& basis, const std::vector<at::Tensor>& w,
+                                                const std::vector<double>& subtract, bool project) {
   const auto chunks = chunks_of(w);
   const size_t projected = project ? basis.size() : 0, sums = projected + 1;
   std::vector<double> partial(chunks.size() * sums, 0.0);
@@ -38,9 +37,15 @@ std::vector<double> subtract_and_project(const Basis& basis, const std::vector<a
       partial[k * sums + projected] = dot_loop(to, to, c.length);
     });
   });
-  std::vector<double> total(sums, 0.0);
-  for (size_t k = 0; k < chunks.size(); k++)
-    for (size_t j = 0; j < sums; j++) total[j] += partial[k * sums + j];
+  return partial;
+}
+
+std::vector<double> subtract_and_project(const Basis& basis, const std::vector<at::Tensor>& w,
+                                         const std::vector<double>& subtract, bool project) {
+  CS_ON_CUDA(w.front(), subtract_and_project(basis, w, subtract, project));
+  const auto partial = subtract_and_project_chunks(basis, w, subtract, project);
+  std::vector<double> total((project ? basis.size() : 0) + 1, 0.0);
+  for (size_t k = 0; k < partial.size(); k++) total[k % total.size()] += partial[k];
   return total;
 }
 

@@ -14,6 +14,10 @@ using Basis = std::vector<std::vector<at::Tensor>>;
 std::vector<double> subtract_and_project(const Basis& basis, const std::vector<at::Tensor>& w,
                                          const std::vector<double>& subtract, bool project);
 
+/// The same, on the CPU, of each chunk by itself: [chunk][sum], in the order of tensors and of their chunks.
+std::vector<double> subtract_and_project_chunks(const Basis& basis, const std::vector<at::Tensor>& w,
+                                                const std::vector<double>& subtract, bool project);
+
 /// The first `kept` vectors become qᵢ ← Σⱼ combination[i·size + j]·qⱼ, in their own storage.
 void rotate(const Basis& basis, const std::vector<double>& combination, size_t kept);
 

@@ -46,6 +46,7 @@ class FeatureNetwork : public Network {
   std::vector<at::Tensor> losses(ParameterView& view, const std::vector<Batch>& parts, const Cancellation& cancel) const final;
   PendingGradient differentiate(const Differentiation& how, const Batch& part) const final;
   bool is_whole_before_backward(size_t parameter) const override { return only_in_head(parameter); }
+  bool is_linearizable() const override { return true; }
   std::unique_ptr<curvature::Linearization> linearize(const std::vector<at::Tensor>& weights, const Batch& part,
                                                       const curvature::LinearizationOptions& options) const override;
 };

@@ -73,8 +73,10 @@ class Network {
   virtual at::Tensor buffer(size_t /*index*/) const { return {}; }
   /// Runs a batch and keeps what it writes to them.
   virtual void move_buffers(ParameterView& /*view*/, const Batch& /*batch*/, const Cancellation& /*cancel*/) {}
-  /// What products of the curvature of scale·loss with vectors have in common. Null: there is none, and the loss is
-  /// differentiated twice by autograd, for which all that `losses` does must have second derivatives.
+  /// Whether it has a linearization. If not, its loss is differentiated twice by autograd, for which all that `losses` does must have
+  /// second derivatives.
+  virtual bool is_linearizable() const { return false; }
+  /// What products of the curvature of scale·loss with vectors have in common. Null: there is none.
   virtual std::unique_ptr<curvature::Linearization> linearize(const std::vector<at::Tensor>& /*weights*/, const Batch& /*part*/,
                                                               const curvature::LinearizationOptions& /*options*/) const;
 };

@@ -60,7 +60,7 @@ void GatherPass::start() {
 
 void GatherPass::open() {
   TORCH_INTERNAL_ASSERT(opened_ < uses_.size());
-  under_way_.wait();
+  layout_.group->wait(under_way_);
   opened_++;
   start();
 }

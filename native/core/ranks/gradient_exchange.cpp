@@ -20,7 +20,7 @@ constexpr double nothing = -0.0;
 
 GradientExchange::~GradientExchange() {
   try {
-    for (auto& flight : flights_) flight.pending.wait();
+    if (flight_) flight_->pending.wait();
   } catch (...) {
     // Whoever comes next on a broken group hears of it.
   }
@@ -35,24 +35,22 @@ void GradientExchange::add(at::Tensor& sum, const at::Tensor& parts) const {
 }
 
 void GradientExchange::start(size_t block, at::ScalarType dtype, const std::vector<at::Tensor>& gradients) {
-  if (flights_.size() == 2) finish_one();
+  finish();
   const auto& [parameters, offsets, shard] = layout_.shards->blocks()[block];
-  auto& room = buffers_.rooms[started_++ % 2];
   const int64_t numbers = shard * layout_.group->size(), bytes = numbers * static_cast<int64_t>(c10::elementSize(dtype));
   const auto in = [&](at::Tensor& buffer) {
     if (!buffer.defined() || buffer.numel() < bytes) buffer = at::empty({bytes}, layout_.options().dtype(at::kByte));
     return buffer.narrow(0, 0, bytes).view(dtype).view({layout_.group->size(), shard});
   };
-  const at::Tensor send = in(room.out), receive = in(room.in);
+  const at::Tensor send = in(buffers_.out), receive = in(buffers_.in);
   for (size_t k = 0; k < parameters.size(); k++) {
     const ParameterSpec& spec = layout_.parameters[parameters[k]];
     at::Tensor place = send.view({-1}).narrow(0, offsets[k], spec.numel()).view(spec.shape);
     if (k < gradients.size() && gradients[k].defined()) place.copy_(gradients[k]);
     else place.fill_(nothing);
   }
-  Flight flight{layout_.group->start_exchange(receive, send), block, receive, {}};
-  flight.pending.add(start_given(gradients, parameters.size(), flight.given));
-  flights_.push_back(std::move(flight));
+  flight_ = Flight{layout_.group->start_exchange(receive, send), block, receive, {}};
+  flight_->pending.add(start_given(gradients, parameters.size(), flight_->given));
 }
 
 Pending GradientExchange::start_given(const std::vector<at::Tensor>& gradients, size_t count, at::Tensor& given) const {
@@ -68,10 +66,10 @@ void GradientExchange::note_given(const std::vector<size_t>& parameters, const a
     if (flags[k]) has_[parameters[static_cast<size_t>(k) % parameters.size()]] = true;
 }
 
-void GradientExchange::finish_one() {
-  Flight flight = std::move(flights_.front());
-  flights_.pop_front();
-  flight.pending.wait();
+void GradientExchange::finish() {
+  if (!flight_) return;
+  Flight flight = *std::exchange(flight_, std::nullopt);
+  layout_.group->wait(flight.pending);
   note_given(layout_.shards->blocks()[flight.block].parameters, flight.given);
   add(of_block_[flight.block], flight.received);
   if (!on_block) return;
@@ -79,14 +77,11 @@ void GradientExchange::finish_one() {
   of_block_.erase(flight.block);
 }
 
-void GradientExchange::finish() {
-  while (!flights_.empty()) finish_one();
-}
-
 void GradientExchange::share(const std::vector<size_t>& parameters, const std::vector<at::Tensor>& gradients) {
   if (parameters.empty()) return;
   at::Tensor given;
-  start_given(gradients, parameters.size(), given).wait();
+  Pending flags = start_given(gradients, parameters.size(), given);
+  layout_.group->wait(flags);
   note_given(parameters, given);
   for (size_t first = 0; first < parameters.size();) {
     std::vector<at::Tensor> together;
@@ -98,7 +93,8 @@ void GradientExchange::share(const std::vector<size_t>& parameters, const std::v
       numbers += count;
     }
     const at::Tensor mine = at::cat(together), all = at::empty({layout_.group->size(), numbers}, layout_.options());
-    layout_.group->start_all_gather(all, mine).wait();
+    Pending parts_of_all = layout_.group->start_all_gather(all, mine);
+    layout_.group->wait(parts_of_all);
     int64_t place = 0;
     for (; first < last; first++) {
       const ParameterSpec& spec = layout_.parameters[parameters[first]];

@@ -1,7 +1,7 @@
 #pragma once
-#include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "ranks/group.hpp"
@@ -9,15 +9,13 @@
 
 namespace critical_sharpness {
 
-/// Room for two blocks' gradients on their way, kept between passes.
+/// Room for a block's gradients on their way, kept between passes.
 struct ExchangeBuffers {
-  struct Room {
-    at::Tensor out, in;
-  } rooms[2];
+  at::Tensor out, in;
 };
 
 /// Gradients on their way to the ranks that keep their parameters, which add them up in the order of micro-batches: the bits of one
-/// process. At most two blocks are under way.
+/// process. One block is under way at most, while the one before it is computed.
 class GradientExchange {
  public:
   GradientExchange(const Layout& layout, ExchangeBuffers& buffers) : layout_(layout), buffers_(buffers), has_(layout.size()) {}
@@ -46,7 +44,6 @@ class GradientExchange {
     at::Tensor received;  // [ranks, shard]
     at::Tensor given;     // [ranks, parameters]
   };
-  void finish_one();
   /// Which of the parameters have a gradient, from every rank: what no token went through has none anywhere.
   Pending start_given(const std::vector<at::Tensor>& gradients, size_t count, at::Tensor& given) const;
   void note_given(const std::vector<size_t>& parameters, const at::Tensor& given);
@@ -55,8 +52,7 @@ class GradientExchange {
   const Layout& layout_;
   ExchangeBuffers& buffers_;
   int present_ = 0;
-  size_t started_ = 0;
-  std::deque<Flight> flights_;
+  std::optional<Flight> flight_;
   std::map<size_t, at::Tensor> of_block_, of_parameter_;
   std::vector<bool> has_;  // of each parameter: a gradient in some micro-batch
 };

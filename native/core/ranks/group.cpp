@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "errors.hpp"
@@ -102,6 +103,12 @@ std::vector<std::vector<double>> Group::all_gather(const std::vector<double>& mi
   return rows;
 }
 
+bool Group::any(bool mine) {
+  bool found = false;
+  for (const auto& row : all_gather({mine ? 1. : 0.})) found |= row[0] != 0;
+  return found;
+}
+
 Pending Group::start_all_gather(const at::Tensor& out, const at::Tensor& in) { return gather(*data_, out, in); }
 
 Pending Group::start_exchange(const at::Tensor& out, const at::Tensor& in) {
@@ -115,6 +122,12 @@ Pending Group::start_exchange(const at::Tensor& out, const at::Tensor& in) {
     pending.add(data_->send(from.narrow(0, part * target, part), target, tag));
   });
   return pending;
+}
+
+void Group::wait(Pending& transfers) {
+  const auto start = std::chrono::steady_clock::now();
+  transfers.wait();
+  waited_ = waited_.load() + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace critical_sharpness

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -47,11 +48,17 @@ class Group {
 
   /// Of every rank its numbers, as many from each, in the order of ranks.
   std::vector<std::vector<double>> all_gather(const std::vector<double>& mine);
+  /// Whether one of the ranks says so.
+  bool any(bool mine);
   /// out [size, …] ← in […] of every rank. `in` may be this rank's own part of `out`.
   Pending start_all_gather(const at::Tensor& out, const at::Tensor& in);
   /// Part r of `in` goes to rank r, and part r of `out` comes from there; both [size, …]. Summed in the order of ranks, that is a
   /// reduce-scatter whose bits are known.
   Pending start_exchange(const at::Tensor& out, const at::Tensor& in);
+  /// Until these are done.
+  void wait(Pending& transfers);
+  /// Seconds that this rank has waited for weights and gradients of others, in all. May be read from any thread.
+  double waited() const { return waited_.load(); }
   /// Ends what is under way on every rank. May be called from any thread, as may the next.
   void close(const std::string& why);
   /// Ends what is under way here, for a process that is about to go.
@@ -65,6 +72,7 @@ class Group {
   std::shared_ptr<Link> control_, data_;
   uint32_t tag_ = 0;
   uint64_t calls_ = 0;
+  std::atomic<double> waited_{0};
 };
 
 /// body(), over a group as a call of all its ranks. Null: alone.

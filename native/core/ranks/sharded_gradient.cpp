@@ -1,109 +1,13 @@
 #include "ranks/sharded_gradient.hpp"
 
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/embedding_dense_backward.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/zeros.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 
 #include "ranks/ordered_sum.hpp"
-#include "record.hpp"
+#include "ranks/recomputing_view.hpp"
 
 namespace critical_sharpness {
 namespace {
-
-/// Which parts of a pass have parameters to differentiate by: the embedding is part 0, the head the last.
-struct Parts {
-  std::vector<std::vector<size_t>> parameters;
-  size_t first_trainable;  // as many as there are, where none is
-
-  Parts(const Network& network, const Layout& layout) : parameters(network.blocks()) {
-    const auto found = std::find_if(parameters.begin(), parameters.end(), [&](const auto& members) {
-      return std::any_of(members.begin(), members.end(), [&](size_t i) { return layout.is_trainable(i); });
-    });
-    first_trainable = static_cast<size_t>(found - parameters.begin());
-  }
-  size_t head() const { return parameters.size() - 1; }
-  /// The first segment that is gone through on the way back.
-  size_t first_segment() const { return std::max<size_t>(first_trainable, 1); }
-};
-
-/// Parameters as a gradient over ranks reads them. A segment keeps its input alone, and is computed again on the way back with
-/// weights that are gathered again: no gathered weight outlives its block.
-class RecordingView final : public ParameterView {
- public:
-  /// `own`: of what every rank keeps. `add(parameter, gradient)`; `back(segment)`, when leaves[…].grad() of its matrices are whole.
-  RecordingView(at::ScalarType weight_dtype, GatheredView& gathered, DifferentiableView& own, const Layout& layout,
-                const Parts& parts, std::vector<at::Tensor>& leaves, GatherPass& pass, std::function<void(size_t, const at::Tensor&)> add, std::function<void(size_t)> back)
-      : ParameterView(weight_dtype, gathered.compute_dtype()),
-        gathered_(gathered),
-        own_(own),
-        layout_(layout),
-        parts_(parts),
-        leaves_(leaves),
-        pass_(pass),
-        add_(std::move(add)),
-        back_(std::move(back)),
-        start_(at::zeros({1}, layout.options()).requires_grad_(true)) {}
-
-  at::Tensor value(size_t index, at::ScalarType dtype) override {
-    return layout_.is_whole(index) ? own_.value(index, dtype) : leaves_[index].to(dtype);
-  }
-  at::Tensor embedding(const at::Tensor& ids, size_t weight) override { return own_.embedding(ids, weight); }
-  at::Tensor embedding_but(int64_t padding, const at::Tensor& ids, size_t weight) override {
-    return own_.embedding_but(padding, ids, weight);
-  }
-  void leave(const at::Tensor& inputs, std::shared_ptr<Balance> balance) override { gathered_.leave(inputs, std::move(balance)); }
-
-  at::Tensor embed(const at::Tensor& ids, size_t tokens, std::optional<size_t> positions, int64_t padding) override {
-    if (layout_.is_whole(tokens)) return ParameterView::embed(ids, tokens, positions, padding);
-    const at::NoGradGuard closed_form;
-    const at::Tensor rows = gathered_.embed(ids, tokens, positions, padding);
-    if (parts_.first_trainable > 0) return rows;
-    return record({start_}, rows, [this, ids, tokens, positions, padding](const at::Tensor& gradient) {
-      const at::Tensor by_row = gradient.view({ids.size(0), ids.size(1), -1});
-      const auto add = [&](size_t index, const at::Tensor& of_rows, const at::Tensor& at, int64_t constant) {
-        if (layout_.is_trainable(index))
-          add_(index, at::embedding_dense_backward(of_rows, at, layout_.parameters[index].shape[0], constant, false));
-      };
-      add(tokens, by_row, ids, padding);
-      if (positions) add(*positions, by_row.sum(0), at::arange(ids.size(1), ids.options()), -1);
-      return std::vector{at::Tensor()};
-    });
-  }
-
-  at::Tensor segment(const at::Tensor& x, const Segment& body) override {
-    if (layout_.shards->order().empty()) return body(*this, x);
-    const size_t number = ++segments_;
-    const at::NoGradGuard once;
-    const at::Tensor input = x.detach();
-    const at::Tensor out = body(gathered_, input.clone());
-    if (number < parts_.first_trainable) return out;
-    return record({x.requires_grad() ? x : start_}, out, [this, body, input, number, continues = x.requires_grad()](const at::Tensor& gradient) {
-      for (const size_t i : layout_.shards->blocks()[layout_.shards->order()[number]].parameters)
-        leaves_[i] = pass_.whole(i).detach().requires_grad_(layout_.is_trainable(i));
-      const at::AutoGradMode again(true);
-      const at::Tensor in = input.detach().requires_grad_(continues), computed = body(*this, in);
-      torch::autograd::backward({computed}, {gradient});
-      back_(number);
-      return std::vector{in.grad()};
-    });
-  }
-
- private:
-  GatheredView& gathered_;
-  DifferentiableView& own_;
-  const Layout& layout_;
-  const Parts& parts_;
-  std::vector<at::Tensor>& leaves_;
-  GatherPass& pass_;
-  std::function<void(size_t, const at::Tensor&)> add_;
-  std::function<void(size_t)> back_;
-  at::Tensor start_;  // what a graph begins with, where nothing before needs a gradient
-  size_t segments_ = 0;
-};
 
 class ShardedGradient {
  public:
@@ -202,12 +106,12 @@ class ShardedGradient {
       }
       send(segment, gradients);
     };
-    RecordingView recording(p_.weights.front().scalar_type(), gathered, own, layout_, parts_, leaves_, pass, add, back);
+    RecomputingView recomputing(p_.weights.front().scalar_type(), layout_, parts_, {gathered, own, pass, leaves_}, add, back);
     const auto wanted = [this](size_t i) { return layout_.is_trainable(i); };
     const bool has_blocks = !layout_.shards->order().empty();
     // A tied head may just have read the same block, for another use.
     if (has_blocks) pass.open();
-    const PendingGradient pending = p_.network.differentiate({gathered, recording, scale_, wanted, add, {}}, part);
+    const PendingGradient pending = p_.network.differentiate({gathered, recomputing, scale_, wanted, add, {}}, part);
     add_losses({pending.sum}, present);
     if (has_blocks && has_own_head()) send(parts_.head(), dense_);
     pending.backward();

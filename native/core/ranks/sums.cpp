@@ -33,6 +33,34 @@ void append(std::vector<double>& to, const at::Tensor& numbers) {
   to.insert(to.end(), first, first + here.numel());
 }
 
+/// Calls body(parameter, sums) for every chunk of some parameters, of all ranks, in the order of parameters and of their chunks. `mine`:
+/// [chunk][sum] of those that are here.
+template <class Body>
+void for_each_chunk_of_all(const Layout& layout, const std::vector<size_t>& parameters, size_t sums, std::vector<double> mine,
+                           const Body& body) {
+  const int size = layout.group->size();
+  const auto chunks = [&](size_t i, int rank) {
+    return chunks_in(layout.is_whole(i) ? layout.parameters[i].numel() : layout.shards->run(i, rank).length);
+  };
+  size_t most = 0;
+  for (int rank = 0; rank < size; rank++) {
+    size_t count = 0;
+    for (const size_t i : parameters) count += sums * chunks(i, rank);
+    most = std::max(most, count);
+  }
+  mine.resize(most, 0.0);
+  const auto rows = layout.group->all_gather(mine);
+  std::vector<const double*> next;
+  for (const auto& row : rows) next.push_back(row.data());
+  // A parameter's first chunks are the first rank's, and so on; of one that every rank has, the first rank's are as good as any.
+  for (const size_t i : parameters)
+    for (int rank = 0; rank < size; rank++) {
+      const bool counts = rank == 0 || !layout.is_whole(i);
+      for (size_t c = 0; c < chunks(i, rank); c++, next[static_cast<size_t>(rank)] += sums)
+        if (counts) body(i, next[static_cast<size_t>(rank)]);
+    }
+}
+
 }  // namespace
 
 void Sums::add(size_t parameter, const std::vector<kernels::Delta>& a, const std::vector<kernels::Delta>& b,
@@ -43,48 +71,37 @@ void Sums::add(size_t parameter, const std::vector<kernels::Delta>& a, const std
   }
   std::vector<at::Tensor> products;
   for (size_t k = 0; k < products_; k++) products.push_back(chunk_dots(a[k], b[k], layout_.local_numel(parameter), cancel));
-  parts_[parameter] = at::stack(products);
+  parts_[parameter] = at::stack(products, 1);
 }
 
 std::vector<std::vector<double>> Sums::totals() const {
   std::vector<std::vector<double>> totals(products_, std::vector<double>(layout_.size(), 0.0));
+  const auto add = [&](size_t i, const double* sums) {
+    for (size_t k = 0; k < products_; k++) totals[k][i] += sums[k];
+  };
+  std::vector<size_t> sharded;
   std::vector<double> mine;
   for (size_t i = 0; i < layout_.size(); i++) {
-    if (!layout_.is_whole(i)) {
-      const size_t count = products_ * chunks_in(layout_.local_numel(i));
-      if (parts_[i].defined()) append(mine, parts_[i]);
-      else mine.resize(mine.size() + count, 0.0);
+    std::vector<double> sums;
+    if (parts_[i].defined()) append(sums, parts_[i]);
+    if (layout_.is_whole(i)) {
+      if (!sums.empty()) add(i, sums.data());
       continue;
     }
-    if (!parts_[i].defined()) continue;
-    std::vector<double> sums;
-    append(sums, parts_[i]);
-    for (size_t k = 0; k < products_; k++) totals[k][i] = sums[k];
+    sharded.push_back(i);
+    sums.resize(products_ * chunks_in(layout_.local_numel(i)), 0.0);
+    mine.insert(mine.end(), sums.begin(), sums.end());
   }
-  if (!layout_.shards) return totals;
-
-  const auto count_of = [&](int rank) {
-    size_t count = 0;
-    for (size_t i = 0; i < layout_.size(); i++)
-      if (!layout_.is_whole(i)) count += products_ * chunks_in(layout_.shards->run(i, rank).length);
-    return count;
-  };
-  size_t most = 0;
-  for (int rank = 0; rank < layout_.group->size(); rank++) most = std::max(most, count_of(rank));
-  mine.resize(most, 0.0);
-  // A parameter's first chunks are the first rank's, and so on.
-  int rank = 0;
-  for (const auto& theirs : layout_.group->all_gather(mine)) {
-    size_t next = 0;
-    for (size_t i = 0; i < layout_.size(); i++) {
-      if (layout_.is_whole(i)) continue;
-      const size_t chunks = chunks_in(layout_.shards->run(i, rank).length);
-      for (size_t k = 0; k < products_; k++)
-        for (size_t c = 0; c < chunks; c++) totals[k][i] += theirs[next++];
-    }
-    rank++;
-  }
+  if (layout_.shards) for_each_chunk_of_all(layout_, sharded, products_, std::move(mine), add);
   return totals;
+}
+
+std::vector<double> total(const Layout& layout, const std::vector<size_t>& parameters, size_t sums, std::vector<double> parts) {
+  std::vector<double> total(sums, 0.0);
+  for_each_chunk_of_all(layout, parameters, sums, std::move(parts), [&](size_t, const double* of_chunk) {
+    for (size_t k = 0; k < sums; k++) total[k] += of_chunk[k];
+  });
+  return total;
 }
 
 std::vector<double> dots(const Layout& layout, const std::vector<kernels::Delta>& a, const std::vector<kernels::Delta>& b,

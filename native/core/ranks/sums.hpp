@@ -20,11 +20,14 @@ class Sums {
   std::vector<std::vector<double>> totals() const;
 
  private:
-
   const Layout& layout_;
-  std::vector<at::Tensor> parts_;  // of each parameter [products], or of a sharded one [products, its chunks here]
+  std::vector<at::Tensor> parts_;  // of each parameter [products], or of a sharded one [its chunks here, products]
   size_t products_;
 };
+
+/// Sums over some parameters of a layout of ranks: `parts` are [chunk][sum] of what is here of them, in the order of parameters and of
+/// their chunks. Added up in that order, of all ranks.
+std::vector<double> total(const Layout& layout, const std::vector<size_t>& parameters, size_t sums, std::vector<double> parts);
 
 /// Σ aᵢbᵢ of each parameter, of all ranks.
 std::vector<double> dots(const Layout& layout, const std::vector<kernels::Delta>& a, const std::vector<kernels::Delta>& b,
