@@ -135,7 +135,10 @@ export async function withRanks(
     return;
   }
   using group = await joinGroup();
-  await body(group);
+  await body(group).catch((error) => {
+    // All are stopped at once, and the first one says so.
+    if (group.isFirst || error.code !== "ABORT_ERR") throw error;
+  });
 }
 
 /** Calls a body that Ctrl-C stops, with a progress display that is gone when it is done. */

@@ -118,17 +118,23 @@ export interface Interruption extends Disposable {
   readonly signal: AbortSignal;
 }
 
+/** Within so many milliseconds a second signal is the first one again: terminals and launchers signal whole groups of processes. */
+const echo = 300;
+
 /** The first interruption aborts the signal and says `notice`; a second one ends the process at once. */
 export function interruption(
   notice: string,
   display: { note(line: string): void; stop(): void },
 ): Interruption {
   const controller = new AbortController();
+  let first = 0;
   const onSignal = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) {
+      if (performance.now() - first < echo) return;
       display.stop();
       process.exit(1);
     }
+    first = performance.now();
     display.note(notice);
     controller.abort(new Error(name));
   };

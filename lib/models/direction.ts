@@ -24,6 +24,7 @@ import {
   type NativeVector,
   native,
   Owner,
+  ownSignal,
   type SignalOptions,
   signalOf,
   stoppable,
@@ -78,7 +79,7 @@ export class Direction extends Owner<NativeVector> {
   static async load(file: string, model: ParameterSet, options: SignalOptions = {}): Promise<Direction> {
     checkString(file, "file");
     checkInstance(model, "model", ParameterSet, "a Model");
-    throwIfAborted(signalOf(options));
+    throwIfAborted(ownSignal(signalOf(options), model.handle));
     const { tensors } = await readSafetensorsHeader(file);
     const names = new Set(model.parameters.map((p) => p.name));
     for (const name of tensors.keys())
@@ -103,7 +104,7 @@ export class Direction extends Owner<NativeVector> {
       throw mismatch(file, "a tensor for at least one of the model's parameters", "none");
     return Direction.of(
       model,
-      await stoppable(options, (cancel) => native().loadVector(model.handle, places, cancel)),
+      await stoppable(options, (cancel) => native().loadVector(model.handle, places, cancel), model.handle),
     );
   }
 
@@ -135,7 +136,11 @@ export class Direction extends Owner<NativeVector> {
     checkInstance(other, "other", ParameterSet, "a Model");
     return Direction.of(
       model,
-      await stoppable(options, (cancel) => native().difference(model.handle, other.handle, cancel)),
+      await stoppable(
+        options,
+        (cancel) => native().difference(model.handle, other.handle, cancel),
+        model.handle,
+      ),
     );
   }
 
@@ -157,7 +162,7 @@ export class Direction extends Owner<NativeVector> {
   ): Promise<Direction> {
     checkInstance(model, "model", ParameterSet, "a Model");
     checkString(folder, "folder");
-    const signal = signalOf(options);
+    const signal = ownSignal(signalOf(options), model.handle);
     throwIfAborted(signal);
     return Direction.from(model, await adapterChanges(await readAdapter(folder), model, signal));
   }
@@ -172,8 +177,10 @@ export class Direction extends Owner<NativeVector> {
     const { seed, distribution, signal } = readOptions(randomOptions, options);
     return Direction.of(
       model,
-      await stoppable({ signal }, (cancel) =>
-        native().randomVector(model.handle, distribution, seed, cancel),
+      await stoppable(
+        { signal },
+        (cancel) => native().randomVector(model.handle, distribution, seed, cancel),
+        model.handle,
       ),
     );
   }
@@ -189,8 +196,9 @@ export class Direction extends Owner<NativeVector> {
     const handles = directions.map(
       (d, i) => checkInstance(d, `directions[${i}]`, Direction, "a Direction").handle,
     );
-    return (directions[0] as Direction).like(
-      await stoppable(options, (cancel) => native().combine(handles, coefficients, cancel)),
+    const first = directions[0] as Direction;
+    return first.like(
+      await stoppable(options, (cancel) => native().combine(handles, coefficients, cancel), first.handle),
     );
   }
 
@@ -206,7 +214,7 @@ export class Direction extends Owner<NativeVector> {
 
   /** A new, stored direction of the same numbers. @throws AbortError */
   async store(options: SignalOptions = {}): Promise<Direction> {
-    return this.like(await stoppable(options, (cancel) => this.handle.store(cancel)));
+    return this.like(await stoppable(options, (cancel) => this.handle.store(cancel), this.handle));
   }
 
   /** Memory of its tensors, in bytes; 0 if it is not stored. */
@@ -232,7 +240,7 @@ export class Direction extends Owner<NativeVector> {
    * @throws AbortError
    */
   async nonFiniteParameter(options: SignalOptions = {}): Promise<string | null> {
-    const signal = signalOf(options);
+    const signal = ownSignal(signalOf(options), this.handle);
     if (Number.isFinite(await this.norm(options))) return null;
     for (const [index, { name, size }] of this.parameters.entries()) {
       if (!this.handle.has(index)) continue;
@@ -253,18 +261,20 @@ export class Direction extends Owner<NativeVector> {
   /** A new direction, k times this one. @throws AbortError */
   async scale(k: number, options: SignalOptions = {}): Promise<Direction> {
     const factor = checkNumber(k, "k");
-    return this.like(await stoppable(options, (cancel) => this.handle.scale(factor, cancel)));
+    return this.like(await stoppable(options, (cancel) => this.handle.scale(factor, cancel), this.handle));
   }
 
   /** A new direction: the elementwise product. @throws AbortError */
   async multiply(other: Direction, options: SignalOptions = {}): Promise<Direction> {
     const handle = checkInstance(other, "other", Direction, "a Direction").handle;
-    return this.like(await stoppable(options, (cancel) => this.handle.multiply(handle, cancel)));
+    return this.like(await stoppable(options, (cancel) => this.handle.multiply(handle, cancel), this.handle));
   }
 
   /** A new direction of 1/√x: P^(−½) of a diagonal P. @throws RangeError unless every number is positive; AbortError. */
   async inverseSquareRoot(options: SignalOptions = {}): Promise<Direction> {
-    return this.like(await stoppable(options, (cancel) => this.handle.inverseSquareRoot(cancel)));
+    return this.like(
+      await stoppable(options, (cancel) => this.handle.inverseSquareRoot(cancel), this.handle),
+    );
   }
 
   /** A new direction, stored or not as this one is, that keeps the chosen parameters' part, sharing its memory, and is zero elsewhere. */
@@ -275,7 +285,7 @@ export class Direction extends Owner<NativeVector> {
   /** Writes a safetensors file with a tensor for each parameter that is not zero throughout. @throws AbortError: no file is left. */
   async save(file: string, options: SignalOptions = {}): Promise<void> {
     checkString(file, "file");
-    const signal = signalOf(options);
+    const signal = ownSignal(signalOf(options), this.handle);
     await writeSafetensors(
       file,
       this.parameters.flatMap(({ name, shape }, index) =>

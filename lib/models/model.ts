@@ -18,6 +18,7 @@ import {
 import {
   type ComputeDtype,
   type NativeModel,
+  ownSignal,
   type ParameterDtype,
   type SignalOptions,
   signalOf,
@@ -188,7 +189,7 @@ export class Model extends ParameterSet {
   async step(direction: Direction, learningRate: number, options: SignalOptions = {}): Promise<void> {
     const { handle } = checkInstance(direction, "direction", Direction, "a Direction");
     const eta = checkNumber(learningRate, "learningRate");
-    await stoppable(options, (cancel) => this.handle.step(handle, eta, cancel));
+    await stoppable(options, (cancel) => this.handle.step(handle, eta, cancel), this.handle);
   }
 
   /**
@@ -207,7 +208,11 @@ export class Model extends ParameterSet {
         "one that returns them",
         "range",
       );
-    await stoppable(options, (cancel) => this.handle.moveBuffers(handle, { microBatch: 0, ...cancel }));
+    await stoppable(
+      options,
+      (cancel) => this.handle.moveBuffers(handle, { microBatch: 0, ...cancel }),
+      this.handle,
+    );
   }
 
   /**
@@ -215,7 +220,7 @@ export class Model extends ParameterSet {
    * bit. @throws AbortError
    */
   async digest(options: SignalOptions = {}): Promise<string> {
-    const signal = signalOf(options);
+    const signal = ownSignal(signalOf(options), this.handle);
     const hash = createHash("sha256");
     const bytes = { float64: 8, float32: 4, bfloat16: 2 }[this.handle.parameterDtype];
     for (const [index, { name, shape, size }] of this.parameters.entries()) {
@@ -244,7 +249,7 @@ export class Model extends ParameterSet {
    */
   async save(directory: string, options: SignalOptions = {}): Promise<void> {
     checkString(directory, "directory");
-    const signal = signalOf(options);
+    const signal = ownSignal(signalOf(options), this.handle);
     throwIfAborted(signal);
     const dtype = this.handle.parameterDtype;
     if (this.#adapter) requireAdapterAlone(this.parameters, this.#adapter);

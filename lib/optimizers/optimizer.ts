@@ -20,6 +20,7 @@ import {
   type NativeOptimizer,
   native,
   Owner,
+  ownSignal,
   type SignalOptions,
   signalOf,
   stoppable,
@@ -118,7 +119,7 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
       Direction,
       "a Direction or the result of model.gradient",
     );
-    await stoppable(options, (cancel) => this.handle.accumulate(handle, cancel));
+    await stoppable(options, (cancel) => this.handle.accumulate(handle, cancel), this.model.handle);
     this.#awaitsGradient = false;
   }
 
@@ -161,7 +162,11 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
       stored: checkBoolean(stored, "options.stored"),
     };
     this.#requireGradient();
-    const handle = await stoppable(options, (cancel) => this.handle.direction({ ...checked, ...cancel }));
+    const handle = await stoppable(
+      options,
+      (cancel) => this.handle.direction({ ...checked, ...cancel }),
+      this.model.handle,
+    );
     return Direction.of(this.model, handle);
   }
 
@@ -175,7 +180,10 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
   async preconditioner(options: SignalOptions = {}): Promise<Direction | null> {
     requireMetric(this);
     if (this.#plain && this.steps > 0) return null;
-    return Direction.of(this.model, await stoppable(options, (cancel) => this.handle.preconditioner(cancel)));
+    return Direction.of(
+      this.model,
+      await stoppable(options, (cancel) => this.handle.preconditioner(cancel), this.model.handle),
+    );
   }
 
   /**
@@ -205,12 +213,12 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
     const { learningRate = this.learningRate } = checkOptions(options, "options");
     const eta = checkNumber(learningRate, "options.learningRate", { minimum: 0 });
     this.#requireGradient();
-    await stoppable(options, (cancel) => this.handle.step(eta, cancel));
+    await stoppable(options, (cancel) => this.handle.step(eta, cancel), this.model.handle);
   }
 
   /** Writes the state as a safetensors file: `<role>.<parameter>` for each state tensor. @throws AbortError: no file is left. */
   async save(file: string, options: SignalOptions = {}): Promise<void> {
-    await writeState(checkString(file, "file"), this, signalOf(options));
+    await writeState(checkString(file, "file"), this, ownSignal(signalOf(options), this.model.handle));
   }
 
   /**
@@ -220,7 +228,7 @@ export abstract class Optimizer extends Owner<NativeOptimizer> {
    * @throws CriticalSharpnessError `ERR_OPTIMIZER_STATE`, `ERR_TORCH_FILE`, AbortError: the state is as it was.
    */
   async load(place: string, options: SignalOptions = {}): Promise<void> {
-    const signal = signalOf(options);
+    const signal = ownSignal(signalOf(options), this.model.handle);
     throwIfAborted(signal);
     const found = await locateState(checkString(place, "place"));
     if (found.format === "own") {

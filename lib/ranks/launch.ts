@@ -51,20 +51,24 @@ export async function launchRanks(
     for (const stream of [child.stdout, child.stderr])
       prefix(stream as Readable, `rank ${rank}: `, process.stderr);
   }
-  const stopped = forwardSignals(children);
+  const signals = forwardSignals(children);
   try {
     const ends = children.map((child, rank) => endOf(child, rank));
     const first = await Promise.race([
       ...ends.map(async (end) => ((await end).code === 0 ? new Promise<never>(() => {}) : end)),
-      Promise.all(ends).then(() => ({ rank: -1, code: 0 })),
+      // The last one to end may be the one that fails.
+      Promise.all(ends).then((all) => all.find(({ code }) => code !== 0) ?? { rank: -1, code: 0 }),
     ]);
     if (first.code !== 0) {
-      process.stderr.write(`error: rank ${first.rank} ended with code ${first.code}; the others are ended\n`);
+      if (!signals.seen)
+        process.stderr.write(
+          `error: rank ${first.rank} ended with code ${first.code}; the others are ended\n`,
+        );
       await endAll(children, ends);
     }
     return first.code;
   } finally {
-    stopped();
+    signals.stop();
   }
 }
 
@@ -105,11 +109,13 @@ async function endAll(children: readonly ChildProcess[], ends: readonly Promise<
   for (const timer of timers) clearTimeout(timer);
 }
 
-/** Passes on what asks this process to end. Returns how to stop that. */
-function forwardSignals(children: readonly ChildProcess[]): () => void {
+/** Passes on what asks this process to end, whether any has come, until it is stopped. */
+function forwardSignals(children: readonly ChildProcess[]): { readonly seen: boolean; stop(): void } {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  let seen = false;
   const handlers = signals.map((signal) => {
     const forward = () => {
+      seen = true;
       // A terminal's Ctrl-C goes to all of its processes by itself.
       if (signal === "SIGINT" && process.stdin.isTTY) return;
       for (const child of children) child.kill(signal);
@@ -117,7 +123,12 @@ function forwardSignals(children: readonly ChildProcess[]): () => void {
     process.on(signal, forward);
     return [signal, forward] as const;
   });
-  return () => {
-    for (const [signal, forward] of handlers) process.off(signal, forward);
+  return {
+    get seen() {
+      return seen;
+    },
+    stop() {
+      for (const [signal, forward] of handlers) process.off(signal, forward);
+    },
   };
 }

@@ -9,7 +9,16 @@ export type {
   StoredRun,
 } from "./kind.js";
 export { type TakenBatch, type TakeOptions, takeBatch } from "./protocol.js";
-export { type CheckedRunOptions, findKind, Run, type RunOptions, readRun, runOptions } from "./run.js";
+export {
+  type CheckedRunOptions,
+  findKind,
+  type RankOptions,
+  Run,
+  type RunOptions,
+  rankOptions,
+  readRun,
+  runOptions,
+} from "./run.js";
 export { jsonLines, type Sink } from "./sinks/sink.js";
 export { tensorBoard } from "./sinks/tensorboard.js";
 export { SavingPace, StateFolder } from "./state.js";

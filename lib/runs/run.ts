@@ -2,7 +2,7 @@ import path from "node:path";
 import * as z from "zod";
 import { AbortError, throwIfAborted } from "../errors.js";
 import { callback, instance, name, type OptionsOf, signalSchema } from "../options/index.js";
-import type { Group } from "../ranks/index.js";
+import { type Group, groupSchema } from "../ranks/index.js";
 import { versions } from "../torch/index.js";
 import {
   badRun,
@@ -38,19 +38,31 @@ export function runOptions<Event>() {
   };
 }
 
+/** What an experiment takes besides that several ranks can make together. */
+export const rankOptions = {
+  /**
+   * The ranks that make the run together, of `joinGroup`. The records are those of one process, bit for bit; the first rank writes them,
+   * and events are told there alone. A run that stops goes on with any number of ranks.
+   */
+  group: groupSchema.optional(),
+};
+
+export type RankOptions = OptionsOf<typeof rankOptions>;
+
 type RunShape<Event> = ReturnType<typeof runOptions<Event>>;
 
 export type RunOptions<Event> = OptionsOf<RunShape<Event>>;
 export type CheckedRunOptions<Event> = z.core.$InferObjectOutput<RunShape<Event>, Record<never, never>> & {
-  /** The ranks that make the run together: the first one writes and tells, the others read what it has written. */
   group?: Group | undefined;
 };
 
 /** A run that is under way: its directory, which no other run works in, and where its records and events go. */
 export class Run<Event extends { type: string }, Schemas extends RecordSchemas> implements AsyncDisposable {
   readonly directory: string;
+  /** Stops the run. Of several ranks it stops all, and only where they ask `isStopped`. */
   readonly signal: AbortSignal | undefined;
   readonly group: Group | undefined;
+  readonly #stop: AbortController | undefined;
   readonly #kind: Kind<object, Schemas>;
   readonly #lock: RunLock | undefined;
   readonly #options: CheckedRunOptions<Event>;
@@ -62,8 +74,9 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
     lock: RunLock | undefined,
   ) {
     this.directory = options.directory;
-    this.signal = options.signal;
     this.group = options.group;
+    this.#stop = this.group && this.group.size > 1 ? new AbortController() : undefined;
+    this.signal = this.#stop?.signal ?? options.signal;
     this.#options = options;
     this.#kind = kind;
     this.#lock = lock;
@@ -148,7 +161,20 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
     await this.#log?.sync();
   }
 
-  /** @throws AbortError */
+  /** Whether the run is to stop, as all ranks learn at once when one of them was asked to. */
+  async isStopped(): Promise<boolean> {
+    if (this.#stop && !this.#stop.signal.aborted) {
+      const { signal } = this.#options;
+      if (await this.group?.any(signal?.aborted ?? false)) this.#stop.abort(signal?.reason);
+    }
+    return this.signal?.aborted ?? false;
+  }
+
+  /** @throws AbortError if the run is to stop. */
+  async throwIfStopped(): Promise<void> {
+    if (await this.isStopped()) throw this.stopped();
+  }
+
   stopped(): AbortError {
     return new AbortError(this.signal);
   }

@@ -72,9 +72,14 @@ export class StateFolder<State extends object> {
     return state as State;
   }
 
+  /** Puts a file of the state that is there into the folder of the next one, where it is the same. */
+  async reuse(file: string, folder: string): Promise<void> {
+    if (this.#writes) await link(path.join(this.folder, file), path.join(folder, file));
+  }
+
   /** Keeps what is there in a folder of its own, whole or not at all. Files are linked, not copied: they are replaced, never changed. */
   async keep(folder: string): Promise<void> {
-    if (await exists(folder)) return;
+    if (!this.#writes || (await exists(folder))) return;
     await rm(`${folder}.next`, { recursive: true, force: true });
     await mkdir(`${folder}.next`, { recursive: true });
     for (const file of await readdir(this.folder))
@@ -130,18 +135,22 @@ function damaged(file: string, received: string): CriticalSharpnessError {
 /** Saves so often that it takes at most a tenth of the time, whatever there is to save. */
 export class SavingPace {
   readonly #save: () => Promise<void>;
+  readonly #group: Group | undefined;
   #saved = performance.now();
   /** Of one save, in milliseconds. */
   #duration = 0;
 
-  constructor(save: () => Promise<void>) {
+  /** @param group the ranks that save together, at the pace of whichever is the most patient */
+  constructor(save: () => Promise<void>, group: Group | undefined) {
     this.#save = save;
+    this.#group = group;
   }
 
   /** Saves, if the last one is long enough ago. */
   async perhaps(): Promise<void> {
     const started = performance.now();
-    if (started - this.#saved < 10 * this.#duration) return;
+    const isEarly = started - this.#saved < 10 * this.#duration;
+    if (await (this.#group?.any(isEarly) ?? isEarly)) return;
     await this.#save();
     this.#saved = performance.now();
     this.#duration = this.#saved - started;

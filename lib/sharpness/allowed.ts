@@ -1,4 +1,5 @@
 import { type AllowedStep, findAllowedLearningRate, type LossAt } from "../search/index.js";
+import { ownSignal } from "../torch/index.js";
 import type { OpenLine } from "./line.js";
 import type { Measure, MeasuredSharpness, ModelLine } from "./measure-line.js";
 import type { NoiseCircumstances, NoiseMemory } from "./noise.js";
@@ -14,7 +15,7 @@ const harmless = 1 / 32;
 export async function withAllowed(
   found: MeasuredSharpness,
   { lossAt: loss, norm }: Pick<OpenLine, "lossAt" | "norm">,
-  { batch, signal }: ModelLine,
+  { model, batch, signal }: ModelLine,
   { allow, tolerance, initialLearningRate, lossNoise }: Measure,
   memory: NoiseMemory,
 ): Promise<MeasuredSharpness> {
@@ -34,7 +35,8 @@ export async function withAllowed(
   });
   const search = async (evaluations: MeasuredSharpness["evaluations"], sigma: number) =>
     findAllowedLearningRate(lossAt, {
-      ...{ allow, tolerance, initialLearningRate, signal, baseLoss, evaluations },
+      ...{ allow, tolerance, initialLearningRate, baseLoss, evaluations },
+      signal: ownSignal(signal, model.handle),
       slope: slope ?? undefined,
       lossNoise: sigma,
     });

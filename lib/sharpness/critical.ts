@@ -11,6 +11,7 @@ import {
   type SearchOptions,
   type SearchResult,
 } from "../search/index.js";
+import { ownSignal } from "../torch/index.js";
 import {
   type Measure,
   type MeasuredSharpness,
@@ -65,7 +66,8 @@ const criticalSchema = z.strictObject({ ...lineOptions, ...measureOptions });
 export async function criticalSharpness(options: LineToMeasure & MeasureOptions): Promise<MeasuredSharpness> {
   const given = readOptions(criticalSchema, options);
   const measure = measureOf(given);
-  const { signal, onEvaluation } = given;
+  const { onEvaluation } = given;
+  const signal = ownSignal(given.signal, given.model.handle);
   return measureLine(
     { ...given, subject },
     measure,
@@ -162,8 +164,9 @@ export class SharpnessMeter {
   }
 
   async #measure(line: LineToMeasure): Promise<MeasuredSharpness> {
-    throwIfAborted(line.signal);
-    const { signal, onEvaluation } = line;
+    const signal = ownSignal(line.signal, line.model.handle);
+    throwIfAborted(signal);
+    const { onEvaluation } = line;
     const result = await measureLine(
       { ...line, subject },
       this.#options,

@@ -4,6 +4,7 @@ import { type Batch, Direction, type Model } from "../models/index.js";
 import { callback, count, type OptionsOf, readOptions, signalSchema } from "../options/index.js";
 import type { SearchResult } from "../search/index.js";
 import { finiteOrNull } from "../statistics.js";
+import { ownSignal } from "../torch/index.js";
 
 /** How a line is looked at: what a command shares with the configuration of a run. */
 export const landscapeKeys = {
@@ -110,7 +111,7 @@ export async function lossSlice(
   for (const xi of slice.second) {
     const row: (number | null)[] = [];
     for (const eta of slice.first) {
-      throwIfAborted(signal);
+      throwIfAborted(ownSignal(signal, model.handle));
       using direction = await Direction.combine(directions, [eta, xi]);
       const perturbation = { direction, learningRate: 1 };
       row.push(finiteOrNull(await model.loss(batch, { microBatch, signal, perturbation })));

@@ -11,6 +11,7 @@ import {
 } from "../models/index.js";
 import { callback, type OptionsOf, readOptions, signalSchema } from "../options/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
+import { ownSignal } from "../torch/index.js";
 import {
   type MeasuredSharpness,
   type MeasureOptions,
@@ -90,7 +91,10 @@ export async function relativeCriticalSharpness<Name extends string>(
       line,
       search,
       (lossAt, facts) =>
-        findCriticalLearningRate(lossAt, { ...searchOptions(search), ...facts, signal, onEvaluation }),
+        findCriticalLearningRate(lossAt, {
+          ...{ ...searchOptions(search), ...facts, onEvaluation },
+          signal: ownSignal(signal, model.handle),
+        }),
       noise,
     );
   }
@@ -147,7 +151,7 @@ export async function sharpnessMatrix<Name extends string>(
     const matrix = {} as SharpnessMatrix<Name>;
     const noise = new NoiseMemory();
     for (const [update] of tasks) {
-      throwIfAborted(signal);
+      throwIfAborted(ownSignal(signal, model.handle));
       const direction = directions[update] ?? (gradients[update] as Gradient).gradient;
       const row = await relativeCriticalSharpness<Name>(
         { ...search, model, direction, evaluate, gradients, signal },

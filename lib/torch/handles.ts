@@ -1,12 +1,21 @@
-import { AbortError, throwIfAborted } from "../errors.js";
+import { AbortError } from "../errors.js";
 import { checkOptions, checkSignal } from "../options/index.js";
 import { nativeErrorCode } from "./errors.js";
 import { native } from "./load.js";
 import type { NativeCancelOptions, NativeCancelToken, NativeDisposable } from "./surface.js";
 
+/** The signal of what each rank does for itself: none, where there are several, as one of them must not leave what the others go on with. */
+export function ownSignal(
+  signal: AbortSignal | undefined,
+  { ranks }: { readonly ranks: number },
+): AbortSignal | undefined {
+  return ranks > 1 ? undefined : signal;
+}
+
 /**
  * Runs a native job that stops when the signal is aborted: at its next micro-batch, layer or stretch of a few million numbers,
  * or before it starts. Weights are whole again when the promise settles. A job that was done before it noticed keeps its result.
+ * Over ranks the job tells the others, so that it is begun in any case.
  *
  * @throws AbortError with the signal's reason as its cause.
  */
@@ -15,9 +24,9 @@ export async function withSignal<T>(
   run: (cancel: NativeCancelToken | undefined) => Promise<T>,
 ): Promise<T> {
   if (!signal) return run(undefined);
-  throwIfAborted(signal);
   const token = native().createCancelToken();
   const cancel = () => token.cancel();
+  if (signal.aborted) cancel();
   signal.addEventListener("abort", cancel, { once: true });
   try {
     return await run(token);
@@ -41,12 +50,13 @@ export function signalOf(options: unknown): AbortSignal | undefined {
   return checkSignal(checkOptions(options, "options").signal, "options.signal");
 }
 
-/** `withSignal` by the signal of a call's options. */
+/** `withSignal` by the signal of a call's options. `own`: of what the job is, where each rank does it for itself. */
 export async function stoppable<T>(
   options: SignalOptions | undefined,
   run: (cancel: NativeCancelOptions) => Promise<T>,
+  own: { readonly ranks: number } = { ranks: 1 },
 ): Promise<T> {
-  return withSignal(signalOf(options), (cancel) => run({ cancel }));
+  return withSignal(ownSignal(signalOf(options), own), (cancel) => run({ cancel }));
 }
 
 /**

@@ -1,5 +1,5 @@
 export { type Diagnosis, diagnose } from "./diagnose.js";
-export { Owner, type SignalOptions, signalOf, stoppable, withSignal } from "./handles.js";
+export { Owner, ownSignal, type SignalOptions, signalOf, stoppable, withSignal } from "./handles.js";
 export { native, packageVersion, setThreads, versions } from "./load.js";
 export type { Activation, NativeDecoderDescription, NativeModelDescription } from "./model-description.js";
 export type {

@@ -3,6 +3,8 @@ import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { writeSafetensors } from "../../lib/files/index.js";
 import { createModel } from "../../lib/index.js";
+import { gptRun } from "../experiments/helpers.js";
+import { makeMix } from "../experiments/mix-helpers.js";
 import { openPage } from "./page.js";
 
 const { folder, node, blocks, run, checkLinks } = openPage("ranks");
@@ -56,18 +58,24 @@ describe("the page on several processes", () => {
     expect(run(launch)).toBe(alone);
   });
 
-  it("measures checkpoints over two ranks", { timeout: 120_000 }, () => {
-    const [series = ""] = commands;
+  it("measures checkpoints, trains and mixes over two ranks", { timeout: 120_000 }, async () => {
+    const [series = "", train = "", mix = ""] = (commands[0] as string).split("\n");
     run(
       `${series} --tokenizer bytes --sequence 16 --batch-size 4 --micro-batch 1 --accumulate 1 --measure 1`,
     );
-    const records = readFileSync(place("series/metrics.jsonl"), "utf8").trim().split("\n");
-    expect(records.map((line) => JSON.parse(line).type)).toEqual([
-      "batch",
-      "checkpoint",
-      "batch",
-      "checkpoint",
-    ]);
+    const typesIn = (directory: string) =>
+      readFileSync(place(directory, "metrics.jsonl"), "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).type);
+    expect(typesIn("series")).toEqual(["batch", "checkpoint", "batch", "checkpoint"]);
+    writeFileSync(place("run.json"), JSON.stringify({ ...gptRun("text.jsonl"), steps: 2, landscape: null }));
+    run(train);
+    expect(typesIn("runs/run")).toEqual(["step", "step", "validation"]);
+    const { configuration } = await makeMix(place("mix"));
+    writeFileSync(place("mix.json"), JSON.stringify(configuration));
+    run(mix);
+    expect(typesIn("runs/mix").filter((type) => type === "repeat")).toHaveLength(2);
   });
 
   it("links to what is there", checkLinks);

@@ -5,14 +5,14 @@ import type { MixConfigurationInput, MixRecord } from "../../lib/experiments/ind
 import { createModel } from "../../lib/models/index.js";
 
 /** A tiny language model on bytes, two texts to mix, a third to judge, and questions. */
-export async function makeMix(folder: string) {
+export async function makeMix(folder: string, { width = 8 } = {}) {
   const directory = path.join(folder, "model");
   mkdirSync(directory, { recursive: true });
   const config = {
     model_type: "gpt2",
     vocab_size: 256,
     n_positions: 16,
-    n_embd: 8,
+    n_embd: width,
     n_layer: 1,
     n_head: 2,
   } as const;

@@ -4,12 +4,12 @@ import type { SeriesConfigurationInput, SeriesRecord } from "../../lib/experimen
 import { createModel } from "../../lib/models/index.js";
 
 /** Tiny language models on bytes, as checkpoints step1, step2 and so on. */
-export async function makeCheckpoints(folder: string, count: number): Promise<string[]> {
+export async function makeCheckpoints(folder: string, count: number, { width = 8 } = {}): Promise<string[]> {
   const config = {
     model_type: "gpt2",
     vocab_size: 256,
     n_positions: 16,
-    n_embd: 8,
+    n_embd: width,
     n_layer: 2,
     n_head: 2,
   } as const;

@@ -1,9 +1,7 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { beforeAll, describe, expect, test } from "vitest";
-import { createModel, type ModelConfigInput } from "../../lib/index.js";
+import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../data/helpers.js";
 import { oraclePython } from "../oracle.js";
 
@@ -145,6 +143,33 @@ describe("what goes wrong on one rank", () => {
     expect(stderr).toMatch(/^CANCELLED/m);
   });
 
+  test("the same between the passes of a measurement, or before the first", { timeout: 60_000 }, async () => {
+    const { code, stderr } = await launch(
+      2,
+      script(`const { criticalSharpness, hessianEigenvalues } = await import("critical-sharpness");
+        const { gradient } = await model.gradient(batch);
+        const controller = new AbortController();
+        const line = { model, batch, direction: gradient, signal: controller.signal };
+        await criticalSharpness({ ...line, onEvaluation: () => group.rank === 1 && controller.abort() }).catch(told);
+        await criticalSharpness(line).catch(told);
+        await hessianEigenvalues({ model, batch, signal: controller.signal }).catch(told);
+        await optimizer(controller.signal);
+        await model.loss(batch);
+        console.error("together");
+        async function optimizer(signal) {
+          const { AdamW } = await import("critical-sharpness");
+          const adamw = new AdamW(model, { learningRate: 0.1 });
+          await adamw.accumulate(gradient, { signal });
+          await adamw.accumulateFrom(batch, { signal }).catch(told);
+          await adamw.step({ signal });
+        }`),
+    );
+    expect(stderr.match(/^rank 1: ABORT_ERR/gm)).toHaveLength(4);
+    expect(stderr.match(/^CANCELLED/gm)).toHaveLength(4);
+    expect(stderr.match(/together$/gm)).toHaveLength(2);
+    expect(code).toBe(0);
+  });
+
   test("a command that fails ends the others, and its code is the launcher's", {
     timeout: 60_000,
   }, async () => {
@@ -156,6 +181,11 @@ describe("what goes wrong on one rank", () => {
     ]);
     expect(code).toBe(9);
     expect(existsSync(place)).toBe(false);
+  });
+
+  test("the last one that ends counts as any other", { timeout: 60_000 }, async () => {
+    const body = `setTimeout(() => process.exit(process.env.RANK === "0" ? 7 : 0), process.env.RANK === "0" ? 500 : 0)`;
+    expect(await launch(2, ["-e", body])).toMatchObject({ code: 7 });
   });
 
   test("what is not for ranks is refused by name", { timeout: 60_000 }, async () => {
@@ -180,63 +210,4 @@ test("doctor --ranks says how long ranks take to agree", { timeout: 60_000 }, as
   const { code, stdout } = await run([command, "doctor", "--ranks", "2", "--json"]);
   expect(code).toBe(0);
   expect(JSON.parse(stdout).ranks).toMatchObject({ size: 2, agree: expect.any(Number) });
-});
-
-describe("checkpoints --ranks", () => {
-  const checkpoints = () =>
-    [
-      "checkpoints",
-      path.join(folder, "step-*"),
-      "--data",
-      path.join(folder, "text.jsonl"),
-      "--tokenizer",
-      "bytes",
-    ].concat(
-      ...["--accumulate", "2", "--measure", "3", "--sequence", "16", "--batch-size", "4"],
-      ...["--micro-batch", "1", "--optimizer-state", "none"],
-    );
-  const records = (place: string) =>
-    readFileSync(path.join(folder, place, "metrics.jsonl"), "utf8").replaceAll(/"seconds":[\d.e-]+/g, "");
-  const series = (ranks: number, place: string) =>
-    run([command, ...checkpoints(), "--out", path.join(folder, place), "--ranks", String(ranks)]);
-
-  beforeAll(async () => {
-    for (const seed of [1, 2, 3]) {
-      using model = await createModel(llama as ModelConfigInput, { seed });
-      await model.save(path.join(folder, `step-${seed}`));
-    }
-    const text = Array.from({ length: 40 }, (_, i) =>
-      JSON.stringify({ text: `line ${i} of ${i * i} words` }),
-    );
-    writeFileSync(path.join(folder, "text.jsonl"), text.join("\n"));
-  });
-
-  test("has the records of one process", { timeout: 200_000 }, async () => {
-    expect(await series(1, "alone")).toMatchObject({ code: 0 });
-    for (const ranks of [2, 3]) {
-      const { code, stdout, stderr } = await series(ranks, `over ${ranks}`);
-      expect({ code, others: stderr.match(/^rank \d.*/gm) }).toEqual({ code: 0, others: null });
-      expect(stdout).toContain("checkpoint ");
-      expect(records(`over ${ranks}`)).toBe(records("alone"));
-      expect(existsSync(path.join(folder, `over ${ranks}`, "report.html"))).toBe(true);
-    }
-  });
-
-  test("goes on with another number of ranks after a kill", { timeout: 200_000 }, async () => {
-    const place = path.join(folder, "killed");
-    const child = spawn(process.execPath, [command, ...checkpoints(), "--out", place, "--ranks", "2"], {
-      stdio: "ignore",
-    });
-    while (!existsSync(path.join(place, "state")) && child.exitCode === null) await delay(20);
-    expect(child.exitCode).toBeNull();
-    child.kill("SIGKILL");
-    // Its ranks end by themselves, and leave the directory to others.
-    let again = await series(3, "killed");
-    for (let i = 0; i < 5 && again.code !== 0; i++) {
-      await delay(3000);
-      again = await series(3, "killed");
-    }
-    expect(again).toMatchObject({ code: 0 });
-    expect(records("killed")).toBe(records("alone"));
-  });
 });

@@ -10,16 +10,26 @@ import {
   writeReport,
 } from "../../experiments/index.js";
 import { addFlags } from "../../options/index.js";
-import { attended, type RunFlags, runOptions, sinksOf } from "../options.js";
+import type { Group } from "../../ranks/index.js";
+import {
+  type Attended,
+  attended,
+  type RunFlags,
+  ranksOption,
+  runOptions,
+  sinksOf,
+  withRanks,
+} from "../options.js";
 import type { Progress } from "../progress.js";
-import { print, short, strings } from "../progress.js";
+import { print, type SetStatus, short, strings } from "../progress.js";
 
 interface MixFlags extends RunFlags {
   out?: string;
   train?: boolean;
+  ranks?: number;
 }
 
-export function mixCommand(): Command {
+export function mixCommand(setStatus: SetStatus): Command {
   const command = new Command("mix")
     .description("Find how much of one source a data mix needs: relative critical sharpness over its ratio.")
     .argument("<config>", "a JSON file: model, sources, vary, tasks, batch …")
@@ -30,21 +40,27 @@ export function mixCommand(): Command {
     .option("--train", "train at each ratio and learning rate too, and compare");
   const configured = addFlags(command, mixSchema);
   return runOptions(command)
+    .addOption(ranksOption())
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness mix examples/data-mix/mix.json --out runs/mix --train",
     )
-    .action(async (file: string, flags: MixFlags) =>
-      runMix(await readMix(file, (input) => configured(flags, input)), {
-        ...flags,
-        out: flags.out ?? path.join("runs", path.basename(file, path.extname(file))),
+    .action((file: string, flags: MixFlags) =>
+      withRanks(flags.ranks, setStatus, async (group) => {
+        const configuration = await readMix(file, (input) => configured(flags, input));
+        const out = flags.out ?? path.join("runs", path.basename(file, path.extname(file)));
+        await runMix(configuration, { ...flags, out }, group);
       }),
     );
 }
 
-async function runMix(configuration: MixConfiguration, flags: MixFlags & { out: string }): Promise<void> {
+async function runMix(
+  configuration: MixConfiguration,
+  flags: MixFlags & { out: string },
+  group: Group,
+): Promise<void> {
   const directory = flags.out;
-  const result = await attended("repeat", configuration.repeats, ({ signal, display }) => {
+  const measure = ({ signal, display }: Attended) => {
     const show = new MixDisplay(display);
     const { train, fresh } = flags;
     const sinks = sinksOf(flags);
@@ -55,8 +71,12 @@ async function runMix(configuration: MixConfiguration, flags: MixFlags & { out: 
       sinks,
       signal,
       onProgress: (event) => show.event(event),
+      group,
     });
-  });
+  };
+  const silent = !group.isFirst;
+  const result = await attended("repeat", configuration.repeats, measure, { silent });
+  if (silent) return;
 
   const report = await writeReport(directory);
   const { cells: _, ...rest } = result;

@@ -13,28 +13,41 @@ import {
   writeReport,
 } from "../../experiments/index.js";
 import { addFlags } from "../../options/index.js";
-import { type RunFlags, runOptions, sinksOf } from "../options.js";
-import { interruption, type Progress, print, short, showProgress, strings, table } from "../progress.js";
+import type { Group } from "../../ranks/index.js";
+import { type RunFlags, ranksOption, runOptions, sinksOf, withRanks } from "../options.js";
+import {
+  interruption,
+  type Progress,
+  print,
+  type SetStatus,
+  short,
+  showProgress,
+  strings,
+  table,
+} from "../progress.js";
 
 interface TrainFlags extends RunFlags {
   out?: string;
+  ranks?: number;
 }
 
-export function trainCommand(): Command {
+export function trainCommand(setStatus: SetStatus): Command {
   const command = new Command("train")
     .description("Train a model, measure its critical sharpness on the way and write a report.")
     .argument("<config>", "a JSON file: model, data, optimizer, schedule, steps …")
     .option("--out <dir>", "run directory; a run that is there goes on (default: runs/<name of the file>)");
   const configured = addFlags(command, trainSchema);
   return runOptions(command)
+    .addOption(ranksOption())
     .addHelpText(
       "after",
       "\nExample:\n  critical-sharpness train examples/quickstart.json --out runs/first --every 10",
     )
-    .action(async (file: string, flags: TrainFlags) =>
-      runTrain(await readConfiguration(file, (input) => configured(flags, input)), {
-        ...flags,
-        out: flags.out ?? path.join("runs", path.basename(file, path.extname(file))),
+    .action((file: string, flags: TrainFlags) =>
+      withRanks(flags.ranks, setStatus, async (group) => {
+        const configuration = await readConfiguration(file, (input) => configured(flags, input));
+        const out = flags.out ?? path.join("runs", path.basename(file, path.extname(file)));
+        await runTrain(configuration, { ...flags, out }, group);
       }),
     );
 }
@@ -42,9 +55,10 @@ export function trainCommand(): Command {
 async function runTrain(
   configuration: TrainConfiguration,
   flags: TrainFlags & { out: string },
+  group: Group,
 ): Promise<void> {
   const directory = flags.out;
-  const display = new TrainDisplay();
+  const display = new TrainDisplay({ silent: !group.isFirst });
   using interrupted = interruption(
     "Stopping after this step, with a checkpoint; once more stops at once.",
     display,
@@ -57,14 +71,17 @@ async function runTrain(
       sinks: sinksOf(flags),
       signal: interrupted.signal,
       onProgress: (event) => display.show(event),
+      group,
     });
   } catch (error) {
+    if (!group.isFirst) throw error;
     if (error instanceof AbortError) throw stopped(display, error);
     throw await withReport(error as Error & { code?: string }, directory);
   } finally {
     display.stop();
   }
 
+  if (!group.isFirst) return;
   const report = await writeReport(directory);
   if (!flags.jsonLines)
     print({ ...result, report }, flags.json, () => [...summary(result, configuration), ...strings(report)]);
@@ -104,6 +121,11 @@ class TrainDisplay {
   #sharpness = "";
   step = 0;
   steps = 0;
+  readonly #silent: boolean;
+
+  constructor({ silent }: { silent: boolean }) {
+    this.#silent = silent;
+  }
 
   show(event: TrainEvent): void {
     if (event.type === "start") {
@@ -122,6 +144,7 @@ class TrainDisplay {
   }
 
   note(line: string): void {
+    if (this.#silent) return;
     if (this.#progress) this.#progress.note(line);
     else process.stderr.write(`${line}\n`);
   }

@@ -12,6 +12,7 @@ import { loadOptimizer, makeOptimizer, type Optimizer, requireMetric } from "../
 import { type TakenBatch, takeBatch } from "../../runs/index.js";
 import type { SearchResult } from "../../search/index.js";
 import { type MeterState, NoiseMemory, SharpnessMeter } from "../../sharpness/index.js";
+import { ownSignal } from "../../torch/index.js";
 import type { CheckedFrozenOptions } from "./frozen-options.js";
 
 import type { FrozenEvent, FrozenMeasurement } from "./frozen-summary.js";
@@ -135,7 +136,7 @@ export class FrozenSeries implements Disposable {
   /** A batch whose gradient is in the optimizer's state. */
   async #take(index: number): Promise<TakenBatch> {
     const { model, search, recompute, weightDecay, signal } = this.#options;
-    throwIfAborted(signal);
+    throwIfAborted(ownSignal(signal, model.handle));
     const batch = await this.#options.batchAt(index);
     const optimizer = this.#optimizer as Optimizer;
     const { microBatch } = search;
@@ -193,7 +194,7 @@ export class FrozenSeries implements Disposable {
   /** A batch with its gradient, for a Δ that is the same for every batch. */
   async #given(index: number): Promise<TakenBatch> {
     const { model, batchAt, search, recompute, signal } = this.#options;
-    throwIfAborted(signal);
+    throwIfAborted(ownSignal(signal, model.handle));
     const batch = await batchAt(index);
     const gradient = await model.gradient(batch, { microBatch: search.microBatch, recompute, signal });
     const { loss, gradient: vector } = gradient;

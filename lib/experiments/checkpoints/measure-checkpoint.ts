@@ -118,7 +118,10 @@ async function measureCheckpoint(
   const total = measure + accumulate - skipped;
   let done = (state?.frozen.done ?? skipped) - skipped;
   await tell({ type: "plan", checkpoint, batches: measure, lines: 1 + asked.parts.length });
-  for (let event = await series.next(); event; event = await series.next()) {
+  for (;;) {
+    await run.throwIfStopped();
+    const event = await series.next();
+    if (!event) break;
     done++;
     if (event.type === "measured") {
       batches.push(batchRecord(directory, event));

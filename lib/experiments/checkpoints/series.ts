@@ -1,9 +1,8 @@
 import * as z from "zod";
 import { openData } from "../../data/index.js";
 
-import { badConfiguration, count, flags, name, type OptionsOf, readOptions } from "../../options/index.js";
-import { type Group, groupSchema } from "../../ranks/index.js";
-import { Run, type RunOptions, runOptions } from "../../runs/index.js";
+import { count, flags, name, type OptionsOf, readOptions } from "../../options/index.js";
+import { type RankOptions, Run, type RunOptions, rankOptions, runOptions } from "../../runs/index.js";
 import { closeData } from "../training-data.js";
 import { type ListedCheckpoint, listCheckpoints } from "./checkpoint-list.js";
 import { equalWeights } from "./equal-weights.js";
@@ -49,16 +48,11 @@ const seriesShape = {
       "After how many batches that is written from which a stopped series goes on: once or twice the model's size.",
     )
     .register(flags, { flag: "--save-every <n>" }),
-  /**
-   * The ranks that measure together, of `joinGroup`. The records are those of one process, bit for bit; the first rank writes them, and
-   * events are told there alone. A series that stops goes on with any number of ranks.
-   */
-  group: groupSchema.optional(),
 };
 
-export const seriesOptions = z.strictObject({ ...runOptions<SeriesEvent>(), ...seriesShape });
+export const seriesOptions = z.strictObject({ ...runOptions<SeriesEvent>(), ...rankOptions, ...seriesShape });
 
-export interface SeriesOptions extends RunOptions<SeriesEvent>, OptionsOf<typeof seriesShape> {}
+export interface SeriesOptions extends RunOptions<SeriesEvent>, RankOptions, OptionsOf<typeof seriesShape> {}
 
 export interface SeriesResult {
   directory: string;
@@ -84,7 +78,6 @@ export async function measureCheckpoints(
   const checked = readOptions(seriesOptions, options);
   const checkpoints = listedOf(checked.checkpoints);
   const parsed = { ...(await parseSeries(configuration, checkpoints)), checkpoints };
-  checkRanks(parsed, checked.group);
   const states = await findStates(checkpoints, parsed);
   await using run = await Run.open<SeriesEvent, StoredSeries, typeof seriesRecords>(
     checkpointsKind,
@@ -129,12 +122,6 @@ export async function measureCheckpoints(
       return record ? [{ ...c, ...record }] : [];
     });
   return { directory: run.directory, checkpoints: found(measured), failures: found(failures) };
-}
-
-/** @throws CriticalSharpnessError `ERR_CONFIGURATION` where the series needs what several ranks have not. */
-function checkRanks({ hessian }: StoredSeries, group: Group | undefined): void {
-  if (group && group.size > 1 && hessian)
-    throw badConfiguration(`Expected one process for hessian but received ${group.size} ranks`, undefined);
 }
 
 /** Opens the log behind the last checkpoint of which all lines are there. */

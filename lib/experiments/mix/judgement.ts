@@ -8,6 +8,7 @@ import {
 import { throwIfAborted } from "../../errors.js";
 import { Batch, type Model } from "../../models/index.js";
 import { defaultSequence } from "../training-data.js";
+import type { MixRun } from "./mix.js";
 import { choiceTokenizer, type MixConfiguration } from "./mix-configuration.js";
 import type { MixData } from "./mix-data.js";
 import type { MixCellRecord } from "./mix-records.js";
@@ -16,7 +17,7 @@ import type { MixCellRecord } from "./mix-records.js";
 interface Judge {
   data: MixData;
   configuration: MixConfiguration;
-  signal: AbortSignal | undefined;
+  run: Pick<MixRun, "signal">;
 }
 
 /** Losses by task, and the part of questions answered rightly by their name. */
@@ -112,7 +113,8 @@ export function judgementSetup(
 
 /** The loss of each task's held-out batches that no sweep saw, and the accuracy on questions. */
 export async function judge(judged: Judge, model: Model, questions: Questions): Promise<Judgement> {
-  const { data, configuration, signal } = judged;
+  const { data, configuration, run } = judged;
+  const { signal } = run;
   const { batches } = judgementSetup(judged, questions);
   const tasks: Judgement["tasks"] = {};
   for (const name of data.tasks) {

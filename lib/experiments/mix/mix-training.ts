@@ -1,11 +1,10 @@
 import path from "node:path";
-import { throwIfAborted } from "../../errors.js";
 import { loadModel, type Model } from "../../models/index.js";
 import { makeOptimizer } from "../../optimizers/index.js";
 import { runFiles, SavingPace, StateFolder } from "../../runs/index.js";
 import { finiteOrNull } from "../../statistics.js";
 import { type Judgement, judge, judgementSetup, openQuestions } from "./judgement.js";
-import type { MixEvent } from "./mix.js";
+import type { MixRun } from "./mix.js";
 import type { MixConfiguration } from "./mix-configuration.js";
 import type { MixData } from "./mix-data.js";
 import type { MixPoint } from "./mix-estimate.js";
@@ -17,11 +16,7 @@ interface MixTraining {
   points: readonly MixPoint[];
   /** Those that were trained before. */
   cells: readonly MixCellRecord[];
-  /** Of the run: where a cell is kept from which a stopped one goes on. */
-  directory: string;
-  signal: AbortSignal | undefined;
-  tell: (event: MixEvent) => Promise<void>;
-  record: (record: MixCellRecord) => Promise<void>;
+  run: MixRun;
 }
 
 /**
@@ -30,10 +25,10 @@ interface MixTraining {
  * not trained again.
  */
 export async function trainMixture(training: MixTraining): Promise<MixCellRecord[]> {
-  const { configuration, points, signal } = training;
+  const { configuration, points, run } = training;
   const { ratios = configuration.ratios, learningRates = defaultLearningRates(points) } = configuration.train;
   const { dtype, device } = configuration;
-  using first = await loadModel(configuration.model, { dtype, device });
+  using first = await loadModel(configuration.model, { dtype, device, group: run.group });
   const questions = await openQuestions(configuration, first);
   const setup = judgementSetup(training, questions);
   const known = training.cells.filter((cell) => sameSetup(cell.setup, setup));
@@ -41,10 +36,10 @@ export async function trainMixture(training: MixTraining): Promise<MixCellRecord
     known.find((cell) => cell.ratio === ratio && cell.learningRate === learningRate);
   const result: MixCellRecord[] = [];
   const before = { tasks: {}, choices: {} } as Judgement;
-  const states = statesOf(training.directory);
+  const states = statesOf(run);
   for (const ratio of ratios)
     for (const learningRate of learningRates) {
-      throwIfAborted(signal);
+      await run.throwIfStopped();
       const there = find(ratio, learningRate);
       if (there) {
         result.push(there);
@@ -65,7 +60,7 @@ export async function trainMixture(training: MixTraining): Promise<MixCellRecord
         choices: changes(before.choices, after.choices, (x) => x),
         seconds: (performance.now() - started) / 1000,
       };
-      await training.record(cell);
+      await run.record(cell);
       result.push(cell);
     }
   for (const state of Object.values(states)) await state.remove();
@@ -90,10 +85,10 @@ interface States {
   cell: StateFolder<CellState>;
 }
 
-function statesOf(directory: string): States {
+function statesOf({ directory, group }: MixRun): States {
   return {
-    moments: new StateFolder(directory, runFiles.moments, ({ version }) => version === 1),
-    cell: new StateFolder(directory, runFiles.cell, ({ version }) => version === 1),
+    moments: new StateFolder(directory, runFiles.moments, ({ version }) => version === 1, group),
+    cell: new StateFolder(directory, runFiles.cell, ({ version }) => version === 1, group),
   };
 }
 
@@ -114,7 +109,7 @@ function defaultLearningRates(points: readonly MixPoint[]): number[] {
 
 /** Fills the moments of a ratio with gradients of the frozen weights, from where they were left. */
 async function accumulateMoments(
-  { data, configuration, signal }: MixTraining,
+  { data, configuration, run }: MixTraining,
   model: Model,
   ratio: number,
   moments: States["moments"],
@@ -132,13 +127,14 @@ async function accumulateMoments(
       await optimizer.save(path.join(folder, optimizerFile));
       return { version: 1, ratio, done };
     });
-  const saving = new SavingPace(save);
+  const saving = new SavingPace(save, run.group);
   while (done < total) {
     await optimizer.accumulateFrom(await batchAt(done + 1), { microBatch });
     done++;
-    if (done === total || signal?.aborted) await save();
+    const stopped = await run.isStopped();
+    if (done === total || stopped) await save();
     else await saving.perhaps();
-    throwIfAborted(signal);
+    if (stopped) throw run.stopped();
   }
 }
 
@@ -147,7 +143,7 @@ async function accumulateMoments(
  * is under way, here and while moments are filled, and keeps it.
  */
 async function trainCell(
-  { data, configuration, signal, tell }: MixTraining,
+  { data, configuration, run }: MixTraining,
   { ratio, learningRate }: { ratio: number; learningRate: number },
   { moments, cell }: States,
 ): Promise<Model> {
@@ -157,7 +153,11 @@ async function trainCell(
   // Another training, of fewer steps, may follow in the directory.
   const isOwn = found?.ratio === ratio && found.learningRate === learningRate && found.done <= steps;
   const state = isOwn ? found : undefined;
-  const model = await loadModel(state ? cell.folder : configuration.model, { dtype, device });
+  const model = await loadModel(state ? cell.folder : configuration.model, {
+    dtype,
+    device,
+    group: run.group,
+  });
   try {
     using optimizer = makeOptimizer(model, configuration.optimizer);
     await optimizer.load(path.join(state ? cell.folder : moments.folder, optimizerFile));
@@ -170,20 +170,21 @@ async function trainCell(
         await optimizer.save(path.join(folder, optimizerFile));
         return { version: 1, ratio, learningRate, done };
       });
-    const saving = new SavingPace(save);
+    const saving = new SavingPace(save, run.group);
     while (done < steps) {
       // The batches after those that made the moments.
       const batch = await batchAt(configuration.accumulate + done + 1);
       const { gradient, loss } = await model.gradient(batch, { microBatch });
       using own = gradient;
-      await tell({ type: "training", ratio, learningRate, done: done + 1, total: steps });
+      await run.tell({ type: "training", ratio, learningRate, done: done + 1, total: steps });
       if (!Number.isFinite(loss)) break;
       await optimizer.accumulate(own);
       await optimizer.step({ learningRate });
       done++;
-      if (signal?.aborted) await save();
+      const stopped = await run.isStopped();
+      if (stopped) await save();
       else if (done < steps) await saving.perhaps();
-      throwIfAborted(signal);
+      if (stopped) throw run.stopped();
     }
     return model;
   } catch (error) {

@@ -1,7 +1,15 @@
 import * as z from "zod";
 import { type Batch, loadModel, type Model } from "../../models/index.js";
 import { type OptionsOf, readOptions } from "../../options/index.js";
-import { Run, type RunOptions, runFiles, runOptions, StateFolder } from "../../runs/index.js";
+import {
+  type RankOptions,
+  Run,
+  type RunOptions,
+  rankOptions,
+  runFiles,
+  runOptions,
+  StateFolder,
+} from "../../runs/index.js";
 import { sharpnessMatrix } from "../../sharpness/index.js";
 import { mixKind } from "./index.js";
 import { type MixConfiguration, type MixConfigurationInput, parseMix } from "./mix-configuration.js";
@@ -35,9 +43,9 @@ const mixShape = {
   train: z.boolean().default(false),
 };
 
-const mixOptions = z.strictObject({ ...runOptions<MixEvent>(), ...mixShape });
+const mixOptions = z.strictObject({ ...runOptions<MixEvent>(), ...rankOptions, ...mixShape });
 
-export interface MixOptions extends RunOptions<MixEvent>, OptionsOf<typeof mixShape> {}
+export interface MixOptions extends RunOptions<MixEvent>, RankOptions, OptionsOf<typeof mixShape> {}
 
 export interface MixResult extends MixSummary {
   directory: string;
@@ -63,13 +71,13 @@ export async function measureMix(
   const parsed = await parseMix(configuration);
   const { repeats, train: training } = parsed;
   await using run = await Run.open<MixEvent, MixConfiguration, typeof mixRecords>(mixKind, parsed, checked);
-  const { directory, signal } = run;
+  const { directory, group } = run;
   const kept = await openLog(run, parsed);
   const lines = kept.filter((record) => record.type === "mix").filter((line) => line.repeat < repeats);
   const cells = kept.filter((record) => record.type === "cell");
   const done = new Set(lines.map(({ repeat }) => repeat));
   await run.tell({ type: "start", directory, repeats, done: done.size, cells: cells.length });
-  using model = await loadModel(parsed.model, { dtype: parsed.dtype, device: parsed.device });
+  using model = await loadModel(parsed.model, { dtype: parsed.dtype, device: parsed.device, group });
   await using data = await MixData.open(parsed, model);
   const warnings = warningsOf(parsed, data);
   for (const message of warnings) await run.tell({ type: "warning", message });
@@ -81,22 +89,13 @@ export async function measureMix(
   }
   const summary = summarizeMix(lines, parsed.seed);
   const trained = checked.train
-    ? await trainMixture({
-        data,
-        configuration: parsed,
-        points: summary.points,
-        cells,
-        directory,
-        signal,
-        tell: (event) => run.tell(event),
-        record: (record) => run.record(record),
-      })
+    ? await trainMixture({ data, configuration: parsed, points: summary.points, cells, run })
     : oneTraining(cells, training);
   const verdict = mixVerdict(trained, summary.recommendation);
   return { directory, ...summary, warnings, verdict, cells: trained };
 }
 
-type MixRun = Run<MixEvent, typeof mixRecords>;
+export type MixRun = Run<MixEvent, typeof mixRecords>;
 
 interface MixTask {
   model: Model;
@@ -141,8 +140,8 @@ interface MixState {
   lines: MixLineRecord[];
 }
 
-const stateOf = (directory: string) =>
-  new StateFolder<MixState>(directory, runFiles.state, ({ version }) => version === 1);
+const stateOf = ({ directory, group }: MixRun) =>
+  new StateFolder<MixState>(directory, runFiles.state, ({ version }) => version === 1, group);
 
 async function measureRepeat(task: MixTask, index: number): Promise<MixLineRecord[]> {
   const { model, data, configuration, run } = task;
@@ -159,14 +158,17 @@ async function measureRepeat(task: MixTask, index: number): Promise<MixLineRecor
     microBatch: batch.microBatch,
     signal: run.signal,
   });
-  const folder = stateOf(run.directory);
+  const folder = stateOf(run);
   const found = await folder.find();
   const state = found?.repeat.repeat === index ? found : undefined;
   using repeat = new MixRepeat(options, index);
   if (state) await repeat.restore(folder.folder, state.repeat);
   const lines = state?.lines ?? [];
   let moments = state?.repeat.accumulated ?? 0;
-  for (let event = await repeat.next(); event; event = await repeat.next()) {
+  for (;;) {
+    await run.throwIfStopped();
+    const event = await repeat.next();
+    if (!event) break;
     if (event.type === "cost") {
       for (const line of lines) await run.record(line);
       const { type: _, ...cost } = event;
@@ -177,7 +179,7 @@ async function measureRepeat(task: MixTask, index: number): Promise<MixLineRecor
     else moments++;
     await folder.save(async (place) => ({
       version: 1,
-      repeat: await repeat.save(place, folder.folder),
+      repeat: await repeat.save(place, (file) => folder.reuse(file, place)),
       lines,
     }));
     const progress =

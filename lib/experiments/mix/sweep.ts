@@ -1,9 +1,7 @@
-import { link } from "node:fs/promises";
 import path from "node:path";
 import { CriticalSharpnessError, throwIfAborted } from "../../errors.js";
 import type { Batch, Direction, Gradient, Model } from "../../models/index.js";
 import { makeOptimizer, type Optimizer, type OptimizerChoice } from "../../optimizers/index.js";
-
 import {
   type MeasuredNoise,
   type MeasuredSharpness,
@@ -11,6 +9,7 @@ import {
   NoiseMemory,
   SharpnessMeter,
 } from "../../sharpness/index.js";
+import { ownSignal } from "../../torch/index.js";
 import { MixGradients } from "./gradients.js";
 import type { MixCost } from "./mix-records.js";
 import { type CheckedMixSweep, checkMixSweep, type MixSweepOptions } from "./sweep-options.js";
@@ -108,7 +107,7 @@ export class MixRepeat implements Disposable {
         this.#cost.updatePasses++;
         return this.#gradient(batch, "the mixture's batches");
       },
-      signal,
+      signal: ownSignal(signal, model.handle),
     });
   }
 
@@ -134,7 +133,7 @@ export class MixRepeat implements Disposable {
 
   async #measure(): Promise<MixSweepEvent> {
     const { model, ratios, tasks, weightDecay, search, signal } = this.#options;
-    throwIfAborted(signal);
+    throwIfAborted(ownSignal(signal, model.handle));
     const place = this.#measured % ratios.length;
     const [task, batchAt] = tasks[Math.floor(this.#measured / ratios.length)] as (typeof tasks)[number];
     const { repeat } = this.#cost;
@@ -169,10 +168,10 @@ export class MixRepeat implements Disposable {
   /**
    * What there is besides the files, which are written into a folder.
    *
-   * @param before the folder of the state before, whose files are taken where they are the same
+   * @param reuse takes a file of the state before, where it is the same
    */
-  async save(folder: string, before: string): Promise<MixRepeatState> {
-    await this.#optimizers.save(folder, this.#measured > 0 ? before : undefined);
+  async save(folder: string, reuse: (file: string) => Promise<void>): Promise<MixRepeatState> {
+    await this.#optimizers.save(folder, this.#measured > 0 ? reuse : undefined);
     return {
       repeat: this.#cost.repeat,
       accumulated: this.#accumulated,
@@ -248,11 +247,11 @@ export class MixOptimizers implements Disposable {
     return this.#at(place).direction(options);
   }
 
-  /** @param before a folder that has them, whose files are linked */
-  async save(folder: string, before: string | undefined): Promise<void> {
+  /** @param reuse takes a file that has the same, if there is such */
+  async save(folder: string, reuse: ((file: string) => Promise<void>) | undefined): Promise<void> {
     for (const [place, optimizer] of this.#optimizers.entries())
-      if (before === undefined) await optimizer.save(path.join(folder, stateFile(place)));
-      else await link(path.join(before, stateFile(place)), path.join(folder, stateFile(place)));
+      if (reuse) await reuse(stateFile(place));
+      else await optimizer.save(path.join(folder, stateFile(place)));
   }
 
   async load(folder: string): Promise<void> {

@@ -9,10 +9,13 @@ import {
 } from "../../models/index.js";
 import { makeOptimizer } from "../../optimizers/index.js";
 import { readOptions } from "../../options/index.js";
+import type { Group } from "../../ranks/index.js";
 import {
   type CheckedRunOptions,
+  type RankOptions,
   Run,
   type RunOptions,
+  rankOptions,
   runFiles,
   runOptions,
   StateFolder,
@@ -37,8 +40,8 @@ export type TrainEvent =
   | { type: "checkpoint"; step: number };
 
 /** The signal stops a run after the step that is under way, with a checkpoint. */
-export type TrainOptions = RunOptions<TrainEvent>;
-const trainOptions = z.strictObject(runOptions<TrainEvent>());
+export interface TrainOptions extends RunOptions<TrainEvent>, RankOptions {}
+const trainOptions = z.strictObject({ ...runOptions<TrainEvent>(), ...rankOptions });
 
 export interface TrainResult {
   directory: string;
@@ -98,7 +101,7 @@ async function makeSteps(session: TrainSession): Promise<void> {
   const { configuration } = training;
   const schedule = makeSchedule(configuration, configuration.optimizer.learningRate);
   const { steps, validation, checkpoint } = configuration;
-  while (session.step < steps && !run.signal?.aborted) {
+  while (session.step < steps && !(await run.isStopped())) {
     const step = session.step + 1;
     const learningRate = schedule(step);
     const batch = await session.data.training(step);
@@ -150,8 +153,8 @@ const accepts = ({ version, step, tokens }: Partial<TrainState>) =>
   version === 1 && Number.isSafeInteger(step) && Number.isSafeInteger(tokens);
 
 /** The folder of a run from which it goes on: a model's directory, with the optimizer's state beside. */
-export const checkpointOf = (directory: string): StateFolder<TrainState> =>
-  new StateFolder<TrainState>(directory, runFiles.checkpoint, accepts);
+export const checkpointOf = (directory: string, group?: Group): StateFolder<TrainState> =>
+  new StateFolder<TrainState>(directory, runFiles.checkpoint, accepts, group);
 
 const optimizerFile = "optimizer.safetensors";
 
@@ -197,9 +200,11 @@ class TrainSession implements AsyncDisposable {
           options,
         ),
       );
-      const checkpoint = checkpointOf(options.directory);
+      const checkpoint = checkpointOf(options.directory, options.group);
       const state = await checkpoint.find();
-      const model = resources.own(await loadWeights(configuration, state && checkpoint.folder));
+      const model = resources.own(
+        await loadWeights(configuration, state && checkpoint.folder, options.group),
+      );
       const data = resources.own(await TrainingData.open(configuration, model.config));
       const optimizer = resources.own(makeOptimizer(model, configuration.optimizer));
       const curvature = resources.own(new CurvatureWatch(configuration));
@@ -306,9 +311,13 @@ class Resources implements AsyncDisposable {
 }
 
 /** Those of a checkpoint, or those that a run begins with. */
-function loadWeights(configuration: TrainConfiguration, checkpoint: string | undefined): Promise<Model> {
+function loadWeights(
+  configuration: TrainConfiguration,
+  checkpoint: string | undefined,
+  group: Group | undefined,
+): Promise<Model> {
   const { model } = configuration;
-  const options = modelOptionsOf(configuration);
+  const options = { ...modelOptionsOf(configuration), group };
   const { directory, adapter } = model as { directory?: string; adapter?: ModelOptions["adapter"] };
   // A checkpoint of an adapter's training is the adapter.
   if (directory !== undefined && adapter !== undefined)
