@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { criticalSharpness, loadBatch, loadModel, setThreads } from "../dist/index.js";
+import { criticalSharpness, loadBatch, loadModel, Sgd, SharpnessMeter, setThreads } from "../dist/index.js";
 import { startPeer } from "./peers/python.mjs";
 import { exactMemory, peakOf, resident } from "./shared/peak.mjs";
 import { bytes, duration, figure, spread, writeResults } from "./shared/results.mjs";
@@ -20,6 +20,8 @@ const compileAll = 120;
 const compileEach = 180;
 /** Where both searches for ηc begin. */
 const initialLearningRate = 1e-2;
+/** Steps of a training at which it is measured, and those before them. */
+const [warmSteps, coldSteps] = [7, 2];
 /** η of the perturbed losses. */
 const learningRate = 1e-3;
 
@@ -203,6 +205,49 @@ async function sharpnessRow(folder, threads, peer) {
   };
 }
 
+/** As `sharpnessRow`, at steps of a training: both begin where the step before has ended, ours with what its meter remembers. */
+async function warmSharpnessRow(folder, threads, peer) {
+  const name = "ResNet-18";
+  const { model, batch } = await open(folder, name);
+  await setThreads(threads);
+  await peer.ask({ command: "threads", threads });
+  const optimizer = new Sgd(model, { learningRate: initialLearningRate });
+  const meter = new SharpnessMeter({ initialLearningRate, tolerance: 1 / 16 });
+  const found = { ratios: [], ours: [], theirs: [], passes: [], theirPasses: [] };
+  let eta = initialLearningRate;
+  for (let step = 0; step < coldSteps + warmSteps; step++) {
+    const gradient = await model.gradient(batch);
+    await optimizer.accumulate(gradient);
+    let ours;
+    const time = await seconds(async () => {
+      ours = await meter.measure({ model, batch, direction: gradient.gradient, gradient });
+    });
+    const theirs = await peer.ask({ command: "sharpness", network: name, eta });
+    eta = theirs.eta;
+    const learningRate = ours.criticalLearningRate / 4;
+    await optimizer.step({ learningRate });
+    await peer.ask({ command: "step", network: name, eta: learningRate });
+    gradient.gradient.dispose();
+    if (step < coldSteps) continue;
+    found.ratios.push(time / theirs.seconds);
+    found.ours.push(time);
+    found.theirs.push(theirs.seconds);
+    found.passes.push(ours.forwardPasses);
+    found.theirPasses.push(theirs.passes);
+  }
+  optimizer.dispose();
+  model.dispose();
+  batch.dispose();
+  const measured = median(found.ratios);
+  return {
+    what: `λc along the gradient / PyTorch transcription of the paper's procedure, ${name}, at steps of a training, ${threads} threads`,
+    bar: "≤ 0.50",
+    measured: `${figure(measured)} (${figure(Math.min(...found.ratios))}–${figure(Math.max(...found.ratios))})`,
+    met: measured <= 0.5,
+    detail: `both from the step before: ${duration(median(found.ours))} and ${median(found.passes)} passes against ${duration(median(found.theirs))} and ${median(found.theirPasses)}; medians of ${warmSteps} steps after ${coldSteps}`,
+  };
+}
+
 /** What a gradient takes beyond what the process had before it, in a process of its own. */
 async function measurePeak(folder, name) {
   const { model, batch } = await open(folder, name);
@@ -255,6 +300,7 @@ export const programRows = () =>
     for (const name of networks)
       for (const threads of [1, 2]) rows.push(...(await compare(folder, name, threads, peer)));
     rows.push(await sharpnessRow(folder, 2, peer));
+    rows.push(await warmSharpnessRow(folder, 2, peer));
     peer.stop();
     for (const name of large) rows.push(await memoryRow(folder, name));
     return rows;

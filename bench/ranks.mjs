@@ -1,6 +1,8 @@
 // What several processes take that share a model, beside one: `node bench/ranks.mjs`. Memory and processor time of every rank with one
-// thread each; the wall time of two ranks beside two threads, in turns; how long the ranks take to agree.
-import { spawnSync } from "node:child_process";
+// thread each; the wall time of two ranks beside two threads, in turns; how long the ranks take to agree. A process that has the machine
+// for itself computes faster than one of several: processor times are compared with as many processes that share nothing.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -53,8 +55,10 @@ async function measure({ folder, dtype, out }) {
   const before = resident();
   const model = await loadModel(folder, { dtype, group });
   const batch = Batch.tokens(tokenData(rows, length, shape.vocab_size));
-  await model.loss(batch, { microBatch: 1 });
+  await model.digest(); // reads all that is kept here
   const found = { read: readOf(path.join(folder, "model.safetensors")), loaded: resident() - before };
+  await model.loss(batch, { microBatch: 1 });
+  found.used = resident() - before;
   const optimizer = new AdamW(model, { learningRate: 1e-4 });
   for (let i = 0; i < 2; i++) await optimizer.accumulateFrom(batch, { microBatch: 1 });
   const direction = await optimizer.direction({ stored: false });
@@ -68,7 +72,9 @@ async function measure({ folder, dtype, out }) {
   const again = () =>
     model.loss(batch, { microBatch: 1, perturbation: { direction: moved, learningRate: 1e-4 } });
   await again();
+  const waited = group.waited;
   found.perturbed = await cost(again);
+  found.waited = (group.waited - waited) / passes / found.perturbed.wall;
   await plain();
   found.plain = await cost(plain);
   const waits = [];
@@ -77,26 +83,22 @@ async function measure({ folder, dtype, out }) {
   writeFileSync(path.join(out, `${group.rank}.json`), JSON.stringify(found));
 }
 
-function over(ranks, threads, given) {
+/** As many ranks, or, `alone`, processes that share nothing, all at once. */
+async function over(count, threads, given, { alone = false } = {}) {
   const out = mkdtempSync(path.join(given.folder, "out-"));
-  mkdirSync(out, { recursive: true });
-  const ended = spawnSync(
-    process.execPath,
-    [
-      command,
-      "launch",
-      "--ranks",
-      String(ranks),
-      "--",
-      process.execPath,
-      self,
-      JSON.stringify({ ...given, out }),
-    ],
-    { stdio: "inherit", env: { ...process.env, OMP_NUM_THREADS: String(threads) } },
-  );
-  if (ended.status !== 0) throw new Error(`${ranks} ranks ended with ${ended.status}`);
-  return Array.from({ length: ranks }, (_, rank) =>
-    JSON.parse(readFileSync(path.join(out, `${rank}.json`), "utf8")),
+  const places = alone ? Array.from({ length: count }, (_, i) => path.join(out, `${i}`)) : [out];
+  for (const place of places) mkdirSync(place, { recursive: true });
+  const program = (place) => [process.execPath, self, JSON.stringify({ ...given, out: place })];
+  const launch = [process.execPath, command, "launch", "--ranks", String(count), "--"];
+  const ended = places.map(async (place) => {
+    const [file, ...args] = [...(alone ? [] : launch), ...program(place)];
+    const env = { ...process.env, OMP_NUM_THREADS: String(threads) };
+    const [code] = await once(spawn(file, args, { stdio: "inherit", env }), "close");
+    if (code !== 0) throw new Error(`${count} processes ended with ${code}`);
+  });
+  await Promise.all(ended);
+  return Array.from({ length: count }, (_, i) =>
+    JSON.parse(readFileSync(alone ? path.join(places[i], "0.json") : path.join(out, `${i}.json`), "utf8")),
   );
 }
 
@@ -116,15 +118,15 @@ async function main() {
     // Emulated, a pass in bfloat16 takes so long that nothing else shows.
     const { bfloat16 } = await native().info();
     for (const dtype of bfloat16 === "emulated" ? ["float32"] : ["float32", "bfloat16"]) {
-      const [one] = over(1, 1, { folder, dtype });
       for (const [ranks, peakBar, loadedBar] of [
         [2, 0.65, 0.55],
         [4, 0.4, 0.3],
       ]) {
-        const all = over(ranks, 1, { folder, dtype });
+        const each = await over(ranks, 1, { folder, dtype }, { alone: true });
+        const all = await over(ranks, 1, { folder, dtype });
         const name = `${ranks} ranks ÷ 1, ${dtype}`;
         const detail = `Llama of 69 M, ${rows} × ${length} tokens`;
-        const ratio = (value) => most(all, value) / value(one);
+        const ratio = (value) => most(all, value) / most(each, value);
         if (dtype === "float32") {
           row(
             `peak of a rank beside libtorch, gradients and losses, ${name}`,
@@ -134,11 +136,11 @@ async function main() {
             detail,
           );
           row(
-            `memory of a loaded model after a loss, ${name}`,
+            `memory of a loaded model, ${name}`,
             `≤ ${loadedBar}`,
             ratio((r) => r.loaded),
             ratio((r) => r.loaded) <= loadedBar,
-            detail,
+            `${detail}; after a loss, with its rooms for gathers and logits, ${figure(ratio((r) => r.used))}`,
           );
           const read = most(all, (r) => r.read) / size;
           row(
@@ -149,8 +151,10 @@ async function main() {
             detail,
           );
         }
-        const perturbed = sum(all, (r) => r.perturbed.processor) / one.perturbed.processor;
-        const plain = sum(all, (r) => r.plain.processor) / one.plain.processor;
+        // Each of the others computes what all ranks compute together.
+        const processor = (pass) =>
+          sum(all, (r) => r[pass].processor) / (sum(each, (r) => r[pass].processor) / each.length);
+        const [perturbed, plain] = ["perturbed", "plain"].map(processor);
         row(
           `processor time of all ranks, a perturbed loss, ${name}`,
           "≤ 1.10",
@@ -159,14 +163,21 @@ async function main() {
           detail,
         );
         row(`processor time of all ranks, a plain loss, ${name}`, "≤ 1.4", plain, plain <= 1.4, detail);
+        if (ranks === 2) {
+          const waited = most(all, (r) => r.waited);
+          const what = "wait for weights ÷ a perturbed loss, 2 ranks";
+          row(`${what}, ${dtype}`, "≤ 0.05", waited, waited <= 0.05, `${detail}: 512 tokens a gather`);
+        }
         if (ranks === 2 && dtype === "float32")
           row("two ranks agree, median ms", "≤ 0.5", all[0].agree, all[0].agree <= 0.5, detail);
       }
     }
-    const pairs = Array.from({ length: 3 }, () => {
-      const [alone] = over(1, 2, { folder, dtype: "float32" });
-      return most(over(2, 1, { folder, dtype: "float32" }), (r) => r.perturbed.wall) / alone.perturbed.wall;
-    });
+    const pairs = [];
+    for (let i = 0; i < 3; i++) {
+      const [alone] = await over(1, 2, { folder, dtype: "float32" });
+      const both = await over(2, 1, { folder, dtype: "float32" });
+      pairs.push(most(both, (r) => r.perturbed.wall) / alone.perturbed.wall);
+    }
     row(
       "wall time of 2 ranks of 1 thread ÷ 1 of 2, a perturbed loss",
       "≤ 1.15",

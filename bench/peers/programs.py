@@ -8,6 +8,7 @@ Argument: the folder that "export" writes programs and batches to. Requests name
 {"command": "loss" or "gradient"}           with its value; "compiled": true for the module that "compile" made
 {"command": "compile", "limit": seconds}    both, compiled in that time or not: {"compiled": whether}
 {"command": "sharpness", "eta": η}          the paper's search from there on, along a gradient that is not timed
+{"command": "step", "eta": η}               along that gradient
 {"command": "peak"}                         of resident memory during a gradient, beyond what the process had before it, in bytes
 """
 
@@ -95,6 +96,12 @@ def sharpness(one, eta):
     return answer
 
 
+@torch.no_grad()
+def step(one, eta):
+    for p in one.parameters:
+        p.add_(p.grad, alpha=-eta)
+
+
 def resident(field):
     status = pathlib.Path("/proc/self/status").read_text()
     return int(status.split(f"{field}:")[1].split()[0]) * 1024
@@ -125,6 +132,8 @@ def answer(request):
         return compile_within(one, request["limit"])
     if command == "sharpness":
         return sharpness(one, request["eta"])
+    if command == "step":
+        return step(one, request["eta"])
     if command == "peak":
         return peak(one)
     call = getattr(one, command)
