@@ -90,7 +90,7 @@ export async function notAModel(directory: string): Promise<string> {
   if (has(/^params\.json$|^consolidated\..*\.pth$/))
     return "Meta's own format: transformers' convert_llama_weights_to_hf.py makes a model's folder of it";
   if (has(/\.distcp$/))
-    return "a checkpoint of torch.distributed: save the model by save_pretrained in Python first";
+    return "a checkpoint of torch.distributed: save the model by save_pretrained in Python first (torchtitan's scripts/checkpoint_conversion/convert_to_hf.py does), with its config.json";
   return names.length > 0
     ? `a folder without it (${names.slice(0, 4).join(", ")}${names.length > 4 ? ", …" : ""})`
     : "an empty folder";

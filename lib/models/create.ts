@@ -27,6 +27,7 @@ import {
   isDevice,
   type ModelConfigInput,
 } from "./configuration.js";
+import { olmoCoreConfiguration } from "./families/olmo-core.js";
 import { Model } from "./model.js";
 import { select } from "./parameters.js";
 import {
@@ -166,7 +167,7 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
  * that `save` made of one. Its arithmetic is its own (`dtype` must be that of its parameters), its batches are `Batch.named`, and
  * what it has no gradient for is frozen, unless `trainable` says otherwise.
  *
- * Or a checkpoint of nanoGPT's, `ckpt.pt`.
+ * Or a checkpoint of nanoGPT's, `ckpt.pt`, or a step's folder of OLMo-core's.
  *
  * Weights of the model's own precision are memory-mapped, copy-on-write; others are converted. A mapped file must not be cut
  * short or overwritten while the model lives: the system ends a process that reads a page which is gone. Replacing it by
@@ -226,7 +227,7 @@ async function open(place: string, choice: ProgramChoice, signal: AbortSignal | 
   if (isProgramFile(place)) return openProgramModel(place, choice, signal);
   const configuration = isTorchWeights(place)
     ? await nanogptConfiguration(place, signal)
-    : await readConfiguration(place);
+    : await readModelConfiguration(place);
   const saved = savedProgram(configuration, place);
   if (saved) return openProgramModel(saved.file, { ...saved.choice, ...defined(choice) }, signal);
   const [given] = Object.entries(choice).find(([, value]) => value !== undefined) ?? [];
@@ -244,6 +245,12 @@ async function open(place: string, choice: ProgramChoice, signal: AbortSignal | 
     configured,
     locate: (handle, others) => places(handle, found, { checkpoint: configured.checkpoint, copies, others }),
   };
+}
+
+/** Hugging Face's, or OLMo-core's own as it stands in a step's folder. */
+async function readModelConfiguration(directory: string): Promise<unknown> {
+  const configuration = await readConfiguration(directory);
+  return olmoCoreConfiguration(configuration) ?? configuration;
 }
 
 /** A model without weights yet. */

@@ -75,18 +75,18 @@ export type ParameterKind = "embeddings" | "attention" | "mlp" | "norms" | "head
 /**
  * The words of parameter names, between their dots, that tell the kind; the first row that fits decides, so that a norm
  * within attention (`self_attn.q_norm`) is a norm. They are those of gpt2, gpt_neox, llama, mistral, smollm3, granite,
- * qwen2 and 3, olmo 1 to 3, gemma 2 and 3, phi, mixtral, olmoe and qwen3_moe as Hugging Face names them.
+ * qwen2 and 3, olmo 1 to 3, gemma 2 and 3, phi, mixtral, olmoe and qwen3_moe as Hugging Face names them, and OLMo-core's.
  */
 const words: readonly [RegExp, ParameterKind][] = [
   [/^(ln_\w+|\w*norm)$/, "norms"],
-  [/^(wte|wpe|embed_in|embed_tokens)$/, "embeddings"],
+  [/^(wte|wpe|embed_in|embed_tokens|embeddings)$/, "embeddings"],
   [/^(lm_head|embed_out)$/, "head"],
   [/^(attn|self_attn|attention)$/, "attention"],
-  [/^(mlp|block_sparse_moe)$/, "mlp"],
+  [/^(mlp|block_sparse_moe|feed_forward)$/, "mlp"],
 ];
 /** Of our own perceptrons: every layer is one. */
 const perceptron = /^layers\.\d+\.(weight|bias)$/;
-const layer = /(?:^|\.)(?:h|layers)\.(\d+)\./;
+const layer = /(?:^|\.)(?:h|layers|blocks)\.(\d+)\./;
 
 export function parameterKind(name: string): ParameterKind {
   const parts = name.split(".");

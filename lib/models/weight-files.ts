@@ -116,7 +116,8 @@ async function weightFiles(directory: string): Promise<WeightFiles> {
   const isShards = index?.endsWith("safetensors.index.json");
   if (!isShards && existsSync(pickle)) return alone(pickle);
   if (index === undefined) {
-    if (isDistributed(directory)) return alone(directory);
+    const whole = [directory, path.join(directory, "model_and_optim")].find(isDistributed);
+    if (whole !== undefined) return alone(whole);
     await refuseOthers(directory, single);
     return alone(single);
   }

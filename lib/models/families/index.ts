@@ -1,10 +1,10 @@
 import { gemma2, gemma3 } from "./gemma.js";
 import { gptNeox } from "./gpt-neox.js";
-import { gpt2 } from "./gpt2.js";
+import { gpt2, nanogpt } from "./gpt2.js";
 import { granite, llama, mistral } from "./llama.js";
 import { mixtral, olmoe, qwen3Moe } from "./mixtures.js";
-import { nanogpt } from "./nanogpt.js";
 import { olmo, olmo2, olmo3 } from "./olmo.js";
+import { olmoCore } from "./olmo-core.js";
 import { phi } from "./phi.js";
 import { qwen2, qwen3 } from "./qwen.js";
 import type { Family } from "./settings.js";
@@ -24,6 +24,7 @@ export const families = {
   olmo,
   olmo2,
   olmo3,
+  olmo_core: olmoCore,
   gemma2,
   gemma3_text: gemma3,
   phi,
