@@ -63,13 +63,16 @@ export async function untie(
   const copies = new Set<string>();
   for (const head of heads) {
     if (!(await sameNumbers(embedding, head, signal)))
-      return { configured: configureModel({ ...configured.file, tie_word_embeddings: false }), copies };
+      return { configured: configureModel(untied(configured.file, checkpoint)), copies };
     copies.add(head.name);
   }
   return { configured, copies };
 }
 
-const headNames = ({ aliases }: Checkpoint) => ["lm_head.weight", ...Object.keys(aliases ?? {})];
+const headNames = ({ head = "lm_head.weight", aliases }: Checkpoint) => [head, ...Object.keys(aliases ?? {})];
+
+const untied = (file: Record<string, unknown>, checkpoint: Checkpoint) =>
+  checkpoint.untied?.(file) ?? { ...file, tie_word_embeddings: false };
 
 /** What is known of a checkpoint's tensors besides their names. */
 interface Known {

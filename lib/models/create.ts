@@ -15,6 +15,7 @@ import {
   type NativeModel,
   type NativeModelDescription,
   native,
+  ownSignal,
   withSignal,
 } from "../torch/index.js";
 import { type AdaptedModel, adapterOption, adaptModel } from "./adapters/adapter-model.js";
@@ -90,7 +91,7 @@ const stoppableShape = {
   /**
    * The ranks that share the model, of `joinGroup`. Each keeps a part of its matrices; losses, gradients, directions and steps have the
    * bits of one process. A model without layers that are known (an MLP, a program) is whole on every rank, which takes its share of the
-   * micro-batches. Refused: `perturbation: "in-place"`, second derivatives, Muon, adapters as directions, CUDA.
+   * micro-batches. Refused: `perturbation: "in-place"`, Muon, adapters as directions, CUDA.
    */
   group: groupSchema.optional(),
   /** Stops the call: it rejects with an AbortError and leaves nothing half done. */
@@ -145,7 +146,8 @@ export type CreateOptions = OptionsOf<typeof createShape>;
  */
 export async function createModel(config: ModelConfigInput, options: CreateOptions = {}): Promise<Model> {
   const configured = configureModel(config);
-  const { seed, signal, initialization: chosen, ...placement } = readOptions(createSchema, options);
+  const { seed, signal: given, initialization: chosen, ...placement } = readOptions(createSchema, options);
+  const signal = ownSignal(given, { ranks: placement.group?.size ?? 1 });
   throwIfAborted(signal);
   const initialization = chosen ?? configured.defaultInitialization;
   const handle = nativeModel(configured.description, placement);
@@ -178,7 +180,9 @@ export async function createModel(config: ModelConfigInput, options: CreateOptio
  */
 export async function loadModel(place: string, options: ModelOptions = {}): Promise<Model> {
   checkString(place, "place");
-  const { signal, reduction, dropoutSeed, weights, adapter, ...placement } = readOptions(loadSchema, options);
+  const { signal: given, ...rest } = readOptions(loadSchema, options);
+  const { reduction, dropoutSeed, weights, adapter, ...placement } = rest;
+  const signal = ownSignal(given, { ranks: placement.group?.size ?? 1 });
   throwIfAborted(signal);
   const opened = await open(place, { reduction, dropoutSeed, weights }, signal);
   const adapted = adapter === undefined ? undefined : await adaptedOf(place, opened.configured, adapter);

@@ -63,6 +63,11 @@ export abstract class ParameterSet extends Owner<NativeModel> {
     return this.parameters.reduce((sum, p) => sum + (p.trainable ? p.size : 0), 0);
   }
 
+  /** Processes that share it, of `joinGroup`; 1: this one has all. */
+  get ranks(): number {
+    return this.handle.ranks;
+  }
+
   /** How often the weights were changed. A measurement changes nothing. */
   get version(): number {
     return this.handle.version;

@@ -106,12 +106,18 @@ export async function joinGroup(options: JoinOptions = {}): Promise<Group> {
   return new Group(handle, localRank);
 }
 
+/** Milliseconds that a rank without a launcher has to end its step, before it is told once more. */
+const patience = 60_000;
+
 /** A rank whose launcher was killed must not stay behind. */
 function endWithLauncher(): void {
   const launcher = process.env[launcherVariable];
   if (launcher !== String(process.ppid)) return;
-  setInterval(() => {
-    if (String(process.ppid) !== launcher) process.kill(process.pid, "SIGTERM");
+  const watch = setInterval(() => {
+    if (String(process.ppid) === launcher) return;
+    clearInterval(watch);
+    process.kill(process.pid, "SIGTERM");
+    setTimeout(() => process.kill(process.pid, "SIGTERM"), patience).unref();
   }, 500).unref();
 }
 

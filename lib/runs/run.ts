@@ -97,7 +97,7 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
     options: CheckedRunOptions<Event>,
   ): Promise<Run<Event, Schemas>> {
     const { directory, fresh, signal, group } = options;
-    throwIfAborted(signal);
+    if (!group || group.size === 1) throwIfAborted(signal);
     const run = (lock?: RunLock) =>
       new Run<Event, Schemas>(kind as unknown as Kind<object, Schemas>, options, lock);
     if (group && !group.isFirst) {

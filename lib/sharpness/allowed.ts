@@ -36,7 +36,7 @@ export async function withAllowed(
   const search = async (evaluations: MeasuredSharpness["evaluations"], sigma: number) =>
     findAllowedLearningRate(lossAt, {
       ...{ allow, tolerance, initialLearningRate, baseLoss, evaluations },
-      signal: ownSignal(signal, model.handle),
+      signal: ownSignal(signal, model),
       slope: slope ?? undefined,
       lossNoise: sigma,
     });

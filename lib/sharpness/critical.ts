@@ -67,7 +67,7 @@ export async function criticalSharpness(options: LineToMeasure & MeasureOptions)
   const given = readOptions(criticalSchema, options);
   const measure = measureOf(given);
   const { onEvaluation } = given;
-  const signal = ownSignal(given.signal, given.model.handle);
+  const signal = ownSignal(given.signal, given.model);
   return measureLine(
     { ...given, subject },
     measure,
@@ -164,7 +164,7 @@ export class SharpnessMeter {
   }
 
   async #measure(line: LineToMeasure): Promise<MeasuredSharpness> {
-    const signal = ownSignal(line.signal, line.model.handle);
+    const signal = ownSignal(line.signal, line.model);
     throwIfAborted(signal);
     const { onEvaluation } = line;
     const result = await measureLine(

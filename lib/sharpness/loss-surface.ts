@@ -111,7 +111,7 @@ export async function lossSlice(
   for (const xi of slice.second) {
     const row: (number | null)[] = [];
     for (const eta of slice.first) {
-      throwIfAborted(ownSignal(signal, model.handle));
+      throwIfAborted(ownSignal(signal, model));
       using direction = await Direction.combine(directions, [eta, xi]);
       const perturbation = { direction, learningRate: 1 };
       row.push(finiteOrNull(await model.loss(batch, { microBatch, signal, perturbation })));

@@ -93,7 +93,7 @@ export async function relativeCriticalSharpness<Name extends string>(
       (lossAt, facts) =>
         findCriticalLearningRate(lossAt, {
           ...{ ...searchOptions(search), ...facts, onEvaluation },
-          signal: ownSignal(signal, model.handle),
+          signal: ownSignal(signal, model),
         }),
       noise,
     );
@@ -151,7 +151,7 @@ export async function sharpnessMatrix<Name extends string>(
     const matrix = {} as SharpnessMatrix<Name>;
     const noise = new NoiseMemory();
     for (const [update] of tasks) {
-      throwIfAborted(ownSignal(signal, model.handle));
+      throwIfAborted(ownSignal(signal, model));
       const direction = directions[update] ?? (gradients[update] as Gradient).gradient;
       const row = await relativeCriticalSharpness<Name>(
         { ...search, model, direction, evaluate, gradients, signal },

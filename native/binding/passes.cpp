@@ -57,7 +57,7 @@ Napi::Value expert_changes(const Napi::CallbackInfo& info) {
         object.Set("of", to_number(env, static_cast<double>(changes.of)));
         return object;
       },
-      options.cancel);
+      before_turn(*model->layout(), options.cancel));
 }
 
 Napi::Value gradient(const Napi::CallbackInfo& info) {

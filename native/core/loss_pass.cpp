@@ -56,7 +56,8 @@ double Model::mean_loss(ParameterView& own, const Direction* direction, double l
     }
     std::vector<at::Tensor> sums;
     through(own, direction, learning_rate, options, [&](ParameterView& view, const Cancellation& cancel) {
-      if (!together.empty()) sums = network_->losses(view, std::exchange(together, {}), cancel);
+      if (together.empty()) return;
+      sums = own_part(layout_->group.get(), [&] { return network_->losses(view, std::exchange(together, {}), cancel); });
     });
     sum.add(sums, last - first, options.cancel);
     first = last;
@@ -113,27 +114,48 @@ LossResult Model::own_loss(const Batch& batch, const Perturbation* perturbation,
 }
 
 ExpertChanges Model::expert_changes(const Batch& batch, const Direction& direction, double learning_rate, const PassOptions& options) {
+  return together(layout_->group.get(), call_of("expert changes", batch, options, learning_rate), options.cancel,
+                  [&] { return own_expert_changes(batch, direction, learning_rate, options); });
+}
+
+ExpertChanges Model::own_expert_changes(const Batch& batch, const Direction& direction, double learning_rate, const PassOptions& options) {
   require_weights();
   check(batch);
   require_same_layout(*layout_, *direction.layout(), "the direction");
   direction.require_current();
-  require_whole("counting tokens that change their experts");
+  if (weight_dtype_ == at::kBFloat16) require_whole("a perturbed loss with bfloat16 weights");
   const c10::InferenceMode no_autograd;
   PlainView plain(weights_, dtype_of(options), scratch_of(options));
   PerturbedView moved(weights_, direction, learning_rate, dtype_of(options), scratch_of(options));
-  ExpertChanges all;
-  for_each_micro_batch(*network_, *batch.on(device()), options, [&](const Batch& part) {
-    const auto choices = [&](ParameterView& view) {
+  const Batch& here = *batch.on(device());
+  const auto rows = micro_batches(*network_, here, options);
+  Group* group = layout_->group.get();
+  const size_t ranks = group ? static_cast<size_t>(group->size()) : 1, rank = group ? static_cast<size_t>(group->rank()) : 0;
+  ExpertChanges mine;
+  for (size_t first = 0; first < rows.size(); first += ranks) {
+    if (!group) options.cancel.check();
+    const size_t j = first + rank;
+    const auto choices = [&](ParameterView& own, const Direction* along) {
       std::vector<at::Tensor> experts;
-      view.put_choices(&experts);
-      network_->losses(view, {part}, options.cancel);
-      view.put_choices(nullptr);
+      through(own, along, learning_rate, options, [&](ParameterView& view, const Cancellation& cancel) {
+        if (j >= rows.size()) return;
+        view.put_choices(&experts);
+        own_part(group, [&] { return network_->losses(view, {here.slice(rows[j].start, rows[j].length)}, cancel); });
+        view.put_choices(nullptr);
+      });
       return experts;
     };
-    const ExpertChanges changes = compare(choices(plain), choices(moved));
-    all.changed += changes.changed;
-    all.of += changes.of;
-  });
+    const auto before = choices(plain, nullptr), after = choices(moved, &direction);  // the order of arguments is the compiler's
+    const ExpertChanges changes = compare(before, after);
+    mine.changed += changes.changed;
+    mine.of += changes.of;
+  }
+  if (!group) return mine;
+  ExpertChanges all;
+  for (const auto& row : group->all_gather({static_cast<double>(mine.changed), static_cast<double>(mine.of)})) {
+    all.changed += static_cast<int64_t>(row[0]);
+    all.of += static_cast<int64_t>(row[1]);
+  }
   return all;
 }
 

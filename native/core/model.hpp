@@ -129,6 +129,7 @@ class Model {
   Call call_of(const char* name, const Batch& batch, const PassOptions& options, double learning_rate) const;
   /// The members of the same names, in the group's call.
   LossResult own_loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options);
+  ExpertChanges own_expert_changes(const Batch& batch, const Direction& direction, double learning_rate, const PassOptions& options);
   LossResult own_differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink);
   double mean_loss(ParameterView& own, const Direction* direction, double learning_rate, const Batch& batch, const PassOptions& options);
   void require_whole(const char* what) const;

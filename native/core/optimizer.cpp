@@ -112,7 +112,9 @@ void Optimizer::accumulate(const ParameterVector& gradient, const Cancellation& 
 
 AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOptions& options, bool weight_decay) {
   require_whole_state();
-  prepare_state(options.cancel);
+  // One rank alone must not leave what the others are in: they ask each other in the pass.
+  const Cancellation here = model_->layout()->group ? Cancellation() : options.cancel;
+  prepare_state(here);
   AccumulatedGradient result;
   Sums sums(*model_->layout(), 2);  // ‖∇L‖² and ∇L·Δ
   GradientSink sink;
@@ -127,10 +129,10 @@ AccumulatedGradient Optimizer::accumulate_from(const Batch& batch, const PassOpt
     torn_ = true;
   };
   sink.take = [&](size_t i, const at::Tensor& gradient) {
-    accumulate_parameters(i, {gradient}, options.cancel);
+    accumulate_parameters(i, {gradient}, here);
     if (!gradient.defined()) return;
     const kernels::Delta part = kernels::StoredDelta{gradient};
-    sums.add(i, {part, part}, {part, delta(i, weight_decay)}, options.cancel);
+    sums.add(i, {part, part}, {part, delta(i, weight_decay)}, here);
   };
   try {
     result.loss = model_->differentiate(batch, options, sink);

@@ -5,6 +5,7 @@
 #include "check.hpp"
 #include "curvature/curvature.hpp"
 #include "decoders.hpp"
+#include "errors.hpp"
 #include "gpt2.hpp"
 #include "krylov.hpp"
 #include "network/mlp.hpp"
@@ -59,6 +60,8 @@ Outcome run(const Case& c, std::shared_ptr<Group> group) {
     const auto direction = state_direction(optimizer, true);
     for (const double learning_rate : {1e-3, 0.3})
       made.numbers.push_back(model->loss(*c.batch, std::make_unique<Perturbation>(Perturbation{direction, learning_rate}).get(), options).loss);
+    const ExpertChanges changes = model->expert_changes(*c.batch, *direction, 0.3, options);
+    made.numbers.insert(made.numbers.end(), {static_cast<double>(changes.changed), static_cast<double>(changes.of)});
     optimizer->step(0.01);
   }
   const auto stored = optimizer->direction(false);
@@ -148,7 +151,6 @@ TEST("ranks: what needs whole matrices is refused by name") {
     const auto direction = std::make_shared<ParameterVector>(ParameterVector::zeros(model->layout()));
     const Perturbation in_place{direction, 1, PerturbationMode::in_place};
     CHECK_CODE(model->loss(*c.batch, &in_place, {}), "ERR_OUT_OF_RANGE");
-    CHECK_CODE(model->expert_changes(*c.batch, *direction, 1, {}), "ERR_OUT_OF_RANGE");
     return 0;
   });
 }
@@ -236,6 +238,43 @@ TEST("ranks: a difference or a wish to stop is told to all before the pass, a fa
     if (rank == 1) cancel.cancel();
     model.loss(*c.batch, nullptr, {1, cancel});
   }) == "cancelled");
+}
+
+TEST("ranks: one that asks to stop before its optimizer's first gradient is heard by all, and all go on") {
+  const Case c = decoder_case(llama(), 4, 1);
+  const auto losses = on_ranks(2, [&](const std::shared_ptr<Group>& group) {
+    const auto model = std::make_shared<Model>(c.network(), at::kFloat, at::kFloat, at::kCPU, std::vector<bool>(), group);
+    model->initialize(Initialization::normal, 5);
+    const std::vector<double> ones(model->layout()->size(), 1.0);
+    const auto optimizer = make_adamw(model, {ones, ones}, {0.9, 0.99, 1e-8});
+    const Cancellation cancel;
+    if (group->rank() == 1) cancel.cancel();
+    bool cancelled = false;
+    try {
+      optimizer->accumulate_from(*c.batch, {1, cancel}, true);
+    } catch (const Cancelled&) {
+      cancelled = true;
+    }
+    CHECK(cancelled);
+    return optimizer->accumulate_from(*c.batch, {1, {}}, true).loss.loss;
+  });
+  CHECK(losses[0] == losses[1]);
+}
+
+TEST("ranks: what is wrong with one's own part takes the others out of the call, with the reason") {
+  const auto messages = on_ranks(2, [&](const std::shared_ptr<Group>& group) -> std::string {
+    try {
+      group->call({"loss", {}}, {}, [&] {
+        if (group->rank() == 1) group->part([]() -> int { throw InputError(InputError::Kind::state, "ERR_PROGRAM", "Expected another row"); });
+        return group->all_gather({1}).size();
+      });
+    } catch (const InputError& error) {
+      return error.code + ": " + error.what();
+    }
+    return "";
+  });
+  CHECK(messages[0] == "ERR_RANK_LOST: Expected rank 1 to finish its part but received: Expected another row");
+  CHECK(messages[1] == "ERR_PROGRAM: Expected another row");
 }
 
 TEST("ranks: the same with learned positions, tied and not, in every arithmetic, for uneven micro-batches") {

@@ -86,6 +86,7 @@ const models: Subject = {
         ...disposal(model),
         parameterCount: () => model.parameterCount,
         trainableCount: () => model.trainableCount,
+        ranks: () => model.ranks,
         version: () => model.version,
         dtype: () => model.dtype,
         parameterDtype: () => model.parameterDtype,

@@ -8,7 +8,7 @@ import { checkStrings } from "../../options/index.js";
 export interface ListedCheckpoint {
   /** Its folder's last names, as many as tell it from the others. */
   name: string;
-  /** A Hugging Face directory, a file of a program's weights, or a checkpoint of nanoGPT's, absolute. */
+  /** A Hugging Face directory, a step of OLMo-core's, a file of a program's weights, or a checkpoint of nanoGPT's, absolute. */
   directory: string;
   /** Training steps (or epochs) made, and tokens seen, where the name says so; null of others, such as "final". */
   step: number | null;

@@ -136,7 +136,7 @@ export class FrozenSeries implements Disposable {
   /** A batch whose gradient is in the optimizer's state. */
   async #take(index: number): Promise<TakenBatch> {
     const { model, search, recompute, weightDecay, signal } = this.#options;
-    throwIfAborted(ownSignal(signal, model.handle));
+    throwIfAborted(ownSignal(signal, model));
     const batch = await this.#options.batchAt(index);
     const optimizer = this.#optimizer as Optimizer;
     const { microBatch } = search;
@@ -194,7 +194,7 @@ export class FrozenSeries implements Disposable {
   /** A batch with its gradient, for a Δ that is the same for every batch. */
   async #given(index: number): Promise<TakenBatch> {
     const { model, batchAt, search, recompute, signal } = this.#options;
-    throwIfAborted(ownSignal(signal, model.handle));
+    throwIfAborted(ownSignal(signal, model));
     const batch = await batchAt(index);
     const gradient = await model.gradient(batch, { microBatch: search.microBatch, recompute, signal });
     const { loss, gradient: vector } = gradient;

@@ -8,7 +8,6 @@ import {
 import { throwIfAborted } from "../../errors.js";
 import { Batch, type Model } from "../../models/index.js";
 import { defaultSequence } from "../training-data.js";
-import type { MixRun } from "./mix.js";
 import { choiceTokenizer, type MixConfiguration } from "./mix-configuration.js";
 import type { MixData } from "./mix-data.js";
 import type { MixCellRecord } from "./mix-records.js";
@@ -17,7 +16,7 @@ import type { MixCellRecord } from "./mix-records.js";
 interface Judge {
   data: MixData;
   configuration: MixConfiguration;
-  run: Pick<MixRun, "signal">;
+  signal: AbortSignal | undefined;
 }
 
 /** Losses by task, and the part of questions answered rightly by their name. */
@@ -113,8 +112,7 @@ export function judgementSetup(
 
 /** The loss of each task's held-out batches that no sweep saw, and the accuracy on questions. */
 export async function judge(judged: Judge, model: Model, questions: Questions): Promise<Judgement> {
-  const { data, configuration, run } = judged;
-  const { signal } = run;
+  const { data, configuration, signal } = judged;
   const { batches } = judgementSetup(judged, questions);
   const tasks: Judgement["tasks"] = {};
   for (const name of data.tasks) {

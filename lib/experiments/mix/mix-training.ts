@@ -47,10 +47,10 @@ export async function trainMixture(training: MixTraining): Promise<MixCellRecord
       }
       const started = performance.now();
       if (Object.keys(before.tasks).length === 0)
-        Object.assign(before, await judge(training, first, questions));
+        Object.assign(before, await judge({ ...training, signal: run.signal }, first, questions));
       await accumulateMoments(training, first, ratio, states.moments);
       using model = await trainCell(training, { ratio, learningRate }, states);
-      const after = await judge(training, model, questions);
+      const after = await judge({ ...training, signal: run.signal }, model, questions);
       const cell: MixCellRecord = {
         type: "cell",
         ratio,

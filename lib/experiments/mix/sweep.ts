@@ -107,7 +107,7 @@ export class MixRepeat implements Disposable {
         this.#cost.updatePasses++;
         return this.#gradient(batch, "the mixture's batches");
       },
-      signal: ownSignal(signal, model.handle),
+      signal: ownSignal(signal, model),
     });
   }
 
@@ -133,7 +133,7 @@ export class MixRepeat implements Disposable {
 
   async #measure(): Promise<MixSweepEvent> {
     const { model, ratios, tasks, weightDecay, search, signal } = this.#options;
-    throwIfAborted(ownSignal(signal, model.handle));
+    throwIfAborted(ownSignal(signal, model));
     const place = this.#measured % ratios.length;
     const [task, batchAt] = tasks[Math.floor(this.#measured / ratios.length)] as (typeof tasks)[number];
     const { repeat } = this.#cost;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CriticalSharpnessError } from "../../errors.js";
-import { explain } from "../../options/index.js";
+import { explain, section } from "../../options/index.js";
 import type { Activation } from "../../torch/index.js";
 import { type LlamaValues, llamaDescription } from "./llama.js";
 import { type Layers, rotation } from "./rotary.js";
@@ -9,13 +9,15 @@ import type { Family } from "./settings.js";
 /** What is not said, and says nothing of a loss: names of classes, kernels, precisions, first weights. */
 const silent = { _CLASS_: z.string().optional(), dtype: z.string().nullish() };
 /** What may stand there as long as it is off. */
-const off = z.union([z.null(), z.literal(false)]).optional();
+const off = z.union([z.null(), z.literal(false)], { error: "null or false" }).optional();
+/** Of the first version, how it was trained. */
+const unread = z.unknown().optional();
 const size = z
   .int()
   .min(1)
   .max(2 ** 31 - 1);
 
-const norm = z.strictObject({
+const norm = section({
   ...silent,
   name: z.enum(["default", "rms", "cute_rms", "fused_rms"]).default("default"),
   eps: z.number().gt(0).nullish(),
@@ -24,9 +26,9 @@ const norm = z.strictObject({
   full_precision: z.boolean().nullish(),
 });
 
-const rope = z.strictObject({
+const rope = section({
   ...silent,
-  name: z.enum(["default", "fused"]).default("default"),
+  name: z.literal("default").default("default"),
   theta: z.number().gt(0).default(500_000),
   full_precision: z.boolean().optional(),
   no_global_rope: off,
@@ -34,14 +36,14 @@ const rope = z.strictObject({
   partial_rotary_factor: z.literal(1).optional(),
 });
 
-const windows = z.strictObject({
+const windows = section({
   ...silent,
-  pattern: z.array(z.union([size, z.literal(-1)])).min(1),
+  pattern: z.array(z.union([size, z.literal(-1)], { error: "a window or -1" })).min(1),
   force_full_attention_on_first_layer: z.boolean().default(true),
   force_full_attention_on_last_layer: z.boolean().default(true),
 });
 
-const attention = z.strictObject({
+const attention = section({
   ...silent,
   name: z.literal("default").default("default"),
   n_heads: size.default(16),
@@ -57,39 +59,37 @@ const attention = z.strictObject({
   backend: z.string().nullish(),
   sliding_window: windows.nullish(),
   use_head_qk_norm: z.boolean().nullish(),
-  type: z.string().optional(),
+  type: z.literal("attention").optional(),
 });
 
-const block = z
-  .strictObject({
+const block = section({
+  ...silent,
+  name: z.enum(["default", "reordered_norm"]).default("default"),
+  sequence_mixer: attention.optional(),
+  attention: attention.nullish(),
+  layer_norm: norm,
+  feed_forward: section({
     ...silent,
-    name: z.enum(["default", "reordered_norm"]).default("default"),
-    sequence_mixer: attention.optional(),
-    attention: attention.nullish(),
-    layer_norm: norm,
-    feed_forward: z.strictObject({
-      ...silent,
-      hidden_size: size,
-      name: z.literal("default").default("default"),
-      bias: z.boolean().nullish(),
-      activation: z.enum(["silu", "gelu_tanh"]).default("silu"),
-    }),
-    feed_forward_moe: off,
-    dropout: z.number().nullish(),
-    attention_residual_alpha: off,
-    feed_forward_residual_alpha: off,
-  })
-  .refine((one) => (one.sequence_mixer ?? one.attention) != null, "a sequence_mixer");
+    hidden_size: size,
+    name: z.literal("default").default("default"),
+    bias: z.boolean().nullish(),
+    activation: z.enum(["silu", "gelu_tanh"]).default("silu"),
+  }),
+  feed_forward_moe: off,
+  dropout: z.number().nullish(),
+  attention_residual_alpha: off,
+  feed_forward_residual_alpha: off,
+}).refine((one) => (one.sequence_mixer ?? one.attention) != null, "a sequence_mixer");
 
 /** A TransformerConfig, as a step's config.json has it under "model". */
-const transformer = z.strictObject({
+const transformer = section({
   ...silent,
   name: z.literal("default").default("default"),
   d_model: size,
   vocab_size: size,
   n_layers: size.max(10_000),
   block,
-  lm_head: z.strictObject({
+  lm_head: section({
     ...silent,
     name: z.literal("default").default("default"),
     layer_norm: norm.nullish(),
@@ -101,7 +101,8 @@ const transformer = z.strictObject({
   init_seed: z.int().optional(),
   init_std: z.number().min(0).default(0.02),
   embedding_init_std: z.number().nullish(),
-  freeze_params: z.array(z.string()).nullish(),
+  freeze_params: z.array(z.string()).max(0).nullish(),
+  ...{ compile: unread, dp_config: unread, tp_config: unread, float8_config: unread },
   block_pattern: off,
   block_overrides: off,
   embed_scale: z.number().gt(0).nullish(),
@@ -133,7 +134,9 @@ const names = {
   gate: "feed_forward.w1",
   up: "feed_forward.w3",
   down: "feed_forward.w2",
+  head: "lm_head.w_out",
 };
+const { head: _, ...namesWithoutHead } = names;
 
 /**
  * A model as OLMo-core (Allen Institute for AI, 2024–) trains it: OLMo 2's and 3's blocks, whose norms stand behind, or Llama's. Its
@@ -142,7 +145,10 @@ const names = {
 export const olmoCore: Family = {
   architecture: "Transformer",
   prefix: "",
+  // Its states go by names, never by this order.
   registration: "as-computed",
+  head: `${names.head}.weight`,
+  untied: ({ model, ...rest }) => ({ ...rest, model: { ...(model as object), tie_word_embeddings: false } }),
   configure(raw) {
     const parsed = schema.safeParse(raw);
     if (!parsed.success) throw refused(explain(parsed.error, raw));
@@ -150,7 +156,9 @@ export const olmoCore: Family = {
     const { block, lm_head } = model;
     const mixer = (block.sequence_mixer ?? block.attention) as z.output<typeof attention>;
     const normOfAll = oneNorm([block.layer_norm, lm_head.layer_norm, mixer.qk_norm]);
-    const { bias, description } = base(model, mixer, normOfAll);
+    const { bias, description } = inItsWords(() => base(model, mixer, normOfAll));
+    if (model.tie_word_embeddings && (lm_head.bias ?? true))
+      throw refused("Expected lm_head.bias false with tie_word_embeddings but received another");
     if (mixer.clip_qkv && mixer.qk_norm)
       throw refused("Expected clip_qkv or qk_norm for the attention but received both");
     const reordered = block.name === "reordered_norm";
@@ -170,12 +178,12 @@ export const olmoCore: Family = {
         embeddingScale: model.embed_scale ?? 1,
         queryKeyValueBound: mixer.clip_qkv ?? 0,
         names: {
-          ...names,
+          ...namesWithoutHead,
           ...(reordered
             ? { attentionPostNorm: "attention_norm", mlpPostNorm: "feed_forward_norm" }
             : { attentionNorm: "attention_norm", mlpNorm: "feed_forward_norm" }),
           ...(mixer.qk_norm && { queryNorm: "attention.q_norm", keyNorm: "attention.k_norm" }),
-          ...(model.tie_word_embeddings ? {} : { head: "lm_head.w_out" }),
+          ...(model.tie_word_embeddings ? {} : { head: names.head }),
         },
       },
     };
@@ -187,6 +195,15 @@ const remedy =
 
 function refused(message: string): CriticalSharpnessError {
   return new CriticalSharpnessError("ERR_MODEL_FILE", `${message}: ${remedy}`);
+}
+
+/** The errors of Llama's description are of keys that are not in such a file. */
+function inItsWords<T>(body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw refused((error as Error).message.replace("config.", "the model's "));
+  }
 }
 
 /** What Llama's description has of it. */

@@ -221,6 +221,10 @@ export function family<S extends Settings>(
 export interface Checkpoint {
   /** Before the names of all but the head; checkpoints of the model without its head leave it out. */
   prefix: string;
+  /** Its head's tensor. Default: "lm_head.weight". */
+  head?: string;
+  /** The configuration of the same model with a head of its own. */
+  untied?: (file: Record<string, unknown>) => Record<string, unknown>;
   /** Other names of tensors, by those in files. */
   aliases?: Record<string, string>;
   /** Tensors that are no parameters, in older checkpoints. */

@@ -8,6 +8,7 @@ import {
   readOptions,
   signalSchema,
 } from "../../options/index.js";
+import { ownSignal } from "../../torch/index.js";
 import type { ParameterGroup } from "../groups.js";
 import { Optimizer } from "../optimizer.js";
 import { makeOptimizer, type OptimizerChoice, rules } from "../registry.js";
@@ -52,7 +53,8 @@ export async function loadOptimizer(
 ): Promise<Optimizer> {
   checkString(place, "place");
   checkInstance(model, "model", ParameterSet, "a Model");
-  const { signal, parameters } = readOptions(loadSchema, options);
+  const { signal: given, parameters } = readOptions(loadSchema, options);
+  const signal = ownSignal(given, model.handle);
   throwIfAborted(signal);
   const found = await locateState(place);
   if (found.format === "own")

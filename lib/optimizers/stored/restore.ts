@@ -93,6 +93,15 @@ function stepsOf(members: readonly StoredParameter[], source: string): number {
   if (second !== undefined)
     throw badState(source, "the same number of steps for all parameters", `${first} and ${second}`);
   if (!Number.isSafeInteger(first) || first < 0) throw badState(source, "a count of steps", String(first));
+  const hasMoments = members.some(({ state }) =>
+    [...state].some(([key, value]) => key !== "step" && isStoredArray(value)),
+  );
+  if (first === 0 && hasMoments)
+    throw badState(
+      source,
+      "a count of at least one step beside its moments",
+      "0, as OLMo-core's SkipStepAdamW leaves it, whose bias correction is that of the first step always: --optimizer-state none accumulates moments anew",
+    );
   return first;
 }
 

@@ -45,7 +45,7 @@ const std::vector<at::Tensor>& Curvature::whole_weights() {
 double Curvature::add_product(const Batch& part, const ParameterVector& vector, std::vector<at::Tensor>& leaves, const Cancellation& cancel) {
   const Network& network = model_->network();
   auto linearization = std::move(kept_);
-  const curvature::LinearizationOptions options{1 / network.normalizer(*batch_), options_.kind, *whole_layout_, cancel};
+  const curvature::LinearizationOptions options{scale_, options_.kind, *whole_layout_, cancel};
   if (!linearization && network.is_linearizable()) linearization = network.linearize(whole_weights(), part, options);
   if (!linearization) linearization = std::make_unique<curvature::DoubleBackward>(network, whole_weights(), part, options);
   const double slope = linearization->add_product(vector, leaves, cancel);
@@ -68,6 +68,7 @@ CurvatureResult Curvature::product(const ParameterVector& vector, const Cancella
 CurvatureResult Curvature::own_product(const ParameterVector& vector, const Cancellation& cancel) {
   const Layout& layout = *model_->layout();
   refresh();
+  scale_ = 1 / model_->network().normalizer(*batch_);
   auto leaves = differentiable_leaves(whole_weights(), *whole_layout_);
   const ParameterVector whole(whole_layout_, whole_tensors(layout, vector.tensors()));
   const Batch& here = *batch_->on(model_->device());
@@ -82,7 +83,9 @@ CurvatureResult Curvature::own_product(const ParameterVector& vector, const Canc
     const size_t mine = first + static_cast<size_t>(slope.rank()), present = std::min(ranks, rows.size() - first);
     std::vector<at::Tensor> slopes;
     if (mine < rows.size())
-      slopes.push_back(at::scalar_tensor(add_product(here.slice(rows[mine].start, rows[mine].length), whole, leaves, within), at::kDouble));
+      slopes.push_back(own_part(layout.group.get(), [&] {
+        return at::scalar_tensor(add_product(here.slice(rows[mine].start, rows[mine].length), whole, leaves, within), at::kDouble);
+      }));
     slope.add(slopes, present, cancel);
     std::vector<at::Tensor> part;
     for (auto& leaf : leaves) part.push_back(std::exchange(leaf.mutable_grad(), at::Tensor()));

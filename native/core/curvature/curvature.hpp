@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "linearization.hpp"
-#include "ranks/gradient_exchange.hpp"
 #include "model.hpp"
+#include "ranks/gradient_exchange.hpp"
 
 namespace critical_sharpness {
 
@@ -29,8 +29,8 @@ class Curvature {
   Curvature(std::shared_ptr<Model> model, std::shared_ptr<const Batch> batch, CurvatureOptions options);
 
   const std::shared_ptr<Model>& model() const { return model_; }
-  /// Throws for a model that computes in bfloat16. Over ranks, each takes its micro-batches with weights and vector that are whole while
-  /// the product is made, and keeps its part of it.
+  /// Throws for a model that computes in bfloat16. Over ranks, each takes its micro-batches with a vector that is whole while the
+  /// product is made, and with whole weights, which are kept for the next; of the product it keeps its part.
   CurvatureResult product(const ParameterVector& vector, const Cancellation& cancel);
   /// Bytes that are kept between products. May be read from any thread.
   int64_t byte_length() const { return bytes_.load(); }
@@ -47,6 +47,7 @@ class Curvature {
   std::shared_ptr<const Batch> batch_;
   CurvatureOptions options_;
   std::shared_ptr<const Layout> whole_layout_;
+  double scale_ = 1;
   std::vector<at::Tensor> weights_;  // over ranks, whole ones
   std::unique_ptr<curvature::Linearization> kept_;
   uint64_t kept_version_ = 0;        // of both

@@ -17,7 +17,7 @@ PendingGradient Network::differentiate(const Differentiation& how, const Batch& 
 
 std::unique_ptr<curvature::Linearization> Network::linearize(const std::vector<at::Tensor>&, const Batch&,
                                                              const curvature::LinearizationOptions&) const {
-  return nullptr;
+  TORCH_INTERNAL_ASSERT(false, "a network that has no linearization");
 }
 
 }  // namespace critical_sharpness

@@ -76,7 +76,7 @@ class Network {
   /// Whether it has a linearization. If not, its loss is differentiated twice by autograd, for which all that `losses` does must have
   /// second derivatives.
   virtual bool is_linearizable() const { return false; }
-  /// What products of the curvature of scale·loss with vectors have in common. Null: there is none.
+  /// If so, what products of the curvature of scale·loss with vectors have in common.
   virtual std::unique_ptr<curvature::Linearization> linearize(const std::vector<at::Tensor>& /*weights*/, const Batch& /*part*/,
                                                               const curvature::LinearizationOptions& /*options*/) const;
 };

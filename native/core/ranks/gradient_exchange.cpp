@@ -111,8 +111,13 @@ at::Tensor GradientExchange::sum(size_t parameter) {
     const at::Tensor found = of_parameter_[parameter];
     return found.defined() ? found.view(layout_.parameters[parameter].shape) : found;
   }
-  const at::Tensor found = of_block_[*layout_.shards->block_of(parameter)];
-  return found.defined() ? found.narrow(0, layout_.shards->place_in_shard(parameter), layout_.local_numel(parameter)) : found;
+  const size_t block = *layout_.shards->block_of(parameter);
+  const at::Tensor found = of_block_[block];
+  if (!found.defined()) return found;
+  const at::Tensor part = found.narrow(0, layout_.shards->place_in_shard(parameter), layout_.local_numel(parameter));
+  const auto& all = layout_.shards->blocks()[block].parameters;
+  const bool is_shared = std::all_of(all.begin(), all.end(), [&](size_t i) { return layout_.is_trainable(i); });
+  return is_shared ? part : part.clone();  // whoever keeps it would keep the frozen ones' room
 }
 
 }  // namespace critical_sharpness

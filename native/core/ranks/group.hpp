@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cancellation.hpp"
+#include "errors.hpp"
 #include "ranks/link.hpp"
 
 namespace critical_sharpness {
@@ -46,6 +47,17 @@ class Group {
     }
   }
 
+  /// body(), this rank's own part of a call: what is wrong with it the others do not know, and are taken out of the call.
+  template <class Body>
+  auto part(const Body& body) {
+    try {
+      return body();
+    } catch (const InputError& error) {
+      if (error.code != "ERR_RANK_LOST") close("Expected rank " + std::to_string(rank_) + " to finish its part but received: " + error.what());
+      throw;
+    }
+  }
+
   /// Of every rank its numbers, as many from each, in the order of ranks.
   std::vector<std::vector<double>> all_gather(const std::vector<double>& mine);
   /// Whether one of the ranks says so.
@@ -79,6 +91,12 @@ class Group {
 template <class Body>
 auto together(Group* group, const Call& call, const Cancellation& cancel, const Body& body) {
   return group ? group->call(call, cancel, body) : body();
+}
+
+/// body(), this rank's own part of a call. Null: alone.
+template <class Body>
+auto own_part(Group* group, const Body& body) {
+  return group ? group->part(body) : body();
 }
 
 /// A number's bits, for a call.

@@ -1,6 +1,5 @@
 #include "ranks/sharded_gradient.hpp"
 
-
 #include <algorithm>
 
 #include "ranks/ordered_sum.hpp"
@@ -111,10 +110,11 @@ class ShardedGradient {
     const bool has_blocks = !layout_.shards->order().empty();
     // A tied head may just have read the same block, for another use.
     if (has_blocks) pass.open();
-    const PendingGradient pending = p_.network.differentiate({gathered, recomputing, scale_, wanted, add, {}}, part);
+    const PendingGradient pending =
+        group_.part([&] { return p_.network.differentiate({gathered, recomputing, scale_, wanted, add, {}}, part); });
     add_losses({pending.sum}, present);
     if (has_blocks && has_own_head()) send(parts_.head(), dense_);
-    pending.backward();
+    group_.part([&] { pending.backward(); });
     if (has_blocks) send(0, dense_);
   }
 
