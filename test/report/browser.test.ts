@@ -137,7 +137,7 @@ describe.skipIf(!hasBrowser)("in a real browser", () => {
   it("what is looked for is found where it is", () => {
     const text = (y: number) => `<text x="4" y="${y}" fill="#aaaaaa">covered text</text>`;
     const figure = `<figure><svg width="300" height="90" role="img" aria-label="spoken"><rect width="300" height="90" fill="#ffffff"/>
-<rect aria-label="frame" x="20" y="20" width="200" height="60" fill="none"/>${text(40)}${text(42)}<text x="280" y="20">outside</text>
+<rect aria-label="frame" x="20" y="20" width="200" height="60" fill="none"/>${text(40)}${text(42)}<text x="340" y="20">outside</text>
 <g class="a-bars"><line x1="50" x2="50" y1="5" y2="70" stroke="black"/></g></svg></figure>`;
     const word =
       '<p style="width:40px;overflow-wrap:anywhere;background:white;color:#999">Donaudampfschiff</p>';
