@@ -16,12 +16,13 @@ const networks = [...small, ...large];
 /** Calls of one turn together take at least so long: less is below what clocks and schedulers can tell apart. */
 const turn = 0.02;
 /** torch.compile is given so many seconds in all, and a network at most `compileEach`: what takes longer is left out. */
-const compileAll = 120;
+const compileAll = 300;
 const compileEach = 180;
 /** Where both searches for ηc begin. */
 const initialLearningRate = 1e-2;
 /** Steps of a training at which it is measured, and those before them. */
 const [warmSteps, coldSteps] = [7, 2];
+const trainedSteps = 30;
 /** η of the perturbed losses. */
 const learningRate = 1e-3;
 
@@ -205,8 +206,13 @@ async function sharpnessRow(folder, threads, peer) {
   };
 }
 
-/** As `sharpnessRow`, at steps of a training: both begin where the step before has ended, ours with what its meter remembers. */
-async function warmSharpnessRow(folder, threads, peer) {
+/**
+ * As `sharpnessRow`, at steps of a training: both begin where the step before has ended, ours with what its meter remembers. In a network's
+ * first steps ηc jumps from one to the next, and nothing that is remembered helps.
+ *
+ * @param trained steps before the first measurement
+ */
+async function warmSharpnessRow(folder, threads, peer, trained) {
   const name = "ResNet-18";
   const { model, batch } = await open(folder, name);
   await setThreads(threads);
@@ -215,6 +221,12 @@ async function warmSharpnessRow(folder, threads, peer) {
   const meter = new SharpnessMeter({ initialLearningRate, tolerance: 1 / 16 });
   const found = { ratios: [], ours: [], theirs: [], passes: [], theirPasses: [] };
   let eta = initialLearningRate;
+  for (let step = 0; step < trained; step++) {
+    await optimizer.accumulateFrom(batch);
+    await optimizer.step();
+    await peer.ask({ command: "gradient", network: name });
+    await peer.ask({ command: "step", network: name, eta: initialLearningRate });
+  }
   for (let step = 0; step < coldSteps + warmSteps; step++) {
     const gradient = await model.gradient(batch);
     await optimizer.accumulate(gradient);
@@ -240,7 +252,7 @@ async function warmSharpnessRow(folder, threads, peer) {
   batch.dispose();
   const measured = median(found.ratios);
   return {
-    what: `λc along the gradient / PyTorch transcription of the paper's procedure, ${name}, at steps of a training, ${threads} threads`,
+    what: `λc along the gradient / PyTorch transcription of the paper's procedure, ${name}, after ${trained} steps of a training, ${threads} threads`,
     bar: "≤ 0.50",
     measured: `${figure(measured)} (${figure(Math.min(...found.ratios))}–${figure(Math.max(...found.ratios))})`,
     met: measured <= 0.5,
@@ -300,11 +312,18 @@ export const programRows = () =>
     for (const name of networks)
       for (const threads of [1, 2]) rows.push(...(await compare(folder, name, threads, peer)));
     rows.push(await sharpnessRow(folder, 2, peer));
-    rows.push(await warmSharpnessRow(folder, 2, peer));
+    rows.push(await warmSharpnessRow(folder, 2, peer, 0));
     peer.stop();
     for (const name of large) rows.push(await memoryRow(folder, name));
     return rows;
   });
+
+/** λc alone, also later in a training: `node bench/programs.mjs sharpness`. */
+const sharpnessRows = () =>
+  withPrograms(async (folder, peer) => [
+    await sharpnessRow(folder, 2, peer),
+    await warmSharpnessRow(folder, 2, peer, trainedSteps),
+  ]);
 
 /** Beside torch.compile, which takes minutes for each network: `node bench/programs.mjs compiled`. */
 const rowsBesideCompiled = () =>
@@ -318,5 +337,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (command === "peak") console.log(JSON.stringify(await measurePeak(...args)));
   else if (command === "compiled")
     await writeResults("programs-compiled", "Programs against torch.compile", await rowsBesideCompiled());
+  else if (command === "sharpness")
+    await writeResults("programs-sharpness", "λc of a program against PyTorch", await sharpnessRows());
   else await writeResults("programs", "Programs against PyTorch", await programRows());
 }
