@@ -109,7 +109,7 @@ async function endAll(children: readonly ChildProcess[], ends: readonly Promise<
   for (const timer of timers) clearTimeout(timer);
 }
 
-/** Passes on what asks this process to end, whether any has come, until it is stopped. */
+/** Passes on the signals that ask this process to end, until `stop`. `seen`: whether one has come. */
 function forwardSignals(children: readonly ChildProcess[]): { readonly seen: boolean; stop(): void } {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   let seen = false;

@@ -50,7 +50,7 @@ class Curvature {
   double scale_ = 1;
   std::vector<at::Tensor> weights_;  // over ranks, whole ones
   std::unique_ptr<curvature::Linearization> kept_;
-  uint64_t kept_version_ = 0;        // of both
+  uint64_t kept_version_ = 0;        // of whole weights and linearization
   ExchangeBuffers exchanges_;
   std::atomic<int64_t> bytes_{0};
 };

@@ -15,7 +15,7 @@ struct ExchangeBuffers {
 };
 
 /// Gradients on their way to the ranks that keep their parameters, which add them up in the order of micro-batches: the bits of one
-/// process. One block is under way at most, while the one before it is computed.
+/// process. At most one block is under way, while the next one is computed.
 class GradientExchange {
  public:
   GradientExchange(const Layout& layout, ExchangeBuffers& buffers) : layout_(layout), buffers_(buffers), has_(layout.size()) {}
