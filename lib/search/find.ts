@@ -86,6 +86,8 @@ const factors = [4, 16];
 const wide = 1.35;
 /** Widest gap that a search leaves that came up in steps. */
 const stepped = 2.1;
+/** A place within this factor of one that was looked at needs no look of its own. */
+const near = 1.2;
 /** Of a scan: the factor that it covers below the answer. */
 const decades = 1000;
 
@@ -112,7 +114,9 @@ async function probe(line: Line, options: CheckedOptions, search: Search): Promi
     const from = origin(line, options);
     const below = line.points.map((p) => p.learningRate).filter((rate) => rate < from);
     const gap = from / Math.max(from / 4, ...below);
-    const rates = [...within(gap), ...factors].map((factor) => from / factor);
+    const isSeen = (rate: number) => below.some((seen) => seen <= rate * near && rate <= seen * near);
+    const far = factors.map((factor) => from / factor).filter((rate) => !isSeen(rate));
+    const rates = [...within(gap).map((factor) => from / factor), ...far];
     if (!(await risesAt(line, rates))) return true;
     await search(line, options);
   }

@@ -142,8 +142,8 @@ export interface SearchResult {
   /** Null unless the status is `unresolved`. */
   readonly reason: UnresolvedReason | null;
   /**
-   * What was done for the crossing to be the first: `probed`, no rise at lower/4 and lower/16; `scanned`, none at N learning rates
-   * either; `bracketed`, nothing: a crossing, though maybe not the first.
+   * What was done for the crossing to be the first: `probed`, no rise at lower/4 and lower/16, or within a factor of 1.2 of them;
+   * `scanned`, none at N learning rates either; `bracketed`, nothing: a crossing, though maybe not the first.
    */
   readonly firstCrossing: "probed" | "scanned" | "bracketed";
   /**

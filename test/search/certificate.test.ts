@@ -59,9 +59,12 @@ test("the certificate holds on any function, for both methods", async () => {
         for (const { learningRate } of evaluations)
           if (learningRate < upper) expect(increased(line, learningRate)).toBe(false);
         if (result.firstCrossing === "probed") {
-          const at = evaluations.map((e) => e.learningRate);
-          expect(at).toContain(lower / 4);
-          expect(at).toContain(lower / 16);
+          const near = (wanted: number) =>
+            evaluations.some(
+              ({ learningRate: at }) => Math.abs(Math.log(at / wanted)) <= Math.log(1.2) + 1e-9,
+            );
+          expect(near(lower / 4)).toBe(true);
+          expect(near(lower / 16)).toBe(true);
         }
       } else if (status === "unbounded") {
         expect(critical).toBe(Infinity);
