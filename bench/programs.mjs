@@ -265,7 +265,7 @@ async function measurePeak(folder, name) {
   const { model, batch } = await open(folder, name);
   const gradient = async () => (await model.gradient(batch)).gradient.dispose();
   for (let i = 0; i < 2; i++) await gradient();
-  const before = resident();
+  const before = await resident();
   return (await peakOf(gradient)) - before;
 }
 

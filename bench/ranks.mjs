@@ -52,13 +52,13 @@ async function cost(call) {
 async function measure({ folder, dtype, out }) {
   const group = await joinGroup();
   await native().info();
-  const before = resident();
+  const before = await resident();
   const model = await loadModel(folder, { dtype, group });
   const batch = Batch.tokens(tokenData(rows, length, shape.vocab_size));
   await model.digest(); // reads all that is kept here
-  const found = { read: readOf(path.join(folder, "model.safetensors")), loaded: resident() - before };
+  const found = { read: readOf(path.join(folder, "model.safetensors")), loaded: (await resident()) - before };
   await model.loss(batch, { microBatch: 1 });
-  found.used = resident() - before;
+  found.used = (await resident()) - before;
   const optimizer = new AdamW(model, { learningRate: 1e-4 });
   for (let i = 0; i < 2; i++) await optimizer.accumulateFrom(batch, { microBatch: 1 });
   const direction = await optimizer.direction({ stored: false });

@@ -1,6 +1,8 @@
 #include "compute_thread.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -8,11 +10,18 @@
 #include <utility>
 #include <vector>
 
+#include "caching_allocator.hpp"
+
 namespace critical_sharpness::binding {
 namespace {
 
 /// What may wait to be freed behind a long job; beyond it the event loop frees by itself.
 constexpr int64_t most_waiting_bytes = int64_t{2} << 30;
+/// How long the thread looks for its next job before it sleeps: about what a caller takes from a result to its next call. To be woken
+/// would take both of them longer.
+constexpr std::chrono::microseconds attentive{50};
+/// How long after its last job memory is kept for the next one: longer than what lies between the passes of a measurement.
+constexpr std::chrono::milliseconds keeps_memory{1000};
 
 class ComputeThread {
  public:
@@ -27,6 +36,7 @@ class ComputeThread {
     if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
     queue_.push_back(job.get());
     job.release();
+    has_work_ = true;
     wake_.notify_one();
     return true;
   }
@@ -36,6 +46,7 @@ class ComputeThread {
     if (!thread_.joinable() || stopped_ || waiting_bytes_ + bytes > most_waiting_bytes) return;  // freed by the caller, here
     garbage_.push_back(std::move(object));
     waiting_bytes_ += bytes;
+    has_work_ = true;
     wake_.notify_one();
   }
 
@@ -58,6 +69,7 @@ class ComputeThread {
     {
       const std::lock_guard lock(mutex_);
       stopped_ = true;
+      has_work_ = true;
       Cancellation::process_ends() = true;
       for (Job* job : std::exchange(queue_, {})) {
         job->refuse(std::make_exception_ptr(Cancelled()));
@@ -74,7 +86,19 @@ class ComputeThread {
     std::unique_lock lock(mutex_);
     if (prepare_) prepare_();
     while (true) {
-      wake_.wait(lock, [&] { return stopped_ || !garbage_.empty() || !queue_.empty(); });
+      has_work_ = stopped_ || !garbage_.empty() || !queue_.empty();
+      if (!has_work_) {
+        lock.unlock();
+        look_out();
+        lock.lock();
+      }
+      const auto is_wanted = [&] { return stopped_ || !garbage_.empty() || !queue_.empty(); };
+      if (!wake_.wait_for(lock, keeps_memory, is_wanted)) {
+        lock.unlock();
+        release_cached_memory();
+        lock.lock();
+        wake_.wait(lock, is_wanted);
+      }
       if (stopped_) return;
       if (!garbage_.empty()) {  // before the next job, which may need the memory
         auto garbage = std::exchange(garbage_, {});
@@ -95,6 +119,11 @@ class ComputeThread {
     }
   }
 
+  void look_out() const {
+    const auto end = std::chrono::steady_clock::now() + attentive;
+    while (!has_work_ && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  }
+
   /// Under the lock.
   static void bring_back(Job* job) {
     Environment& owner = job->owner;
@@ -110,6 +139,7 @@ class ComputeThread {
   std::vector<std::shared_ptr<const void>> garbage_;
   int64_t waiting_bytes_ = 0;
   bool stopped_ = false;
+  std::atomic<bool> has_work_{false};
   std::thread thread_;
 };
 

@@ -1,6 +1,7 @@
 #include <c10/util/Logging.h>
 #include <torch/headeronly/version.h>
 
+#include "caching_allocator.hpp"
 #include "handles.hpp"
 
 // A C function of libtorch_cpu: its version from the top byte down, whatever headers this file was compiled with.
@@ -22,7 +23,7 @@ void check_libtorch(Napi::Env env) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   check_libtorch(env);
   // Without it TORCH_CPP_LOG_LEVEL has no effect. Workers may load the addon at the same time.
-  [[maybe_unused]] static const bool logging = (c10::initLogging(), true);
+  [[maybe_unused]] static const bool once = (c10::initLogging(), install_caching_allocator(), true);
   env.SetInstanceData(new Environment(env));
   export_models(env, exports);
   export_batches(env, exports);

@@ -1,3 +1,4 @@
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/core/InferenceMode.h>
 
 #include "model.hpp"
@@ -8,6 +9,13 @@ namespace {
 
 /// Numbers of activations that a loss over several micro-batches holds so that they share what is made of weights.
 constexpr int64_t most_held = 1 << 25;
+
+/// While it lives, nothing is noted that only a derivative needs. Weights are no inference tensors, so that InferenceMode alone would
+/// still note what is a view of them.
+struct WithoutAutograd {
+  c10::InferenceMode mode;
+  at::AutoDispatchBelowADInplaceOrView below;
+};
 
 }  // namespace
 
@@ -89,7 +97,7 @@ LossResult Model::loss(const Batch& batch, const Perturbation* perturbation, con
 LossResult Model::own_loss(const Batch& batch, const Perturbation* perturbation, const PassOptions& options) {
   require_weights();
   check(batch);
-  const c10::InferenceMode no_autograd;
+  const WithoutAutograd no_autograd;
   if (!perturbation) {
     PlainView view(weights_, dtype_of(options), scratch_of(options));
     return {mean_loss(view, nullptr, 0, batch, options), version()};
@@ -124,7 +132,7 @@ ExpertChanges Model::own_expert_changes(const Batch& batch, const Direction& dir
   require_same_layout(*layout_, *direction.layout(), "the direction");
   direction.require_current();
   if (weight_dtype_ == at::kBFloat16) require_whole("a perturbed loss with bfloat16 weights");
-  const c10::InferenceMode no_autograd;
+  const WithoutAutograd no_autograd;
   PlainView plain(weights_, dtype_of(options), scratch_of(options));
   PerturbedView moved(weights_, direction, learning_rate, dtype_of(options), scratch_of(options));
   const Batch& here = *batch.on(device());

@@ -4,12 +4,16 @@
 
 namespace critical_sharpness {
 
-OrderedSum::OrderedSum(Group* group, at::TensorOptions options)
-    : group_(group), sum_(at::zeros({}, group ? at::TensorOptions(at::kDouble) : options.dtype(at::kDouble))) {}
+OrderedSum::OrderedSum(Group* group, at::TensorOptions options) : group_(group) {
+  if (!group && !options.device().is_cpu()) there_ = at::zeros({}, options.dtype(at::kDouble));
+}
 
 void OrderedSum::add(const std::vector<at::Tensor>& mine, size_t count, const Cancellation& cancel) {
   if (!group_) {
-    for (const auto& part : mine) sum_.add_(part);
+    for (const auto& part : mine) {
+      if (there_.defined()) there_.add_(part);
+      else here_ += part.item<double>();
+    }
     return;
   }
   const auto ranks = static_cast<size_t>(size());
@@ -20,7 +24,7 @@ void OrderedSum::add(const std::vector<at::Tensor>& mine, size_t count, const Ca
   const auto rows = group_->all_gather(row);
   for (const auto& theirs : rows)
     if (theirs.back() != 0) throw Cancelled();
-  for (size_t j = 0; j < count; j++) sum_.add_(rows[j % ranks][j / ranks]);
+  for (size_t j = 0; j < count; j++) here_ += rows[j % ranks][j / ranks];
 }
 
 }  // namespace critical_sharpness
