@@ -1,5 +1,5 @@
 /**
- * The one description of what the addon offers. Everything above `lib/native` talks to libtorch through these
+ * The one description of what the addon offers. Everything above `lib/torch` talks to libtorch through these
  * interfaces and nothing else; `native/binding` implements them one to one.
  *
  * Methods that return a promise run on the process's single compute thread, in the order in which they were called.
@@ -113,8 +113,10 @@ export interface NativeModel extends NativeDisposable {
   readonly ranks: number;
   /** Fills every parameter from a generator seeded with `seed`; the same seed gives the same bits. */
   initialize(scheme: Initialization, seed: number, options?: NativeCancelOptions): Promise<void>;
-  /** Takes the parameters (all of them, in order) from files: memory-mapped copy-on-write where the dtype is the model's own. */
-  /** null, with a seed alone: drawn, "normal". */
+  /**
+   * Takes the parameters (all of them, in order) from files: memory-mapped copy-on-write where the dtype is the model's own.
+   * null, with a seed alone: drawn, "normal".
+   */
   load(
     tensors: readonly (FileTensor | null)[],
     options?: NativeCancelOptions & { seed?: number },
