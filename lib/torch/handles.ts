@@ -2,7 +2,7 @@ import { AbortError } from "../errors.js";
 import { checkOptions, checkSignal } from "../options/index.js";
 import { nativeErrorCode } from "./errors.js";
 import { native } from "./load.js";
-import type { NativeCancelOptions, NativeCancelToken, NativeDisposable } from "./surface.js";
+import type { NativeCancelOptions, NativeCancelToken, NativeDisposable } from "./surface/handle.js";
 
 /** The signal of what each rank does for itself: none, where there are several, as one of them must not leave what the others go on with. */
 export function ownSignal(

@@ -13,25 +13,17 @@ export type {
   NativeStoredTensor,
   ReadProgram,
 } from "./program-description.js";
+export type { FilePiece, FileTensor, StorageDtype } from "./surface/file-tensor.js";
+export type { NativeGroup } from "./surface/group.js";
+export type { CurvatureOperator, NativeCurvature, NativeKrylov, NativeKrylovStep } from "./surface/krylov.js";
 export type {
   ComputeDtype,
-  CurvatureOperator,
-  FilePiece,
-  FileTensor,
   Initialization,
   NativeBatch,
-  NativeCuda,
-  NativeCurvature,
-  NativeGroup,
-  NativeKrylov,
-  NativeKrylovStep,
   NativeModel,
-  NativeOptimizer,
-  NativeOptimizerGroup,
-  NativePart,
   NativePerturbation,
-  NativeRule,
-  NativeVector,
   ParameterDtype,
-  StorageDtype,
-} from "./surface.js";
+} from "./surface/model.js";
+export type { NativeOptimizer, NativeOptimizerGroup, NativeRule } from "./surface/optimizer.js";
+export type { NativePart, NativeVector } from "./surface/vector.js";
+export type { NativeCuda } from "./surface.js";

@@ -1,4 +1,4 @@
-import type { FileBlock } from "./surface.js";
+import type { FileBlock } from "./surface/file-tensor.js";
 
 /**
  * A program of PyTorch operators (torch.export): a graph of nodes whose values have numbers, slots, from 0 on. Each graph has

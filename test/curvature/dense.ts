@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { writeSafetensors } from "../../lib/files/safetensors-writer.js";
 import { type Batch, Curvature, Direction, type Model } from "../../lib/models/index.js";
-import type { CurvatureOperator } from "../../lib/torch/surface.js";
+import type { CurvatureOperator } from "../../lib/torch/index.js";
 
 /** A direction's numbers, one parameter after the other. */
 export async function numbers(direction: Direction): Promise<Float64Array> {

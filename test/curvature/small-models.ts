@@ -1,7 +1,7 @@
 import { Direction } from "../../lib/models/direction.js";
 import { Batch, createModel, type Model, type ModelConfigInput } from "../../lib/models/index.js";
 import { Sgd } from "../../lib/optimizers/index.js";
-import type { ComputeDtype } from "../../lib/torch/surface.js";
+import type { ComputeDtype } from "../../lib/torch/index.js";
 
 export interface Small {
   model: Model;

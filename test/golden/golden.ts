@@ -7,8 +7,8 @@ import {
   type SafetensorsHeader,
 } from "../../lib/files/safetensors.js";
 import { type Batch, Direction, loadBatches, loadModel, type Model } from "../../lib/models/index.js";
+import type { ComputeDtype } from "../../lib/torch/index.js";
 import { native } from "../../lib/torch/load.js";
-import type { ComputeDtype } from "../../lib/torch/surface.js";
 
 /** A line that PyTorch scanned in float64: the last batch's loss along the vector of this name. */
 export interface GoldenLine {

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { expect } from "vitest";
 import { readSafetensorsHeader, readStoredTensor } from "../../lib/files/safetensors.js";
 import { createModel, type Model, type ModelConfigInput } from "../../lib/models/index.js";
-import type { ComputeDtype } from "../../lib/torch/surface.js";
+import type { ComputeDtype } from "../../lib/torch/index.js";
 
 export const gpt = {
   model_type: "gpt2",

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { AbortError } from "../../lib/errors.js";
 import { withSignal } from "../../lib/torch/handles.js";
 import { native } from "../../lib/torch/load.js";
-import type { NativeCancelToken } from "../../lib/torch/surface.js";
+import type { NativeCancelToken } from "../../lib/torch/surface/handle.js";
 import { initialized, smallBatch } from "./support.js";
 
 const failing = (code: string) => async (): Promise<number> => {

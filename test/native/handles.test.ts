@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { native } from "../../lib/torch/load.js";
-import type { NativeDisposable } from "../../lib/torch/surface.js";
+import type { NativeDisposable } from "../../lib/torch/surface/handle.js";
 import { initialized, optimizerOf, smallBatch, smallModel } from "./support.js";
 
 type AnyHandle = NativeDisposable & Record<string, (...args: unknown[]) => unknown>;

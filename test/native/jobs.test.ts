@@ -3,9 +3,8 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { nativeErrors } from "../../lib/torch/errors.js";
-
+import type { NativeBatch, NativeModel } from "../../lib/torch/index.js";
 import { native } from "../../lib/torch/load.js";
-import type { NativeBatch, NativeModel } from "../../lib/torch/surface.js";
 import { longJob, runProcess, smallBatch, smallModel } from "./support.js";
 
 const rejection = async (promise: Promise<unknown>) =>

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { configureModel } from "../../lib/models/configuration.js";
+import type { NativeBatch, NativeKrylov, NativeModel, NativeVector } from "../../lib/torch/index.js";
 import { native } from "../../lib/torch/load.js";
-import type { NativeBatch, NativeKrylov, NativeModel, NativeVector } from "../../lib/torch/surface.js";
 import { addon, expectAllRejected, expectRejected, noCount, noHandle, type Wrong } from "./misuse.js";
 import { initialized, settledMemory, smallBatch, smallModel } from "./support.js";
 

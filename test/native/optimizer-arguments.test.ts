@@ -1,6 +1,6 @@
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { NativeBatch, NativeModel, NativeOptimizer } from "../../lib/torch/surface.js";
+import type { NativeBatch, NativeModel, NativeOptimizer } from "../../lib/torch/index.js";
 import { addon, expectAllRejected, expectRejected, noCount, noHandle, type Wrong } from "./misuse.js";
 import { groups, initialized, optimizerOf, smallBatch } from "./support.js";
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { NativeBatch, NativeModel, NativeOptimizer, NativeVector } from "../../lib/torch/surface.js";
+import type { NativeBatch, NativeModel, NativeOptimizer, NativeVector } from "../../lib/torch/index.js";
 import { addon, expectAllRejected, noCount, noHandle, type Wrong } from "./misuse.js";
 import { initialized, optimizerOf, smallBatch } from "./support.js";
 

@@ -4,8 +4,8 @@ import { setImmediate as turn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import type { NativeBatch, NativeModel, NativeOptimizer, NativeRule } from "../../lib/torch/index.js";
 import { native } from "../../lib/torch/load.js";
-import type { NativeBatch, NativeModel, NativeOptimizer, NativeRule } from "../../lib/torch/surface.js";
 
 /** The compiled loader: workers and child processes run plain Node.js. */
 export const loader = pathToFileURL(path.resolve(import.meta.dirname, "../../dist/torch/load.js")).href;

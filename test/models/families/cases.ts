@@ -8,8 +8,8 @@ import {
   loadModel,
   type Model,
 } from "../../../lib/models/index.js";
+import type { ComputeDtype } from "../../../lib/torch/index.js";
 import { native } from "../../../lib/torch/load.js";
-import type { ComputeDtype } from "../../../lib/torch/surface.js";
 
 /** What transformers says of a case, in float64. */
 interface FamilyCase {
