@@ -1,13 +1,6 @@
-import path from "node:path";
 import * as z from "zod";
-import { CriticalSharpnessError, expected, throwIfAborted } from "../errors.js";
-import {
-  adapterRemedy,
-  floatingDtype,
-  floatingDtypes,
-  readSafetensorsHeader,
-  writeSafetensors,
-} from "../files/index.js";
+import { expected, throwIfAborted } from "../errors.js";
+import { writeSafetensors } from "../files/index.js";
 import {
   checkInstance,
   checkNumber,
@@ -19,7 +12,6 @@ import {
   signalSchema,
 } from "../options/index.js";
 import {
-  type FileTensor,
   type NativePart,
   type NativeVector,
   native,
@@ -32,6 +24,7 @@ import {
 
 import { readAdapter } from "./adapters/adapter.js";
 import { adapterChanges } from "./adapters/adapter-changes.js";
+import { locateDirection } from "./direction-file.js";
 import { exactly, isFloatArray, type Numbers } from "./numbers.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
 
@@ -80,28 +73,7 @@ export class Direction extends Owner<NativeVector> {
     checkString(file, "file");
     checkInstance(model, "model", ParameterSet, "a Model");
     throwIfAborted(ownSignal(signalOf(options), model.handle));
-    const { tensors } = await readSafetensorsHeader(file);
-    const names = new Set(model.parameters.map((p) => p.name));
-    for (const name of tensors.keys())
-      if (!names.has(name))
-        throw mismatch(
-          file,
-          "only tensors named as the model's parameters",
-          /\.lora_[AB]\b/.test(name)
-            ? `"${name}", of a PEFT adapter: ${adapterRemedy(undefined, path.dirname(file))}`
-            : `"${name}"`,
-        );
-    const places = model.parameters.map(({ name, shape }): FileTensor | null => {
-      const tensor = tensors.get(name);
-      if (!tensor) return null;
-      const dtype = floatingDtype(tensor);
-      if (!dtype) throw mismatch(file, `${floatingDtypes} in tensor "${name}"`, tensor.dtype);
-      if (String(tensor.shape) !== String(shape))
-        throw mismatch(file, `shape [${shape}] of tensor "${name}"`, `[${tensor.shape}]`);
-      return { path: file, byteOffset: tensor.byteOffset, dtype };
-    });
-    if (places.every((p) => p === null))
-      throw mismatch(file, "a tensor for at least one of the model's parameters", "none");
+    const places = await locateDirection(file, model.parameters);
     return Direction.of(
       model,
       await stoppable(options, (cancel) => native().loadVector(model.handle, places, cancel), model.handle),
@@ -342,11 +314,4 @@ function readPart(value: unknown, shape: readonly number[], size: number, subjec
     rank,
     scale: checkNumber(scale, `${subject}.scale`),
   };
-}
-
-function mismatch(file: string, what: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_DIRECTION_FILE",
-    `Expected ${what} for the direction "${file}" but received ${received}`,
-  );
 }
