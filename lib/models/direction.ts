@@ -4,7 +4,6 @@ import { writeSafetensors } from "../files/index.js";
 import {
   checkInstance,
   checkNumber,
-  checkOptions,
   checkString,
   type OptionsOf,
   readOptions,
@@ -12,7 +11,6 @@ import {
   signalSchema,
 } from "../options/index.js";
 import {
-  type NativePart,
   type NativeVector,
   native,
   Owner,
@@ -25,7 +23,8 @@ import {
 import { readAdapter } from "./adapters/adapter.js";
 import { adapterChanges } from "./adapters/adapter-changes.js";
 import { locateDirection } from "./direction-file.js";
-import { exactly, isFloatArray, type Numbers } from "./numbers.js";
+import { type Factors, readDirectionNumbers } from "./direction-numbers.js";
+import type { Numbers } from "./numbers.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
 
 const randomShape = {
@@ -37,15 +36,6 @@ const randomShape = {
 };
 
 const randomOptions = z.strictObject(randomShape);
-
-/** scale·left·right: left [rows, rank], right [rank, columns] of a matrix [rows, columns]. PEFT's B and A, with α/r for the scale. */
-export interface Factors {
-  left: Numbers;
-  right: Numbers;
-  rank: number;
-  /** Default 1. */
-  scale?: number;
-}
 
 /**
  * One number for each weight of a model: an update direction Δ (the step is θ − η·Δ, so it descends where ∇L·Δ > 0), a
@@ -90,11 +80,7 @@ export class Direction extends Owner<NativeVector> {
    */
   static from(model: ParameterSet, numbers: Readonly<Record<string, Numbers | Factors>>): Direction {
     checkInstance(model, "model", ParameterSet, "a Model");
-    const given = checkOptions(numbers, "numbers");
-    select(model.parameters, Object.keys(given), "numbers");
-    const parts = model.parameters.map(({ name, shape, size }) =>
-      Object.hasOwn(given, name) ? readPart(given[name], shape, size, `numbers["${name}"]`) : null,
-    );
+    const parts = readDirectionNumbers(model.parameters, numbers);
     return Direction.of(model, native().createDirection(model.handle, parts));
   }
 
@@ -296,22 +282,4 @@ async function finite(
     if (!new Float64Array(await vector.read(index, offset, chunkBytes)).every(Number.isFinite)) return false;
   }
   return true;
-}
-
-function readPart(value: unknown, shape: readonly number[], size: number, subject: string): NativePart {
-  if (isFloatArray(value) || Array.isArray(value)) return { numbers: exactly(value, subject, size) };
-  const [rows, columns] = shape as [number, number];
-  if (shape.length !== 2) throw expected("numbers", subject, value);
-  const { left, right, rank: given, scale = 1 } = checkOptions(value, subject);
-  const rank = checkNumber(given, `${subject}.rank`, {
-    minimum: 1,
-    maximum: Math.min(rows, columns),
-    integer: true,
-  });
-  return {
-    left: exactly(left, `${subject}.left`, rows * rank),
-    right: exactly(right, `${subject}.right`, rank * columns),
-    rank,
-    scale: checkNumber(scale, `${subject}.scale`),
-  };
 }

@@ -32,7 +32,8 @@ export {
   trainableSchema,
 } from "./create.js";
 export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOptions } from "./curvature.js";
-export { Direction, type Factors } from "./direction.js";
+export { Direction } from "./direction.js";
+export type { Factors } from "./direction-numbers.js";
 export { inOneBlock } from "./found-tensors.js";
 export {
   type ExpertChanges,
