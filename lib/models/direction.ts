@@ -24,6 +24,7 @@ import { readAdapter } from "./adapters/adapter.js";
 import { adapterChanges } from "./adapters/adapter-changes.js";
 import { locateDirection } from "./direction-file.js";
 import { type Factors, readDirectionNumbers } from "./direction-numbers.js";
+import { findNonFinite } from "./non-finite.js";
 import type { Numbers } from "./numbers.js";
 import { type Parameter, type ParameterSelection, ParameterSet, select } from "./parameters.js";
 
@@ -198,20 +199,7 @@ export class Direction extends Owner<NativeVector> {
    * @throws AbortError
    */
   async nonFiniteParameter(options: SignalOptions = {}): Promise<string | null> {
-    const signal = ownSignal(signalOf(options), this.handle);
-    if (Number.isFinite(await this.norm(options))) return null;
-    for (const [index, { name, size }] of this.parameters.entries()) {
-      if (!this.handle.has(index)) continue;
-      const part = this.handle.mask(this.parameters.map((_, i) => i === index));
-      try {
-        // The square of a float64 may overflow though the number is finite: then each is looked at.
-        if (Number.isFinite(await stoppable(options, (cancel) => part.norm(cancel)))) continue;
-        if (this.dtype === "float32" || !(await finite(part, index, 8 * size, signal))) return name;
-      } finally {
-        part.dispose();
-      }
-    }
-    return null;
+    return findNonFinite(this, options);
   }
 
   // What follows makes a stored direction of stored ones; another is rejected with `ERR_DIRECTION_NOT_STORED`: `store` it first.
@@ -265,21 +253,4 @@ export class Direction extends Owner<NativeVector> {
   private like(handle: NativeVector): Direction {
     return new Direction(handle, this.parameters, this.dtype);
   }
-}
-
-/** Bytes that are looked at at a time, on the event loop: a few milliseconds. */
-const chunkBytes = 1 << 20;
-
-/** Whether all of a parameter's numbers, float64 in `length` bytes, are finite. */
-async function finite(
-  vector: NativeVector,
-  index: number,
-  length: number,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  for (let offset = 0; offset < length; offset += chunkBytes) {
-    throwIfAborted(signal);
-    if (!new Float64Array(await vector.read(index, offset, chunkBytes)).every(Number.isFinite)) return false;
-  }
-  return true;
 }
