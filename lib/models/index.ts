@@ -35,15 +35,7 @@ export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOption
 export { Direction } from "./direction.js";
 export type { Factors } from "./direction-numbers.js";
 export { inOneBlock } from "./found-tensors.js";
-export {
-  type ExpertChanges,
-  type Gradient,
-  type GradientOptions,
-  Model,
-  type PassOptions,
-  type Perturbation,
-  readGradientPass,
-} from "./model.js";
+export { type ExpertChanges, type Gradient, Model } from "./model.js";
 export { type NamedTensor, storedNamedTensor } from "./named-tensors.js";
 export type { Numbers } from "./numbers.js";
 export {
@@ -54,6 +46,12 @@ export {
   parameterParts,
   select,
 } from "./parameters.js";
+export {
+  type GradientOptions,
+  type PassOptions,
+  type Perturbation,
+  readGradientPass,
+} from "./pass-options.js";
 export { programOptions } from "./programs/load.js";
 export { parametersCalled, registeredParameters } from "./registration.js";
 export { findTensors } from "./weight-files.js";

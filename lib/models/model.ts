@@ -2,19 +2,9 @@ import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import * as z from "zod";
 import { expected, throwIfAborted } from "../errors.js";
 import { type TensorSource, writeSafetensors, writing } from "../files/index.js";
-import {
-  checkInstance,
-  checkNumber,
-  checkString,
-  count,
-  instance,
-  type OptionsOf,
-  readOptions,
-  signalSchema,
-} from "../options/index.js";
+import { checkInstance, checkNumber, checkString, readOptions } from "../options/index.js";
 import {
   type ComputeDtype,
   type NativeModel,
@@ -30,49 +20,17 @@ import { Batch } from "./batch.js";
 import type { ConfiguredModel, Device, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
 import { type Parameter, ParameterSet } from "./parameters.js";
+import {
+  type GradientOptions,
+  type LossOptions,
+  lossSchema,
+  nativePass,
+  type PassOptions,
+  type Perturbation,
+  perturbedSchema,
+  readGradientPass,
+} from "./pass-options.js";
 import { bufferSources, type StateDict, stateSources } from "./programs/state-dict.js";
-
-const passOptions = {
-  /** Stops the pass at the next micro-batch or layer. */
-  signal: signalSchema.optional(),
-  /** Rows or sequences at a time: bounds the memory of activations. Default: all at once. */
-  microBatch: count.optional(),
-  /** Computes in float32 where the model's arithmetic is bfloat16. Default: as the model does. */
-  dtype: z.enum(["float32"]).optional(),
-};
-
-const lossShape = {
-  ...passOptions,
-  /** The loss at θ − η·Δ in place of θ. */
-  perturbation: z
-    .strictObject({
-      direction: instance<Direction>("a Direction", (value) => value instanceof Direction),
-      /** η of θ − η·Δ. */
-      learningRate: z.number(),
-      /** How θ − η·Δ comes about; the loss is the same. Default `view`. */
-      mode: z.enum(["view", "in-place"]).default("view"),
-    })
-    .optional(),
-};
-
-const lossSchema = z.strictObject(lossShape);
-const movedSchema = z.strictObject({ ...passOptions, perturbation: lossShape.perturbation.unwrap() });
-
-const gradientShape = {
-  ...passOptions,
-  /**
-   * Keep each layer's input alone and compute its activations again on the way back (activation checkpointing, Chen et al.
-   * 2016), for a third more time. The gradient is the same, bit for bit. Of language models. Default false.
-   */
-  recompute: z.boolean().default(false),
-};
-
-const gradientOptions = z.strictObject(gradientShape);
-
-export type LossOptions = OptionsOf<typeof lossShape>;
-export type PassOptions = Omit<LossOptions, "perturbation">;
-export type Perturbation = NonNullable<LossOptions["perturbation"]>;
-export type GradientOptions = OptionsOf<typeof gradientShape>;
 
 /** A batch's loss and its gradient, and what they belong to. */
 export interface Gradient {
@@ -158,7 +116,7 @@ export class Model extends ParameterSet {
     batch: Batch,
     options: PassOptions & { perturbation: Perturbation },
   ): Promise<ExpertChanges> {
-    const { signal, perturbation, ...pass } = readOptions(movedSchema, options);
+    const { signal, perturbation, ...pass } = readOptions(perturbedSchema, options);
     const handle = checkInstance(batch, "batch", Batch, "a Batch").handle;
     const { direction, learningRate } = perturbation;
     return withSignal(signal, (cancel) =>
@@ -304,14 +262,4 @@ function requireAdapterAlone(parameters: readonly Parameter[], { places }: Adapt
       own.name,
       "range",
     );
-}
-
-function nativePass({ microBatch = 0, dtype }: PassOptions) {
-  return { microBatch, float32: dtype === "float32" };
-}
-
-/** @internal What a pass that gives a gradient takes, as native code has it. */
-export function readGradientPass(options: unknown) {
-  const { signal, recompute, ...pass } = readOptions(gradientOptions, options);
-  return { signal, recompute, ...nativePass(pass) };
 }
