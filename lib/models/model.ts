@@ -1,9 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdir, rename, writeFile } from "node:fs/promises";
-import path from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { expected, throwIfAborted } from "../errors.js";
-import { type TensorSource, writeSafetensors, writing } from "../files/index.js";
 import { checkInstance, checkNumber, checkString, readOptions } from "../options/index.js";
 import {
   type ComputeDtype,
@@ -15,11 +12,11 @@ import {
   stoppable,
   withSignal,
 } from "../torch/index.js";
-import { type AdaptedModel, peftName } from "./adapters/adapter-model.js";
+import type { AdaptedModel } from "./adapters/adapter-model.js";
 import { Batch } from "./batch.js";
 import type { ConfiguredModel, Device, ModelConfig } from "./configuration.js";
 import { Direction } from "./direction.js";
-import { type Parameter, ParameterSet } from "./parameters.js";
+import { ParameterSet } from "./parameters.js";
 import {
   type GradientOptions,
   type LossOptions,
@@ -30,7 +27,8 @@ import {
   perturbedSchema,
   readGradientPass,
 } from "./pass-options.js";
-import { bufferSources, type StateDict, stateSources } from "./programs/state-dict.js";
+import { bufferSources, type StateDict } from "./programs/state-dict.js";
+import { saveModel } from "./save-model.js";
 
 /** A batch's loss and its gradient, and what they belong to. */
 export interface Gradient {
@@ -207,59 +205,13 @@ export class Model extends ParameterSet {
    */
   async save(directory: string, options: SignalOptions = {}): Promise<void> {
     checkString(directory, "directory");
-    const signal = ownSignal(signalOf(options), this.handle);
-    throwIfAborted(signal);
-    const dtype = this.handle.parameterDtype;
-    if (this.#adapter) requireAdapterAlone(this.parameters, this.#adapter);
-    const { rank } = this.handle;
-    if (rank === 0) await writing(directory, () => mkdir(directory, { recursive: true }));
-    const all = this.parameters.map(
-      ({ name, shape }, index): TensorSource => ({
-        name,
-        shape,
-        dtype,
-        read: (offset, length) => this.handle.read(index, offset, length),
-      }),
-    );
-    const { weights, sources, file, content } = this.#files(all);
-    await writeSafetensors(path.join(directory, weights), sources, { signal, rank });
-    if (rank > 0) return;
-    const target = path.join(directory, file);
-    await writing(target, async () => {
-      await writeFile(`${target}.tmp`, `${JSON.stringify(content, null, 2)}\n`);
-      await rename(`${target}.tmp`, target);
-    });
-  }
-
-  /** What `save` writes: tensors of these, and a configuration. */
-  #files(all: readonly TensorSource[]) {
-    if (this.#adapter) {
-      const { places, file } = this.#adapter;
-      const sources = all.filter(({ name }) => places.has(name));
-      return {
-        weights: "adapter_model.safetensors",
-        sources: sources.map((source) => ({ ...source, name: peftName(source.name) })),
-        file: "adapter_config.json",
-        content: file,
-      };
-    }
-    return {
-      weights: "model.safetensors",
-      sources: this.#state ? stateSources(this.#state, all, this.handle) : all,
-      file: "config.json",
-      content: this.#configFile,
+    const model = {
+      handle: this.handle,
+      parameters: this.parameters,
+      configuration: this.#configFile,
+      state: this.#state,
+      adapter: this.#adapter,
     };
+    await saveModel(model, directory, options);
   }
-}
-
-/** @throws RangeError where parameters of the model's own are trained too: the adapter's folder has no place for them. */
-function requireAdapterAlone(parameters: readonly Parameter[], { places }: AdaptedModel): void {
-  const own = parameters.find(({ name, trainable }) => trainable && !places.has(name));
-  if (own)
-    throw expected(
-      "a model of which the adapter alone is trained, to be saved,",
-      "the model",
-      own.name,
-      "range",
-    );
 }
