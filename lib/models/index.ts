@@ -23,19 +23,13 @@ export {
 } from "./configuration.js";
 export type { Contents, ListedTensor, ListOptions, PlainValue } from "./contents/contents.js";
 export { inspect } from "./contents/inspect.js";
-export {
-  type CreateOptions,
-  createModel,
-  loadModel,
-  type ModelOptions,
-  modelOptions,
-  trainableSchema,
-} from "./create.js";
+export { createModel, loadModel } from "./create.js";
 export { Curvature, type CurvatureProductResult, KrylovBasis, type ProductOptions } from "./curvature.js";
 export { Direction } from "./direction.js";
 export type { Factors } from "./direction-numbers.js";
 export { inOneBlock } from "./found-tensors.js";
 export { type ExpertChanges, type Gradient, Model } from "./model.js";
+export { type CreateOptions, type ModelOptions, modelOptions, trainableSchema } from "./model-options.js";
 export { type NamedTensor, storedNamedTensor } from "./named-tensors.js";
 export type { Numbers } from "./numbers.js";
 export {
