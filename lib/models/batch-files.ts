@@ -11,8 +11,9 @@ import {
 } from "../files/index.js";
 import { checkBoolean, checkOptions, checkString } from "../options/index.js";
 import { type SignalOptions, signalOf } from "../torch/index.js";
-import { Batch, type ExampleData, type PreferenceData, type TokenData } from "./batch.js";
+import { Batch, type ExampleData } from "./batch.js";
 import { type NamedTensor, storedNamedTensor } from "./named-tensors.js";
+import type { PreferenceData, TokenData } from "./token-data.js";
 import { shiftInPython } from "./token-rows.js";
 
 /**

@@ -1,5 +1,5 @@
 export { adapterOption } from "./adapters/adapter-model.js";
-export { Batch, type ExampleData, type PreferenceData, type TokenData } from "./batch.js";
+export { Batch, type ExampleData } from "./batch.js";
 export { loadBatch, loadBatches } from "./batch-files.js";
 export {
   batchSchema,
@@ -48,4 +48,5 @@ export {
 } from "./pass-options.js";
 export { programOptions } from "./programs/load.js";
 export { parametersCalled, registeredParameters } from "./registration.js";
+export type { PreferenceData, TokenData } from "./token-data.js";
 export { findTensors } from "./weight-files.js";
