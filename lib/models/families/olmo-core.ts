@@ -1,116 +1,16 @@
-import * as z from "zod";
 import { CriticalSharpnessError } from "../../errors.js";
-import { explain, section } from "../../options/index.js";
+import { explain } from "../../options/index.js";
 import type { Activation } from "../../torch/index.js";
 import { type LlamaValues, llamaDescription } from "./llama.js";
+import {
+  type Attention,
+  type Norm,
+  olmoCoreSchema,
+  type Transformer,
+  type Windows,
+} from "./olmo-core-schema.js";
 import { type Layers, rotation } from "./rotary.js";
 import type { Family } from "./settings.js";
-
-/** What is not said, and says nothing of a loss: names of classes, kernels, precisions, first weights. */
-const silent = { _CLASS_: z.string().optional(), dtype: z.string().nullish() };
-/** What may stand there as long as it is off. */
-const off = z.union([z.null(), z.literal(false)], { error: "null or false" }).optional();
-/** Of the first version, how it was trained. */
-const unread = z.unknown().optional();
-const size = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
-
-const norm = section({
-  ...silent,
-  name: z.enum(["default", "rms", "cute_rms", "fused_rms"]).default("default"),
-  eps: z.number().gt(0).nullish(),
-  elementwise_affine: z.literal(true).nullish(),
-  bias: z.boolean().nullish(),
-  full_precision: z.boolean().nullish(),
-});
-
-const rope = section({
-  ...silent,
-  name: z.literal("default").default("default"),
-  theta: z.number().gt(0).default(500_000),
-  full_precision: z.boolean().optional(),
-  no_global_rope: off,
-  scaling: off,
-  partial_rotary_factor: z.literal(1).optional(),
-});
-
-const windows = section({
-  ...silent,
-  pattern: z.array(z.union([size, z.literal(-1)], { error: "a window or -1" })).min(1),
-  force_full_attention_on_first_layer: z.boolean().default(true),
-  force_full_attention_on_last_layer: z.boolean().default(true),
-});
-
-const attention = section({
-  ...silent,
-  name: z.literal("default").default("default"),
-  n_heads: size.default(16),
-  n_kv_heads: size.nullish(),
-  head_dim: size.nullish(),
-  bias: z.boolean().nullish(),
-  gate: off,
-  rope: rope.nullish(),
-  clip_qkv: z.number().gt(0).nullish(),
-  qk_norm: norm.nullish(),
-  dropout: z.number().nullish(),
-  use_flash: z.boolean().nullish(),
-  backend: z.string().nullish(),
-  sliding_window: windows.nullish(),
-  use_head_qk_norm: z.boolean().nullish(),
-  type: z.literal("attention").optional(),
-});
-
-const block = section({
-  ...silent,
-  name: z.enum(["default", "reordered_norm"]).default("default"),
-  sequence_mixer: attention.optional(),
-  attention: attention.nullish(),
-  layer_norm: norm,
-  feed_forward: section({
-    ...silent,
-    hidden_size: size,
-    name: z.literal("default").default("default"),
-    bias: z.boolean().nullish(),
-    activation: z.enum(["silu", "gelu_tanh"]).default("silu"),
-  }),
-  feed_forward_moe: off,
-  dropout: z.number().nullish(),
-  attention_residual_alpha: off,
-  feed_forward_residual_alpha: off,
-}).refine((one) => (one.sequence_mixer ?? one.attention) != null, "a sequence_mixer");
-
-/** A TransformerConfig, as a step's config.json has it under "model". */
-const transformer = section({
-  ...silent,
-  name: z.literal("default").default("default"),
-  d_model: size,
-  vocab_size: size,
-  n_layers: size.max(10_000),
-  block,
-  lm_head: section({
-    ...silent,
-    name: z.literal("default").default("default"),
-    layer_norm: norm.nullish(),
-    bias: z.boolean().nullish(),
-    loss_implementation: z.string().optional(),
-  }),
-  embedding_norm: off,
-  init_method: z.string().optional(),
-  init_seed: z.int().optional(),
-  init_std: z.number().min(0).default(0.02),
-  embedding_init_std: z.number().nullish(),
-  freeze_params: z.array(z.string()).max(0).nullish(),
-  ...{ compile: unread, dp_config: unread, tp_config: unread, float8_config: unread },
-  block_pattern: off,
-  block_overrides: off,
-  embed_scale: z.number().gt(0).nullish(),
-  tie_word_embeddings: z.boolean().default(false),
-});
-type Transformer = z.output<typeof transformer>;
-
-const schema = z.looseObject({ model: transformer, context_length: size.default(4096) });
 
 /** OLMo-core's own configuration of a model, as what configureModel takes; undefined: another program's. */
 export function olmoCoreConfiguration(config: unknown): Record<string, unknown> | undefined {
@@ -150,11 +50,11 @@ export const olmoCore: Family = {
   head: `${names.head}.weight`,
   untied: ({ model, ...rest }) => ({ ...rest, model: { ...(model as object), tie_word_embeddings: false } }),
   configure(raw) {
-    const parsed = schema.safeParse(raw);
+    const parsed = olmoCoreSchema.safeParse(raw);
     if (!parsed.success) throw refused(explain(parsed.error, raw));
     const { model, context_length: contextLength } = parsed.data;
     const { block, lm_head } = model;
-    const mixer = (block.sequence_mixer ?? block.attention) as z.output<typeof attention>;
+    const mixer = (block.sequence_mixer ?? block.attention) as Attention;
     const normOfAll = oneNorm([block.layer_norm, lm_head.layer_norm, mixer.qk_norm]);
     const { bias, description } = inItsWords(() => base(model, mixer, normOfAll));
     if (model.tie_word_embeddings && (lm_head.bias ?? true))
@@ -207,7 +107,7 @@ function inItsWords<T>(body: () => T): T {
 }
 
 /** What Llama's description has of it. */
-function base(model: Transformer, mixer: z.output<typeof attention>, { epsilon }: { epsilon: number }) {
+function base(model: Transformer, mixer: Attention, { epsilon }: { epsilon: number }) {
   const values: LlamaValues = {
     vocab_size: model.vocab_size,
     hidden_size: model.d_model,
@@ -230,7 +130,7 @@ function base(model: Transformer, mixer: z.output<typeof attention>, { epsilon }
 }
 
 /** The norm that all are. @throws CriticalSharpnessError where they differ */
-function oneNorm(norms: readonly (z.output<typeof norm> | null | undefined)[]) {
+function oneNorm(norms: readonly (Norm | null | undefined)[]) {
   const [first, ...others] = norms.flatMap((one) => (one ? [descriptionOf(one)] : []));
   const other = others.find((one) => JSON.stringify(one) !== JSON.stringify(first));
   if (!first || !norms[1] || other)
@@ -238,7 +138,7 @@ function oneNorm(norms: readonly (z.output<typeof norm> | null | undefined)[]) {
   return first;
 }
 
-function descriptionOf({ name, eps, bias }: z.output<typeof norm>) {
+function descriptionOf({ name, eps, bias }: Norm) {
   const kind = name === "default" ? ("layer" as const) : ("rms" as const);
   if (kind === "rms" && (bias ?? true))
     throw refused("Expected bias false for an RMS norm but received true");
@@ -246,7 +146,7 @@ function descriptionOf({ name, eps, bias }: z.output<typeof norm>) {
 }
 
 /** Layers that attend alike, or to windows by a pattern. */
-function layersOf(model: Transformer, mixer: z.output<typeof attention>, contextLength: number): Layers {
+function layersOf(model: Transformer, mixer: Attention, contextLength: number): Layers {
   const count = model.n_layers;
   const headWidth = mixer.head_dim ?? model.d_model / mixer.n_heads;
   const turning = mixer.rope
@@ -264,11 +164,7 @@ function layersOf(model: Transformer, mixer: z.output<typeof attention>, context
 }
 
 /** 0: all tokens. Where the first layer is full by itself, the pattern begins at the second. */
-function windowOf(
-  sliding: z.output<typeof windows> | null | undefined,
-  layer: number,
-  count: number,
-): number {
+function windowOf(sliding: Windows | null | undefined, layer: number, count: number): number {
   if (!sliding) return 0;
   const first = sliding.force_full_attention_on_first_layer;
   if ((first && layer === 0) || (sliding.force_full_attention_on_last_layer && layer === count - 1)) return 0;
