@@ -70,7 +70,7 @@ export {
   sharpnessOf,
 } from "./probes/probes-records.js";
 export { compareRuns, reportContent, writeReport } from "./reports.js";
-export { type TrainEvent, type TrainOptions, type TrainResult, train } from "./train/train.js";
+export { type TrainOptions, type TrainResult, train } from "./train/train.js";
 export {
   parseConfiguration,
   readConfiguration,
@@ -85,4 +85,5 @@ export type {
   StepRecord,
   ValidationRecord,
 } from "./train/train-records.js";
+export type { TrainEvent } from "./train/train-session.js";
 export { type Watch, type WatchOptions, watchOptions, watchRuns } from "./watch.js";

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { checkpointOf } from "../../lib/experiments/train/train.js";
 import { trainRecords } from "../../lib/experiments/train/train-records.js";
+import { checkpointOf } from "../../lib/experiments/train/train-session.js";
 import { RunLog } from "../../lib/runs/log.js";
 import { temporaryFolder } from "./helpers.js";
 
