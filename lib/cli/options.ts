@@ -1,3 +1,4 @@
+import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { AbortError, CriticalSharpnessError } from "../errors.js";
@@ -139,6 +140,45 @@ export async function withRanks(
     // All are stopped at once, and the first one says so.
     if (group.isFirst || error.code !== "ABORT_ERR") throw error;
   });
+}
+
+/** Flags of a command that makes a run of a configuration in a file. */
+export interface ConfiguredFlags extends RunFlags {
+  out?: string;
+  ranks?: number;
+}
+
+/**
+ * A command whose argument is the file of a configuration, of which keys are flags too. Its run lies in the directory of `--out`, or in
+ * one of the file's name.
+ */
+export function configuredByFile<Flags extends ConfiguredFlags, Configuration>(
+  command: Command,
+  {
+    schema,
+    read,
+    example,
+    run,
+    setStatus,
+  }: {
+    schema: z.ZodType;
+    read: (file: string, override: (input: unknown) => unknown) => Promise<Configuration>;
+    example: string;
+    run: (configuration: Configuration, flags: Flags & { out: string }, group: Group) => Promise<void>;
+    setStatus: SetStatus;
+  },
+): Command {
+  const configured = addFlags(command, schema);
+  return runOptions(command)
+    .addOption(ranksOption())
+    .addHelpText("after", `\nExample:\n  ${example}`)
+    .action((file: string, flags: Flags) =>
+      withRanks(flags.ranks, setStatus, async (group) => {
+        const configuration = await read(file, (input) => configured(flags, input));
+        const out = flags.out ?? path.join("runs", path.basename(file, path.extname(file)));
+        await run(configuration, { ...flags, out }, group);
+      }),
+    );
 }
 
 /** Calls a body that Ctrl-C stops, with a progress display that is gone when it is done. */

@@ -1,4 +1,3 @@
-import path from "node:path";
 import { Command } from "commander";
 import {
   type MixConfiguration,
@@ -9,24 +8,13 @@ import {
   readMix,
   writeReport,
 } from "../../experiments/index.js";
-import { addFlags } from "../../options/index.js";
 import type { Group } from "../../ranks/index.js";
-import {
-  type Attended,
-  attended,
-  type RunFlags,
-  ranksOption,
-  runOptions,
-  sinksOf,
-  withRanks,
-} from "../options.js";
+import { type Attended, attended, type ConfiguredFlags, configuredByFile, sinksOf } from "../options.js";
 import type { Progress } from "../progress.js";
 import { print, type SetStatus, short, strings } from "../progress.js";
 
-interface MixFlags extends RunFlags {
-  out?: string;
+interface MixFlags extends ConfiguredFlags {
   train?: boolean;
-  ranks?: number;
 }
 
 export function mixCommand(setStatus: SetStatus): Command {
@@ -38,20 +26,13 @@ export function mixCommand(setStatus: SetStatus): Command {
       "directory of the mix; one that is there goes on (default: runs/<name of the file>)",
     )
     .option("--train", "train at each ratio and learning rate too, and compare");
-  const configured = addFlags(command, mixSchema);
-  return runOptions(command)
-    .addOption(ranksOption())
-    .addHelpText(
-      "after",
-      "\nExample:\n  critical-sharpness mix examples/data-mix/mix.json --out runs/mix --train",
-    )
-    .action((file: string, flags: MixFlags) =>
-      withRanks(flags.ranks, setStatus, async (group) => {
-        const configuration = await readMix(file, (input) => configured(flags, input));
-        const out = flags.out ?? path.join("runs", path.basename(file, path.extname(file)));
-        await runMix(configuration, { ...flags, out }, group);
-      }),
-    );
+  return configuredByFile(command, {
+    schema: mixSchema,
+    read: readMix,
+    example: "critical-sharpness mix examples/data-mix/mix.json --out runs/mix --train",
+    run: runMix,
+    setStatus,
+  });
 }
 
 async function runMix(

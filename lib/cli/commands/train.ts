@@ -1,4 +1,3 @@
-import path from "node:path";
 import { Command } from "commander";
 import { isExampleData } from "../../data/index.js";
 import { AbortError, CriticalSharpnessError } from "../../errors.js";
@@ -12,9 +11,8 @@ import {
   trainSchema,
   writeReport,
 } from "../../experiments/index.js";
-import { addFlags } from "../../options/index.js";
 import type { Group } from "../../ranks/index.js";
-import { type RunFlags, ranksOption, runOptions, sinksOf, withRanks } from "../options.js";
+import { type ConfiguredFlags, configuredByFile, sinksOf } from "../options.js";
 import {
   interruption,
   type Progress,
@@ -26,35 +24,23 @@ import {
   table,
 } from "../progress.js";
 
-interface TrainFlags extends RunFlags {
-  out?: string;
-  ranks?: number;
-}
-
 export function trainCommand(setStatus: SetStatus): Command {
   const command = new Command("train")
     .description("Train a model, measure its critical sharpness on the way and write a report.")
     .argument("<config>", "a JSON file: model, data, optimizer, schedule, steps …")
     .option("--out <dir>", "run directory; a run that is there goes on (default: runs/<name of the file>)");
-  const configured = addFlags(command, trainSchema);
-  return runOptions(command)
-    .addOption(ranksOption())
-    .addHelpText(
-      "after",
-      "\nExample:\n  critical-sharpness train examples/quickstart.json --out runs/first --every 10",
-    )
-    .action((file: string, flags: TrainFlags) =>
-      withRanks(flags.ranks, setStatus, async (group) => {
-        const configuration = await readConfiguration(file, (input) => configured(flags, input));
-        const out = flags.out ?? path.join("runs", path.basename(file, path.extname(file)));
-        await runTrain(configuration, { ...flags, out }, group);
-      }),
-    );
+  return configuredByFile(command, {
+    schema: trainSchema,
+    read: readConfiguration,
+    example: "critical-sharpness train examples/quickstart.json --out runs/first --every 10",
+    run: runTrain,
+    setStatus,
+  });
 }
 
 async function runTrain(
   configuration: TrainConfiguration,
-  flags: TrainFlags & { out: string },
+  flags: ConfiguredFlags & { out: string },
   group: Group,
 ): Promise<void> {
   const directory = flags.out;
