@@ -54,3 +54,18 @@ export function expected(
   const error = kind === "type" ? new TypeError(message) : new RangeError(message);
   return Object.assign(error, { code: kind === "type" ? "ERR_INVALID_ARG_TYPE" : "ERR_OUT_OF_RANGE" });
 }
+
+/**
+ * The same of what stands in a file or a folder: "Expected <what> for <subject> but received <received>", with a code of
+ * its own.
+ */
+export function unusable(
+  code: string,
+  what: string,
+  subject: string,
+  received: string,
+  cause?: unknown,
+): CriticalSharpnessError {
+  const message = `Expected ${what} for ${subject} but received ${received}`;
+  return new CriticalSharpnessError(code, message, cause === undefined ? undefined : { cause });
+}

@@ -1,7 +1,7 @@
 import { fsync } from "node:fs";
 import { type FileHandle, open, rename, rm, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
-import { CriticalSharpnessError } from "../errors.js";
+import { CriticalSharpnessError, unusable } from "../errors.js";
 
 /**
  * Opens a file as `open` of node:fs/promises does, for `await using`: what Yarn's Plug'n'Play puts in place of Node.js' file
@@ -53,7 +53,7 @@ export async function writeWhole(
 
 /** The error for data that cannot be used, naming where they come from. */
 export function badData(what: string, source: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError("ERR_DATA", `Expected ${what} for ${source} but received ${received}`);
+  return unusable("ERR_DATA", what, source, received);
 }
 
 /** The error for a file that cannot be read. */

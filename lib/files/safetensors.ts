@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { setImmediate as turn } from "node:timers/promises";
-import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
+import { CriticalSharpnessError, throwIfAborted, unusable } from "../errors.js";
 import type { StorageDtype } from "../torch/index.js";
 import { openFile } from "./file.js";
 import { foreignBytes, foreignFile } from "./foreign.js";
@@ -69,10 +69,7 @@ const braceOpen = 0x7b;
 const entriesAtATime = 1024;
 
 function malformed(path: string, expectedWhat: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_SAFETENSORS",
-    `Expected ${expectedWhat} for "${path}" but received ${received}`,
-  );
+  return unusable("ERR_SAFETENSORS", expectedWhat, `"${path}"`, received);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { read } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader } from "yauzl";
-import { CriticalSharpnessError, throwIfAborted } from "../errors.js";
+import { CriticalSharpnessError, throwIfAborted, unusable } from "../errors.js";
 import { openFile, unreadable } from "./file.js";
 import { foreignBytes, foreignFile } from "./foreign.js";
 import { readExactly } from "./safetensors.js";
@@ -35,7 +35,7 @@ function badArchive(
   what: string,
   received: string,
 ): CriticalSharpnessError {
-  return new CriticalSharpnessError(code, `Expected ${what} for "${path}" but received ${received}`);
+  return unusable(code, what, `"${path}"`, received);
 }
 
 const windowBytes = 2 ** 16;

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { AbortError, CriticalSharpnessError, throwIfAborted } from "../errors.js";
+import { AbortError, type CriticalSharpnessError, throwIfAborted, unusable } from "../errors.js";
 import {
   readSafetensorsHeader,
   readStoredTensor,
@@ -233,6 +233,5 @@ function asTaken(numbers: StoredNumbers): StoredNumbers {
 }
 
 function bad(file: string, what: string, received: string, cause?: unknown): CriticalSharpnessError {
-  const message = `Expected ${what} for the batch "${file}" but received ${received}`;
-  return new CriticalSharpnessError("ERR_BATCH_FILE", message, { cause });
+  return unusable("ERR_BATCH_FILE", what, `the batch "${file}"`, received, cause);
 }

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { CriticalSharpnessError } from "../errors.js";
+import { type CriticalSharpnessError, unusable } from "../errors.js";
 import { adapterRemedy, floatingDtype, floatingDtypes, readSafetensorsHeader } from "../files/index.js";
 import type { FileTensor } from "../torch/index.js";
 import type { Parameter } from "./parameters.js";
@@ -39,8 +39,5 @@ export async function locateDirection(
 }
 
 function mismatch(file: string, what: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_DIRECTION_FILE",
-    `Expected ${what} for the direction "${file}" but received ${received}`,
-  );
+  return unusable("ERR_DIRECTION_FILE", what, `the direction "${file}"`, received);
 }

@@ -1,4 +1,4 @@
-import { CriticalSharpnessError } from "../errors.js";
+import { type CriticalSharpnessError, unusable } from "../errors.js";
 import type { StoredPiece, StoredTensor } from "../files/index.js";
 import type { FileTensor } from "../torch/index.js";
 
@@ -31,8 +31,5 @@ export interface FoundTensors {
 }
 
 export function badModelFile(file: string, what: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_MODEL_FILE",
-    `Expected ${what} for "${file}" but received ${received}`,
-  );
+  return unusable("ERR_MODEL_FILE", what, `"${file}"`, received);
 }

@@ -3,6 +3,7 @@ import { floatingDtype, floatingDtypes, readSafetensorsHeader, writeSafetensors 
 import { type FileTensor, type NativeVector, native, withSignal } from "../torch/index.js";
 
 import type { Optimizer } from "./optimizer.js";
+import { badState } from "./stored/stored-optimizer.js";
 
 /** Writes an optimizer's state tensors, its kind and its count of gradients. */
 export async function writeState(
@@ -54,12 +55,7 @@ export async function readState(
 ): Promise<void> {
   throwIfAborted(signal);
   const { tensors, metadata } = await readSafetensorsHeader(file);
-  const bad = (what: string, received: string, cause?: unknown) =>
-    new CriticalSharpnessError(
-      "ERR_OPTIMIZER_STATE",
-      `Expected ${what} for the optimizer state "${file}" but received ${received}`,
-      { cause },
-    );
+  const bad = (what: string, received: string, cause?: unknown) => badState(file, what, received, cause);
   if (metadata.optimizer !== kind)
     throw bad(`state of "${kind}"`, `state of "${metadata.optimizer ?? "no optimizer"}"`);
   const steps = /^\d+$/.test(metadata.steps ?? "") ? Number(metadata.steps) : NaN;

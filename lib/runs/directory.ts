@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { CriticalSharpnessError } from "../errors.js";
+import { CriticalSharpnessError, unusable } from "../errors.js";
 import { writeWhole } from "../files/index.js";
 import { type ConfigurationPlace, pathName } from "../options/index.js";
 import type { ConfiguredKind, KindHeader, RunFacts } from "./kind.js";
@@ -189,11 +189,7 @@ export function badRun(
   received: string,
   cause?: unknown,
 ): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_RUN_DIRECTORY",
-    `Expected ${what} for the run directory "${directory}" but received ${received}`,
-    { cause },
-  );
+  return unusable("ERR_RUN_DIRECTORY", what, `the run directory "${directory}"`, received, cause);
 }
 
 /** Makes a directory that can be written. @throws CriticalSharpnessError `ERR_RUN_DIRECTORY`. */

@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { CriticalSharpnessError } from "../../errors.js";
+import { CriticalSharpnessError, unusable } from "../../errors.js";
 import { readSafetensorsHeader } from "../../files/index.js";
 import {
   type Batch,
@@ -94,9 +94,5 @@ export function badProbes(
   received: string,
   cause?: unknown,
 ): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_PROBES",
-    `Expected ${what} for the probes "${directory}" but received ${received}`,
-    { cause },
-  );
+  return unusable("ERR_PROBES", what, `the probes "${directory}"`, received, cause);
 }

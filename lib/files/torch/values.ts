@@ -1,4 +1,4 @@
-import { CriticalSharpnessError } from "../../errors.js";
+import { type CriticalSharpnessError, unusable } from "../../errors.js";
 import type { StoredArray } from "../stored-array.js";
 
 /** What is not read, by its name in Python: nobody has called it. An error only where somebody needs its value. */
@@ -47,8 +47,5 @@ export function isStoredArray(value: unknown): value is StoredArray {
 
 /** The error for a file of PyTorch's that cannot be read. */
 export function badTorchFile(path: string, what: string, received: string): CriticalSharpnessError {
-  return new CriticalSharpnessError(
-    "ERR_TORCH_FILE",
-    `Expected ${what} for "${path}" but received ${received}`,
-  );
+  return unusable("ERR_TORCH_FILE", what, `"${path}"`, received);
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import * as z from "zod";
-import { CriticalSharpnessError } from "../../errors.js";
+import { CriticalSharpnessError, unusable } from "../../errors.js";
 import { readText } from "../../files/index.js";
 import { explain } from "../../options/index.js";
 
@@ -20,8 +20,7 @@ export interface AdapterConfig {
 }
 
 export function badAdapter(file: string, what: string, received: string, cause?: unknown) {
-  const message = `Expected ${what} for "${file}" but received ${received}`;
-  return new CriticalSharpnessError("ERR_ADAPTER", message, { cause });
+  return unusable("ERR_ADAPTER", what, `"${file}"`, received, cause);
 }
 
 const rank = z.int().min(1);

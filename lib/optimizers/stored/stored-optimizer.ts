@@ -1,4 +1,4 @@
-import { CriticalSharpnessError } from "../../errors.js";
+import { unusable } from "../../errors.js";
 import { isStoredArray, type StoredArray } from "../../files/index.js";
 
 /** A setting or a state as PyTorch's files have it: numbers, strings, lists, and tensors where they lie. */
@@ -27,11 +27,7 @@ export interface StoredOptimizer {
 }
 
 export function badState(source: string, what: string, received: string, cause?: unknown) {
-  return new CriticalSharpnessError(
-    "ERR_OPTIMIZER_STATE",
-    `Expected ${what} for the optimizer state "${source}" but received ${received}`,
-    { cause },
-  );
+  return unusable("ERR_OPTIMIZER_STATE", what, `the optimizer state "${source}"`, received, cause);
 }
 
 const isMap = (value: unknown): value is ReadonlyMap<unknown, unknown> => value instanceof Map;
