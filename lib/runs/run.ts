@@ -63,13 +63,15 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
   readonly signal: AbortSignal | undefined;
   readonly group: Group | undefined;
   readonly #stop: AbortController | undefined;
-  readonly #kind: Kind<object, Schemas>;
+  readonly #kind: Kind;
+  readonly #records: Schemas;
   readonly #lock: RunLock | undefined;
   readonly #options: CheckedRunOptions<Event>;
   #log: RunLog<Schemas> | undefined;
 
   private constructor(
-    kind: Kind<object, Schemas>,
+    kind: Kind,
+    records: Schemas,
     options: CheckedRunOptions<Event>,
     lock: RunLock | undefined,
   ) {
@@ -79,6 +81,7 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
     this.signal = this.#stop?.signal ?? options.signal;
     this.#options = options;
     this.#kind = kind;
+    this.#records = records;
     this.#lock = lock;
   }
 
@@ -98,8 +101,9 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
   ): Promise<Run<Event, Schemas>> {
     const { directory, fresh, signal, group } = options;
     if (!group || group.size === 1) throwIfAborted(signal);
-    const run = (lock?: RunLock) =>
-      new Run<Event, Schemas>(kind as unknown as Kind<object, Schemas>, options, lock);
+    // Sinks take any kind: to them its configuration and its records are objects, no more.
+    const erased = kind as unknown as Kind;
+    const run = (lock?: RunLock) => new Run<Event, Schemas>(erased, kind.records, options, lock);
     if (group && !group.isFirst) {
       await group.meet();
       return run();
@@ -119,7 +123,7 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
 
   /** The records that are in the log, a last line that was cut short left out. */
   async *recorded(): AsyncGenerator<RecordOf<Schemas>> {
-    for await (const { record, whole } of readRecords(this.#file, this.#kind.records))
+    for await (const { record, whole } of readRecords(this.#file, this.#records))
       if (record && whole) yield record;
   }
 
@@ -128,9 +132,8 @@ export class Run<Event extends { type: string }, Schemas extends RecordSchemas> 
     // All have read what is recorded before the first one writes.
     await this.group?.meet();
     if (!this.#lock) return;
-    this.#log = await RunLog.open(this.#file, this.#kind.records, from);
-    const { directory } = this;
-    const run = { kind: this.#kind as unknown as Kind, directory, past: () => this.recorded() };
+    this.#log = await RunLog.open(this.#file, this.#records, from);
+    const run = { kind: this.#kind, directory: this.directory, past: () => this.recorded() };
     for (const sink of this.#options.sinks) await sink.begin?.(run);
   }
 
