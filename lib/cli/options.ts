@@ -1,52 +1,18 @@
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import * as z from "zod";
+import type * as z from "zod";
 import { AbortError, CriticalSharpnessError } from "../errors.js";
-import {
-  type Batch,
-  type Device,
-  Direction,
-  type Gradient,
-  loadBatch,
-  loadModel,
-  type Model,
-  type ModelOptions,
-  modelOptions,
-  programOptions,
-} from "../models/index.js";
+import { type Batch, loadBatch, type Model } from "../models/index.js";
 import { addFlags } from "../options/index.js";
 import { type Group, isRank, joinGroup, launchRanks } from "../ranks/index.js";
 import { jsonLines, type Sink, tensorBoard } from "../runs/index.js";
-import type { ComputeDtype, ParameterDtype } from "../torch/index.js";
-import {
-  interruption,
-  noProgress,
-  type Progress,
-  type SetStatus,
-  showProgress,
-  UsageError,
-} from "./progress.js";
+import { interruption, noProgress, type Progress, type SetStatus, showProgress } from "./progress.js";
 
 export const jsonOption = () =>
   new Option("--json", "print the result as JSON, and nothing else, on standard output");
 
 export const modelArgument =
   "a Hugging Face directory (config.json and model.safetensors), or a program of torch.export (.pt2)";
-
-/** Argument and options of a command that looks along a line: `LineFlags`. */
-export function lineOptions(command: Command): Command {
-  command
-    .argument("<model>", modelArgument)
-    .requiredOption("--batch <file>", "the batch that is judged, a safetensors file")
-    .option("--update-batch <file>", "the batch whose gradient is the direction (default: the same)")
-    .option(
-      "--direction <what>",
-      '"gradient", or a safetensors file with a tensor for each parameter',
-      "gradient",
-    );
-  addFlags(command, z.strictObject({ ...modelOptions, ...programOptions }));
-  return command;
-}
 
 /** Flags of every command that makes a run. */
 export interface RunFlags extends CommonOptions {
@@ -77,30 +43,6 @@ export function sinksOf({ tensorboard, jsonLines: lines }: RunFlags): Sink[] {
 export interface CommonOptions {
   json?: boolean;
   verbose?: boolean;
-}
-
-/** Flags that name a model, the batch that judges and the direction. */
-export interface LineFlags {
-  batch: string;
-  updateBatch?: string;
-  direction: string;
-  microBatch?: number;
-  dtype?: ComputeDtype;
-  parameterDtype?: ParameterDtype;
-  device?: Device;
-  trainable?: string[];
-  reduction?: ModelOptions["reduction"];
-  dropoutSeed?: number;
-  weights?: string;
-}
-
-/** What the flags name, loaded. */
-export interface MeasuredLine {
-  model: Model;
-  batch: Batch;
-  direction: Direction;
-  /** Of `batch`. */
-  gradient: Gradient;
 }
 
 /** What a command is given while it can be interrupted. */
@@ -201,36 +143,6 @@ export async function attended<T>(
   }
 }
 
-/** @throws UsageError if the flags name two directions. */
-export function checkLineFlags({ direction, updateBatch }: LineFlags): void {
-  if (direction !== "gradient" && updateBatch !== undefined)
-    throw new UsageError(
-      "Expected --update-batch or --direction FILE, not both: an update batch gives a gradient",
-    );
-}
-
 /** A program's batch has its tensors by the names of forward's arguments, whatever these are. */
 export const loadBatchFor = (model: Model, file: string): Promise<Batch> =>
   loadBatch(file, { named: model.config.model_type === "program" });
-
-/** Loads the line, calls the body with it and frees it. */
-export async function withLine<T>(
-  directory: string,
-  flags: LineFlags,
-  signal: AbortSignal,
-  body: (line: MeasuredLine) => Promise<T>,
-): Promise<T> {
-  const { device, dtype, parameterDtype, trainable, reduction, dropoutSeed, weights } = flags;
-  const program = { reduction, dropoutSeed, weights };
-  using model = await loadModel(directory, { device, dtype, parameterDtype, trainable, ...program });
-  using batch = await loadBatchFor(model, flags.batch);
-  using update = flags.updateBatch === undefined ? undefined : await loadBatchFor(model, flags.updateBatch);
-  const pass = { microBatch: flags.microBatch, signal };
-  const gradient = await model.gradient(batch, pass);
-  using own = gradient.gradient;
-  using other =
-    flags.direction !== "gradient"
-      ? await Direction.load(flags.direction, model)
-      : update && (await model.gradient(update, pass)).gradient;
-  return await body({ model, batch, direction: other ?? own, gradient });
-}

@@ -4,16 +4,8 @@ import { hessianEigenvalues } from "../../curvature/index.js";
 import { Direction } from "../../models/index.js";
 import { addFlags, count, flags, readOptions } from "../../options/index.js";
 import { criticalSharpness, landscapeKeys, lossAlong, lossSlice, type Slice } from "../../sharpness/index.js";
-import {
-  attended,
-  type CommonOptions,
-  checkLineFlags,
-  jsonOption,
-  type LineFlags,
-  lineOptions,
-  type MeasuredLine,
-  withLine,
-} from "../options.js";
+import { checkLineFlags, type LineFlags, lineOptions, type MeasuredLine, withLine } from "../line-options.js";
+import { attended, type CommonOptions, jsonOption } from "../options.js";
 import { print, short, table, UsageError } from "../progress.js";
 
 const landscapeSchema = z.strictObject({

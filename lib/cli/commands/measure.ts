@@ -7,15 +7,8 @@ import {
   type MeasureOptions,
   measureSchema,
 } from "../../sharpness/index.js";
-import {
-  attended,
-  type CommonOptions,
-  checkLineFlags,
-  jsonOption,
-  type LineFlags,
-  lineOptions,
-  withLine,
-} from "../options.js";
+import { checkLineFlags, type LineFlags, lineOptions, withLine } from "../line-options.js";
+import { attended, type CommonOptions, jsonOption } from "../options.js";
 import { print, short, table } from "../progress.js";
 
 interface MeasureFlags extends CommonOptions, LineFlags {}
