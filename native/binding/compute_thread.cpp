@@ -43,7 +43,8 @@ class ComputeThread {
 
   void let_go(std::shared_ptr<const void> object, int64_t bytes) {
     const std::lock_guard lock(mutex_);
-    if (!thread_.joinable() || stopped_ || waiting_bytes_ + bytes > most_waiting_bytes) return;  // freed by the caller, here
+    // `stopped_` first: from then on another thread may be joining, which changes `thread_` without this lock.
+    if (stopped_ || !thread_.joinable() || waiting_bytes_ + bytes > most_waiting_bytes) return;  // freed by the caller, here
     garbage_.push_back(std::move(object));
     waiting_bytes_ += bytes;
     has_work_ = true;
