@@ -89,6 +89,21 @@ TEST("gloo: one that fails takes the others out of what they wait for, and says 
   });
 }
 
+TEST("gloo: another thread ends what a rank is in the middle of, at any moment and on both ranks, told or not") {
+  for (int i = 0; i < 6; i++)
+    on_gloo(2, [i](const std::shared_ptr<Group>& group) {
+      std::thread other;
+      if (group->rank() == 0)
+        other = std::thread([group, i] {
+          std::this_thread::sleep_for(std::chrono::milliseconds(5 * i));
+          if (i % 2) group->close("Expected more but received an end");
+          else group->leave();
+        });
+      CHECK_CODE([&] { for (;;) group->all_gather({1}); }(), "ERR_RANK_LOST");
+      if (other.joinable()) other.join();
+    });
+}
+
 TEST("gloo: a rank that never comes is named") {
   Rendezvous where;
   const auto [socket, port] = listening_socket();

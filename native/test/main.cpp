@@ -1,4 +1,5 @@
 // Runs the tests whose names contain one of the arguments, or all of them. Exit code 0: at least one ran and none failed.
+#include <atomic>
 #include <cstdio>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,7 @@ std::vector<Test>& tests() {
   return all;
 }
 
-bool failed = false;
+std::atomic<bool> failed = false;  // checks may fail on several threads at once
 
 bool chosen(std::string_view name, const std::vector<std::string_view>& patterns) {
   for (const auto pattern : patterns)
