@@ -9,7 +9,7 @@
 
 // Compiles a loop for several instruction sets and picks one when the library is loaded. Contraction to fused
 // multiply-add is off for the whole project, so that every variant gives the same bits.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define CS_SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define CS_SIMD
