@@ -56,12 +56,12 @@ export function callsOf({ model, batch }, peer, name, repeat) {
   };
 }
 
-/** How many calls make a turn: the fastest of a few is what a quiet machine takes. */
+/** How many calls make a turn, two at least, as passes come one after another: the fastest of a few is what a quiet machine takes. */
 export async function repeatsOf({ model, batch }) {
   let once = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 10 && (i < 2 || once < turn); i++)
     once = Math.min(once, await seconds(() => model.loss(batch)));
-  return Math.ceil(turn / once);
+  return Math.max(2, Math.ceil(turn / once));
 }
 
 /** Runs `body` with a folder of the exported networks and the peer that exported them. */
