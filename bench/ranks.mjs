@@ -1,9 +1,7 @@
 // What several processes take that share a model, beside one: `node bench/ranks.mjs`. Memory and processor time of every rank with one
 // thread each; the wall time of two ranks beside two threads, in turns; how long the ranks take to agree. A process that has the machine
 // for itself computes faster than one of several: processor times are compared with as many processes that share nothing.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +9,7 @@ import { AdamW, Batch, createModel, joinGroup, loadModel } from "../dist/index.j
 import { native } from "../dist/torch/index.js";
 import { peak, resident } from "./shared/peak.mjs";
 import { tokenData } from "./shared/processor.mjs";
+import { over } from "./shared/ranks.mjs";
 import { figure, writeResults } from "./shared/results.mjs";
 
 // 69 M parameters, of which each rank keeps a part, as the design's prototype had them.
@@ -26,7 +25,6 @@ const shape = {
 const [rows, length] = [4, 256];
 const passes = 5;
 
-const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const self = fileURLToPath(import.meta.url);
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -83,25 +81,6 @@ async function measure({ folder, dtype, out }) {
   writeFileSync(path.join(out, `${group.rank}.json`), JSON.stringify(found));
 }
 
-/** As many ranks, or, `alone`, processes that share nothing, all at once. */
-async function over(count, threads, given, { alone = false } = {}) {
-  const out = mkdtempSync(path.join(given.folder, "out-"));
-  const places = alone ? Array.from({ length: count }, (_, i) => path.join(out, `${i}`)) : [out];
-  for (const place of places) mkdirSync(place, { recursive: true });
-  const program = (place) => [process.execPath, self, JSON.stringify({ ...given, out: place })];
-  const launch = [process.execPath, command, "launch", "--ranks", String(count), "--"];
-  const ended = places.map(async (place) => {
-    const [file, ...args] = [...(alone ? [] : launch), ...program(place)];
-    const env = { ...process.env, OMP_NUM_THREADS: String(threads) };
-    const [code] = await once(spawn(file, args, { stdio: "inherit", env }), "close");
-    if (code !== 0) throw new Error(`${count} processes ended with ${code}`);
-  });
-  await Promise.all(ended);
-  return Array.from({ length: count }, (_, i) =>
-    JSON.parse(readFileSync(alone ? path.join(places[i], "0.json") : path.join(out, `${i}.json`), "utf8")),
-  );
-}
-
 const most = (ranks, value) => Math.max(...ranks.map(value));
 const sum = (ranks, value) => ranks.reduce((total, one) => total + value(one), 0);
 
@@ -122,8 +101,8 @@ async function main() {
         [2, 0.65, 0.55],
         [4, 0.4, 0.3],
       ]) {
-        const each = await over(ranks, 1, { folder, dtype }, { alone: true });
-        const all = await over(ranks, 1, { folder, dtype });
+        const each = await over(self, ranks, 1, { folder, dtype }, { alone: true });
+        const all = await over(self, ranks, 1, { folder, dtype });
         const name = `${ranks} ranks ÷ 1, ${dtype}`;
         const detail = `Llama of 69 M, ${rows} × ${length} tokens`;
         const ratio = (value) => most(all, value) / most(each, value);
@@ -174,8 +153,8 @@ async function main() {
     }
     const pairs = [];
     for (let i = 0; i < 3; i++) {
-      const [alone] = await over(1, 2, { folder, dtype: "float32" });
-      const both = await over(2, 1, { folder, dtype: "float32" });
+      const [alone] = await over(self, 1, 2, { folder, dtype: "float32" });
+      const both = await over(self, 2, 1, { folder, dtype: "float32" });
       pairs.push(most(both, (r) => r.perturbed.wall) / alone.perturbed.wall);
     }
     row(
