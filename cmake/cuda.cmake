@@ -16,6 +16,10 @@ set(nvcc_flags -std=c++20 -O3 -DNDEBUG --expt-relaxed-constexpr
   -D_GLIBCXX_USE_CXX11_ABI=1 -DCRITICAL_SHARPNESS_WITH_CUDA
   "-I${CMAKE_SOURCE_DIR}/native/core"
   -isystem "${LIBTORCH_ROOT}/include" -isystem "${LIBTORCH_ROOT}/include/torch/csrc/api/include")
+# Where PyTorch brings NCCL's header, our declarations are held against it.
+if(EXISTS "${LIBTORCH_ROOT}/../nvidia/nccl/include/nccl.h")
+  list(APPEND nvcc_flags -isystem "${LIBTORCH_ROOT}/../nvidia/nccl/include")
+endif()
 foreach(capability ${CRITICAL_SHARPNESS_CUDA_ARCHITECTURES})
   list(APPEND nvcc_flags "-gencode=arch=compute_${capability},code=sm_${capability}")
 endforeach()

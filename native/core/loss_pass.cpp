@@ -80,6 +80,7 @@ Call Model::call_of(const char* name, const Batch& batch, const PassOptions& opt
            {"batch", batch.digest()},
            {"micro-batch", static_cast<uint64_t>(options.micro_batch)},
            {"arithmetic", static_cast<uint64_t>(dtype_of(options))},
+           {"kind of device", static_cast<uint64_t>(device().type())},
            {"learning rate", bits_of(learning_rate)}}};
 }
 

@@ -80,7 +80,8 @@ Outcome run(const Case& c, std::shared_ptr<Group> group) {
 void check_ranks(const Case& c, const std::vector<int>& sizes = {1, 2, 3, 4}) {
   const Outcome alone = run(c, nullptr);
   for (const int size : sizes)
-    for (const auto& outcome : on_ranks(size, [&](const auto& group) { return run(c, group); })) CHECK(outcome == alone);
+    for (const auto& groups : {thread_groups(size), nccl_groups(size)})
+      for (const auto& outcome : on_ranks(groups, [&](const auto& group) { return run(c, group); })) CHECK(outcome == alone);
 }
 
 Case decoder_case(const DecoderDescription& d, int64_t rows, int64_t micro_batch) {
@@ -197,8 +198,9 @@ TEST("ranks: products of both matrices and a Krylov basis have the bits of one p
     const CurvatureOptions options{kind, c.micro_batch, /*keep=*/true};
     const Outcome alone = curvature_of(c, options, nullptr).first;
     for (const int size : {1, 2, 3, 4})
-      for (const auto& [outcome, _] : on_ranks(size, [&](const auto& group) { return curvature_of(c, options, group); }))
-        CHECK(outcome == alone);
+      for (const auto& groups : {thread_groups(size), nccl_groups(size)})
+        for (const auto& [outcome, _] : on_ranks(groups, [&](const auto& group) { return curvature_of(c, options, group); }))
+          CHECK(outcome == alone);
   }
   Case once = tied;
   once.micro_batch = 0;

@@ -1,5 +1,7 @@
 #include "thread_group.hpp"
 
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
+
 #include <condition_variable>
 #include <cstring>
 #include <map>
@@ -7,6 +9,7 @@
 #include <tuple>
 
 #include "errors.hpp"
+#include "ranks/nccl_link.hpp"
 
 namespace critical_sharpness::test {
 namespace {
@@ -57,14 +60,16 @@ class Post {
   std::string why_;
 };
 
-class ThreadLink final : public Link {
+class ThreadLink : public Link {
  public:
   ThreadLink(std::shared_ptr<Post> post, int rank) : post_(std::move(post)), rank_(rank) {}
-  std::function<void()> send(const at::Tensor& bytes, int to, uint32_t tag) override {
-    return [post = post_, letter = post_->send({rank_, to, tag}, bytes)] { post->wait(*letter); };
-  }
-  std::function<void()> receive(const at::Tensor& bytes, int from, uint32_t tag) override {
-    return [post = post_, bytes, address = std::tuple(from, rank_, tag)] { post->receive(address, bytes); };
+  Pending start(const std::vector<Transfer>& transfers, uint32_t tag) override {
+    Pending pending;
+    for (const auto& [bytes, rank, direction] : transfers) {
+      if (direction == Transfer::Direction::send) pending.add([post = post_, letter = post_->send({rank_, rank, tag}, bytes)] { post->wait(*letter); });
+      else pending.add([post = post_, bytes = bytes, address = std::tuple(rank, rank_, tag)] { post->receive(address, bytes); });
+    }
+    return pending;
   }
   void close(const std::string& why) override { post_->close(why); }
   void leave() override { post_->close("Expected every rank but received one that left"); }
@@ -74,13 +79,49 @@ class ThreadLink final : public Link {
   int rank_;
 };
 
+/// Beside an NcclLink: what ends one ends both, as it does over Gloo.
+class ControlLink final : public ThreadLink {
+ public:
+  ControlLink(const std::shared_ptr<Post>& post, int rank, std::shared_ptr<Membership> membership)
+      : ThreadLink(post, rank), membership_(std::move(membership)) {
+    membership_->on_end([post](const std::string& why) { post->close(why); });
+  }
+  void close(const std::string& why) override { membership_->end(why); }
+  void leave() override { membership_->leave(); }
+
+ private:
+  std::shared_ptr<Membership> membership_;
+};
+
 }  // namespace
 
 std::vector<std::shared_ptr<Group>> thread_groups(int size) {
   const auto control = std::make_shared<Post>(), data = std::make_shared<Post>();
   std::vector<std::shared_ptr<Group>> groups;
   for (int rank = 0; rank < size; rank++)
-    groups.push_back(std::make_shared<Group>(rank, size, std::make_shared<ThreadLink>(control, rank), std::make_shared<ThreadLink>(data, rank)));
+    groups.push_back(std::make_shared<Group>(rank, size, std::make_shared<ThreadLink>(control, rank),
+                                             [data, rank](Group&, at::Device) { return std::make_shared<ThreadLink>(data, rank); }));
+  return groups;
+}
+
+std::vector<std::shared_ptr<Group>> nccl_groups(int size, std::chrono::milliseconds timeout, const nccl::Functions& functions) {
+  const c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::HashStore>();
+  std::vector<std::string> names;
+  for (int rank = 0; rank < size; rank++) {
+    names.push_back("rank " + std::to_string(rank) + " (thread)");
+    store->set("beat/" + std::to_string(rank), "0");
+  }
+  const auto control = std::make_shared<Post>();
+  std::vector<std::shared_ptr<Group>> groups;
+  for (int rank = 0; rank < size; rank++) {
+    Rendezvous where;
+    where.rank = rank;
+    where.size = size;
+    where.timeout = where.join_timeout = timeout;
+    const auto membership = std::make_shared<Membership>(where, store, names);
+    const auto open = [=](Group& group, at::Device device) { return NcclLink::open(functions, membership, group, device, host_stream()); };
+    groups.push_back(std::make_shared<Group>(rank, size, std::make_shared<ControlLink>(control, rank, membership), open));
+  }
   return groups;
 }
 

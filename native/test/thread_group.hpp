@@ -1,26 +1,31 @@
 #pragma once
 // The ranks of a group as threads of this process.
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "fake_nccl.hpp"
 #include "ranks/group.hpp"
 
 namespace critical_sharpness::test {
 
-/// Links between so many ranks. A transfer copies when it is received, from where the sender's bytes lie: who changes them before
-/// they were waited for, or reads too early, has other numbers.
+/// Groups of so many ranks. A transfer copies when it is received, from where the sender's bytes lie: who changes them before they
+/// were waited for, or reads too early, has other numbers.
 std::vector<std::shared_ptr<Group>> thread_groups(int size);
+
+/// The same, whose data go by NcclLink over the fake NCCL.
+std::vector<std::shared_ptr<Group>> nccl_groups(int size, std::chrono::milliseconds timeout = std::chrono::seconds(60),
+                                                const nccl::Functions& functions = fake_nccl());
 
 /// What body(group) returns on every rank. Throws what the first of them threw.
 template <class Body>
-auto on_ranks(int size, const Body& body) {
+auto on_ranks(const std::vector<std::shared_ptr<Group>>& groups, const Body& body) {
   using Result = decltype(body(std::shared_ptr<Group>()));
-  std::vector<Result> results(static_cast<size_t>(size));
-  std::vector<std::exception_ptr> failures(static_cast<size_t>(size));
-  const auto groups = thread_groups(size);
+  std::vector<Result> results(groups.size());
+  std::vector<std::exception_ptr> failures(groups.size());
   std::vector<std::thread> threads;
   for (size_t r = 0; r < results.size(); r++)
     threads.emplace_back([&, r] {
@@ -34,6 +39,10 @@ auto on_ranks(int size, const Body& body) {
   for (const auto& failure : failures)
     if (failure) std::rethrow_exception(failure);
   return results;
+}
+template <class Body>
+auto on_ranks(int size, const Body& body) {
+  return on_ranks(thread_groups(size), body);
 }
 
 }  // namespace critical_sharpness::test

@@ -61,6 +61,7 @@ CurvatureResult Curvature::product(const ParameterVector& vector, const Cancella
                       {{"weights", model_->version()},
                        {"batch", batch_->digest()},
                        {"micro-batch", static_cast<uint64_t>(options_.micro_batch)},
+                       {"kind of device", static_cast<uint64_t>(model_->device().type())},
                        {"operator", static_cast<uint64_t>(options_.kind)}}},
                      cancel, [&] { return own_product(vector, cancel); });
 }

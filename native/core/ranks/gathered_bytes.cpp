@@ -28,7 +28,7 @@ std::vector<uint8_t> gathered_bytes(const Layout& layout, size_t parameter, int6
   const Extent mine = part_of(layout.group->rank());
   const auto bytes = here(mine.start - layout.run(parameter)->start * element, mine.length);
   if (!bytes.empty()) std::memcpy(row.mutable_data_ptr(), bytes.data(), bytes.size());
-  layout.group->start_all_gather(all, row).wait();
+  layout.group->start_host_gather(all, row).wait();
   std::vector<uint8_t> result(static_cast<size_t>(end - start));
   for (int rank = 0; rank < layout.group->size(); rank++) {
     const auto [from, count] = part_of(rank);

@@ -4,7 +4,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include "ranks/membership.hpp"
+#include "ranks/lifeline.hpp"
+#include "ranks/nccl_link.hpp"
 
 namespace critical_sharpness {
 namespace {
@@ -14,29 +15,26 @@ class GlooLink final : public Link {
   GlooLink(std::shared_ptr<Membership> membership, c10::intrusive_ptr<c10d::Backend> backend)
       : membership_(std::move(membership)), backend_(std::move(backend)) {}
 
-  std::function<void()> send(const at::Tensor& bytes, int to, uint32_t tag) override {
-    return transfer(bytes, to, [&](std::vector<at::Tensor>& list) { return backend_->send(list, to, gloo_tag(tag)); });
-  }
-  std::function<void()> receive(const at::Tensor& bytes, int from, uint32_t tag) override {
-    return transfer(bytes, from, [&](std::vector<at::Tensor>& list) { return backend_->recv(list, from, gloo_tag(tag)); });
+  Pending start(const std::vector<Transfer>& transfers, uint32_t tag) override {
+    Pending pending;
+    for (const auto& one : transfers) pending.add(start(one, static_cast<int>(tag & 0x7fffffff)));
+    return pending;
   }
   void close(const std::string& why) override { membership_->end(why); }
   void leave() override { membership_->leave(); }
 
  private:
-  static int gloo_tag(uint32_t tag) { return static_cast<int>(tag & 0x7fffffff); }
-  template <class Start>
-  std::function<void()> transfer(const at::Tensor& bytes, int rank, const Start& start) {
-    if (bytes.numel() == 0) return [] {};
-    std::vector<at::Tensor> list{bytes};
+  std::function<void()> start(const Transfer& transfer, int tag) {
+    const int rank = transfer.rank;
+    std::vector<at::Tensor> list{transfer.bytes};
     c10::intrusive_ptr<c10d::Work> work;
     try {
       membership_->require_going_on();
-      work = start(list);
+      work = transfer.direction == Transfer::Direction::send ? backend_->send(list, rank, tag) : backend_->recv(list, rank, tag);
     } catch (const std::exception&) {
       return [membership = membership_, rank] { membership->reject_lost(rank, "a closed connection"); };
     }
-    return [membership = membership_, work, bytes, rank] { membership->wait(work, rank); };
+    return [membership = membership_, work, bytes = transfer.bytes, rank] { membership->wait(work, rank); };
   }
 
   std::shared_ptr<Membership> membership_;
@@ -64,22 +62,36 @@ c10::intrusive_ptr<c10d::Store> open_store(const Rendezvous& where) {
   }
 }
 
+/// Connections to all other ranks, apart from those of other purposes.
+c10::intrusive_ptr<c10d::Backend> connect(const Rendezvous& where, const c10::intrusive_ptr<c10d::Store>& store, const char* purpose,
+                                          int threads, std::chrono::milliseconds timeout) {
+  auto options = c10d::ProcessGroupGloo::Options::create(timeout);
+  options->devices.push_back(where.interface.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
+                                                     : c10d::ProcessGroupGloo::createDeviceForInterface(where.interface));
+  options->threads = threads;
+  const auto own = c10::make_intrusive<c10d::PrefixStore>(purpose, store);
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(own, where.rank, where.size, options);
+}
+
 }  // namespace
 
 std::shared_ptr<Group> join_group(const Rendezvous& where) {
   const auto store = open_store(where);
   const auto membership = std::make_shared<Membership>(where, store, Membership::exchange_names(where, *store));
-  const auto link = [&](const char* plane, int threads) {
-    auto options = c10d::ProcessGroupGloo::Options::create(where.timeout);
-    options->devices.push_back(where.interface.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
-                                                       : c10d::ProcessGroupGloo::createDeviceForInterface(where.interface));
-    options->threads = threads;
-    const auto own = c10::make_intrusive<c10d::PrefixStore>(plane, store);
-    return std::make_shared<GlooLink>(membership, c10::make_intrusive<c10d::ProcessGroupGloo>(own, where.rank, where.size, options));
+  const auto link = [&](const char* purpose, int threads) {
+    return std::make_shared<GlooLink>(membership, connect(where, store, purpose, threads, where.timeout));
   };
   try {
     const auto control = link("control", 1), data = link("data", 2);
-    return std::make_shared<Group>(where.rank, where.size, control, data);
+    auto open = [=, lifeline = std::shared_ptr<Lifeline>()](Group& group, at::Device device) mutable -> std::shared_ptr<Link> {
+      if (device.is_cpu()) return data;
+      // What is missing here the others do not know, and are not to wait for.
+      auto [functions, stream] = group.part([&] { return std::pair(nccl::functions(), copy_stream(device)); });
+      group.any(false);
+      if (!lifeline) lifeline = std::make_shared<Lifeline>(membership, connect(where, store, "lifeline", 1, where.join_timeout));
+      return NcclLink::open(functions, membership, group, device, std::move(stream));
+    };
+    return std::make_shared<Group>(where.rank, where.size, control, std::move(open), where.local_rank);
   } catch (const std::exception& error) {
     reject_group("Expected connections to the other ranks but received: " + std::string(error.what()));
   }

@@ -12,6 +12,7 @@ struct Rendezvous {
   std::string host = "127.0.0.1";  // rank 0's
   uint16_t port = 0;
   int rank = 0, size = 1;
+  int local_rank = 0;  // among those of this host
   /// Whether another process keeps the store at that address: torchrun's agent.
   bool has_store = false;
   /// An open socket that rank 0 listens on, so that nobody takes the port before. −1: it opens one.
@@ -25,7 +26,8 @@ struct Rendezvous {
   std::chrono::milliseconds join_timeout{300'000}, timeout{1'800'000};
 };
 
-/// Joins the group, which is there once all ranks have. Throws ERR_GROUP, which names ranks that are missing.
+/// Joins the group, which is there once all ranks have: over Gloo, and over NCCL what lies on CUDA devices. Throws ERR_GROUP, which names
+/// ranks that are missing.
 std::shared_ptr<Group> join_group(const Rendezvous& where);
 
 }  // namespace critical_sharpness

@@ -57,7 +57,7 @@ Pending GradientExchange::start_given(const std::vector<at::Tensor>& gradients, 
   const at::Tensor mine = at::zeros({static_cast<int64_t>(count)}, at::kByte);
   for (size_t k = 0; k < std::min(count, gradients.size()); k++) mine.mutable_data_ptr<uint8_t>()[k] = gradients[k].defined();
   given = at::empty({layout_.group->size(), mine.numel()}, at::kByte);
-  return layout_.group->start_all_gather(given, mine);
+  return layout_.group->start_host_gather(given, mine);
 }
 
 void GradientExchange::note_given(const std::vector<size_t>& parameters, const at::Tensor& given) {

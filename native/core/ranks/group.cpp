@@ -13,10 +13,16 @@ namespace {
 
 at::Tensor as_bytes(const at::Tensor& tensor) { return tensor.view({-1}).view(at::kByte); }
 
-/// Calls body(to, from) for the rank's partners, nobody's first one being the same.
-template <class Body>
-void for_each_pair(int rank, int size, const Body& body) {
-  for (int k = 1; k < size; k++) body((rank + k) % size, (rank - k + size) % size);
+/// Receives a part from each of the other ranks and sends it one, nobody's first one being the same. part_for(rank): what it is sent.
+template <class PartFor>
+std::vector<Transfer> transfers(int rank, int size, const at::Tensor& to, int64_t part, const PartFor& part_for) {
+  std::vector<Transfer> all;
+  for (int k = 1; k < size && part > 0; k++) {
+    const int target = (rank + k) % size, source = (rank - k + size) % size;
+    all.push_back({to.narrow(0, part * source, part), source, Transfer::Direction::receive});
+    all.push_back({part_for(target), target, Transfer::Direction::send});
+  }
+  return all;
 }
 
 /// A call as it travels: its name, its place among calls, what it is done with, and the wish to stop.
@@ -38,14 +44,47 @@ uint64_t bits_of(double number) {
   return bits;
 }
 
+template <class Body>
+void Group::for_each_link(const Body& body) {
+  body(*control_);
+  std::vector<std::shared_ptr<Link>> links;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [_, link] : data_)
+      if (link) links.push_back(link);
+  }
+  for (const auto& link : links) body(*link);
+}
+
 void Group::close(const std::string& why) {
-  control_->close(why);
-  data_->close(why);
+  for_each_link([&](Link& link) { link.close(why); });
 }
 
 void Group::leave() {
-  control_->leave();
-  data_->leave();
+  for_each_link([](Link& link) { link.leave(); });
+}
+
+Link& Group::data_of(const at::Tensor& tensor) {
+  std::unique_lock lock(mutex_);
+  std::shared_ptr<Link>& link = data_[tensor.device()];
+  if (!link) {
+    // Without the lock: it waits for the other ranks, and another thread may close the group meanwhile.
+    lock.unlock();
+    auto opened = open_(*this, tensor.device());
+    lock.lock();
+    link = std::move(opened);
+  }
+  must_part_ |= !link->arrives_without_sender();
+  return *link;
+}
+
+void Group::part_ways() {
+  if (!std::exchange(must_part_, false)) return;
+  try {
+    any(false);
+  } catch (const std::exception&) {
+    // Whoever comes next on a broken group hears of it.
+  }
 }
 
 void Group::agree(const Call& call, bool stop) {
@@ -83,12 +122,7 @@ Pending Group::gather(Link& link, const at::Tensor& out, const at::Tensor& in) {
   const uint32_t tag = tag_++;
   at::Tensor own = to.narrow(0, part * rank_, part);
   if (own.const_data_ptr() != from.const_data_ptr()) own.copy_(from);
-  Pending pending;
-  for_each_pair(rank_, size_, [&](int target, int source) {
-    pending.add(link.receive(to.narrow(0, part * source, part), source, tag));
-    pending.add(link.send(from, target, tag));
-  });
-  return pending;
+  return link.start(transfers(rank_, size_, to, part, [&](int) { return from; }), tag);
 }
 
 std::vector<std::vector<double>> Group::all_gather(const std::vector<double>& mine) {
@@ -109,19 +143,16 @@ bool Group::any(bool mine) {
   return found;
 }
 
-Pending Group::start_all_gather(const at::Tensor& out, const at::Tensor& in) { return gather(*data_, out, in); }
+Pending Group::start_all_gather(const at::Tensor& out, const at::Tensor& in) { return gather(data_of(in), out, in); }
+
+Pending Group::start_host_gather(const at::Tensor& out, const at::Tensor& in) { return gather(*control_, out, in); }
 
 Pending Group::start_exchange(const at::Tensor& out, const at::Tensor& in) {
+  Link& link = data_of(in);
   const at::Tensor to = as_bytes(out), from = as_bytes(in);
   const int64_t part = from.numel() / size_;
-  const uint32_t tag = tag_++;
   to.narrow(0, part * rank_, part).copy_(from.narrow(0, part * rank_, part));
-  Pending pending;
-  for_each_pair(rank_, size_, [&](int target, int source) {
-    pending.add(data_->receive(to.narrow(0, part * source, part), source, tag));
-    pending.add(data_->send(from.narrow(0, part * target, part), target, tag));
-  });
-  return pending;
+  return link.start(transfers(rank_, size_, to, part, [&](int target) { return from.narrow(0, part * target, part); }), tag_++);
 }
 
 void Group::wait(Pending& transfers) {

@@ -1,7 +1,10 @@
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -22,12 +25,18 @@ struct Call {
 /// members are called in one order on every rank.
 class Group {
  public:
-  /// Small exchanges go over `control`, weights and gradients over `data`.
-  Group(int rank, int size, std::shared_ptr<Link> control, std::shared_ptr<Link> data)
-      : rank_(rank), size_(size), control_(std::move(control)), data_(std::move(data)) {}
+  /// The link for tensors on a device, to the ranks of a group, all of which open it at the same place.
+  using OpenLink = std::function<std::shared_ptr<Link>(Group& group, at::Device device)>;
+
+  /// What the host knows goes over `control`. Weights and gradients go over a link of the device where they lie, which is opened when
+  /// they are first sent: so the models of a group choose it, and a group of CPUs needs nothing of a GPU's. `local_rank`: this one's
+  /// among those of its host.
+  Group(int rank, int size, std::shared_ptr<Link> control, OpenLink open, int local_rank = 0)
+      : rank_(rank), size_(size), local_rank_(local_rank), control_(std::move(control)), open_(std::move(open)) {}
 
   int rank() const { return rank_; }
   int size() const { return size_; }
+  int local_rank() const { return local_rank_; }
 
   /// body() on every rank at once, once they agree that it is the same everywhere. Throws on every rank: ERR_RANKS_DIFFER, which
   /// names one that is about to do something else; Cancelled where one of them asks for it. A rank that fails in the body for a
@@ -35,6 +44,7 @@ class Group {
   template <class Body>
   auto call(const Call& call, const Cancellation& cancel, const Body& body) {
     agree(call, cancel.is_set());
+    const Parting parting(*this);
     try {
       return body();
     } catch (const InputError&) {
@@ -64,6 +74,8 @@ class Group {
   bool any(bool mine);
   /// out [size, …] ← in […] of every rank. `in` may be this rank's own part of `out`.
   Pending start_all_gather(const at::Tensor& out, const at::Tensor& in);
+  /// The same of what the host knows, whatever the device of weights.
+  Pending start_host_gather(const at::Tensor& out, const at::Tensor& in);
   /// Part r of `in` goes to rank r, and part r of `out` comes from there; both [size, …]. Summed in the order of ranks, that is a
   /// reduce-scatter whose bits are known.
   Pending start_exchange(const at::Tensor& out, const at::Tensor& in);
@@ -77,11 +89,32 @@ class Group {
   void leave();
 
  private:
-  void agree(const Call& call, bool stop);
-  Pending gather(Link& link, const at::Tensor& out, const at::Tensor& in);
+  /// The end of a call, for better or worse. Where its transfers need their sender, no rank goes on before all are through it: one
+  /// that has all it needs may be about to leave.
+  class Parting {
+   public:
+    explicit Parting(Group& group) : group_(group) {}
+    ~Parting() { group_.part_ways(); }
+    Parting(const Parting&) = delete;
+    Parting& operator=(const Parting&) = delete;
 
-  int rank_, size_;
-  std::shared_ptr<Link> control_, data_;
+   private:
+    Group& group_;
+  };
+
+  void agree(const Call& call, bool stop);
+  void part_ways();
+  Link& data_of(const at::Tensor& tensor);
+  Pending gather(Link& link, const at::Tensor& out, const at::Tensor& in);
+  template <class Body>
+  void for_each_link(const Body& body);
+
+  int rank_, size_, local_rank_;
+  std::shared_ptr<Link> control_;
+  OpenLink open_;
+  std::mutex mutex_;  // of the next
+  std::unordered_map<at::Device, std::shared_ptr<Link>> data_;
+  bool must_part_ = false;
   uint32_t tag_ = 0;
   uint64_t calls_ = 0;
   std::atomic<double> waited_{0};

@@ -24,13 +24,24 @@ class Pending {
   std::vector<std::function<void()>> waits_;
 };
 
-/// Copies of bytes between the ranks of a group, in the background. A send meets the receive of the same pair with the same tag.
+/// A copy between this rank and another.
+struct Transfer {
+  enum class Direction { send, receive };
+  at::Tensor bytes;  // contiguous, and some
+  int rank;          // the other
+  Direction direction;
+};
+
+/// Copies of bytes between the ranks of a group, in the background.
 class Link {
  public:
   virtual ~Link() = default;
-  /// `bytes`: contiguous. The result waits for the transfer, and throws ERR_RANK_LOST where the other rank is gone.
-  virtual std::function<void()> send(const at::Tensor& bytes, int to, uint32_t tag) = 0;
-  virtual std::function<void()> receive(const at::Tensor& bytes, int from, uint32_t tag) = 0;
+  /// The transfers of one collective: together, because a GPU's copies of which one waits for another may not come one after the other.
+  /// A send meets the receive of the same pair with the same tag, and tags are used in one order on every rank. The result throws
+  /// ERR_RANK_LOST where another rank is gone, as this may.
+  virtual Pending start(const std::vector<Transfer>& transfers, uint32_t tag) = 0;
+  /// Whether what was sent, and waited for here, arrives though this rank leaves.
+  virtual bool arrives_without_sender() const { return true; }
   /// Ends what is under way, here and at the other ranks, which read why. May be called from any thread, as may the next.
   virtual void close(const std::string& why) = 0;
   /// Ends what is under way here.

@@ -1,5 +1,7 @@
 #include "ranks/membership.hpp"
 
+#include <utility>
+
 #include "errors.hpp"
 
 namespace critical_sharpness {
@@ -12,6 +14,14 @@ using Clock = std::chrono::steady_clock;
 constexpr auto beat = 500ms;
 /// Without a sign of life for so long a rank is lost.
 constexpr auto silence = 60s;
+
+/// A rank that fails says why before its connections close, and that is heard of at the next look.
+constexpr auto to_hear_of_failure = 3 * beat / 2;
+/// Of one that is gone without a word another hears first, and then says so.
+constexpr auto to_hear_of_loss = 3 * to_hear_of_failure;
+
+/// What a rank that is gone is known by.
+constexpr const char* closed_connection = "a closed connection";
 
 std::string key(const char* what, int rank) { return std::string(what) + "/" + std::to_string(rank); }
 
@@ -82,7 +92,7 @@ void Membership::wait(const c10::intrusive_ptr<c10d::Work>& work, int rank) {
     done = work->wait();  // false, where it was given up
   } catch (const std::exception& error) {
     problem = std::string(error.what()).find("imed out") != std::string::npos ? "nothing for " + seconds(where_.timeout)
-                                                                             : "a closed connection";
+                                                                             : closed_connection;
   }
   {
     const std::lock_guard lock(mutex_);
@@ -96,26 +106,59 @@ void Membership::require_going_on() {
   if (why_) throw std::runtime_error(*why_);
 }
 
-void Membership::reject_lost(int rank, const std::string& problem) {
+void Membership::on_end(std::function<void(const std::string&)> call) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!why_) {
+      on_end_.push_back(std::move(call));
+      return;
+    }
+  }
+  call(*why_);
+}
+
+bool Membership::has_ended() {
+  const std::lock_guard lock(mutex_);
+  return why_.has_value();
+}
+
+std::optional<std::string> Membership::reason(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
-  // A rank that fails says why before its connections close, and that is heard of at the next look.
-  wait_at_most(changed_, lock, 3 * beat / 2, [this] { return why_.has_value(); });
-  throw InputError(InputError::Kind::state, "ERR_RANK_LOST",
-                   why_ ? *why_
-                        : "Expected " + names_[static_cast<size_t>(rank)] + " to go on but received " + problem +
-                              ": see its output, and start all ranks again");
+  wait_at_most(changed_, lock, time, [this] { return why_.has_value(); });
+  return why_;
+}
+
+std::string Membership::loss_of(int rank, const std::string& problem) const {
+  return "Expected " + names_[static_cast<size_t>(rank)] + " to go on but received " + problem + ": see its output, and start all ranks again";
+}
+
+void Membership::reject_lost(int rank, const std::string& problem) {
+  const auto why = reason(to_hear_of_failure);
+  throw InputError(InputError::Kind::state, "ERR_RANK_LOST", why ? *why : loss_of(rank, problem));
+}
+
+void Membership::reject_transfer(const std::string& problem) {
+  if (!reason(to_hear_of_loss)) end("Expected every rank's transfers to go on but received " + problem + ": see all ranks' output, and start them again");
+  throw InputError(InputError::Kind::state, "ERR_RANK_LOST", *reason(to_hear_of_failure));
+}
+
+void Membership::lose(int rank) {
+  if (!reason(to_hear_of_failure)) end(loss_of(rank, closed_connection));
 }
 
 void Membership::end_here(const std::string& why) {
   std::set<c10::intrusive_ptr<c10d::Work>> flying;
+  std::vector<std::function<void(const std::string&)>> calls;
   {
     const std::lock_guard lock(mutex_);
     if (why_) return;
     why_ = why;
     flying = flying_;
+    calls = std::exchange(on_end_, {});
   }
   changed_.notify_all();
   for (const auto& work : flying) work->abort();
+  for (const auto& call : calls) call(why);
 }
 
 void Membership::watch() {

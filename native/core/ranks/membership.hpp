@@ -3,6 +3,7 @@
 #include <torch/csrc/distributed/c10d/Work.hpp>
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -28,14 +29,26 @@ class Membership {
   void end(const std::string& why);
   /// Ends what is under way here alone.
   void leave() { end_here("Expected a group to go on with but received one that this process has left"); }
+  /// Calls that when the group ends here, from whichever thread ends it; at once where it has.
+  void on_end(std::function<void(const std::string& why)> call);
+  bool has_ended();
   /// Waits for a transfer with a rank.
   void wait(const c10::intrusive_ptr<c10d::Work>& work, int rank);
   /// Throws once the group has ended: nothing may be sent that another rank could take for what it waits for.
   void require_going_on();
+  /// Throws ERR_RANK_LOST: what ended the group, or else what was wrong with a rank, or with a transfer of which nobody knows whose
+  /// fault it was. That ends the group.
   [[noreturn]] void reject_lost(int rank, const std::string& problem);
+  [[noreturn]] void reject_transfer(const std::string& problem);
+  /// A rank's connection is closed: ends the group.
+  void lose(int rank);
+  const Rendezvous& where() const { return where_; }
 
  private:
   void end_here(const std::string& why);
+  /// Why the group has ended, after at most that time to hear of it.
+  std::optional<std::string> reason(std::chrono::milliseconds time);
+  std::string loss_of(int rank, const std::string& problem) const;
   /// Until the group ends or this rank leaves it.
   void watch();
 
@@ -45,6 +58,7 @@ class Membership {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::set<c10::intrusive_ptr<c10d::Work>> flying_;
+  std::vector<std::function<void(const std::string&)>> on_end_;
   std::optional<std::string> why_;
   bool leaving_ = false;
   std::thread watch_;
