@@ -38,16 +38,13 @@ void add_scaled(const TensorList& out, const TensorList& x, double k) {
   });
 }
 
-/// Numbers that `rotate` works on at once: its copies stay small beside the basis.
-constexpr int64_t rotated_at_once = 1 << 20;
-
-}  // namespace
-
-std::vector<double> subtract_and_project(const Basis& basis, const TensorList& w, const std::vector<double>& subtract,
-                                         bool project) {
+/// w ← w − Σ subtractⱼ·qⱼ, then add_up(terms, lengths, options) of the products q₀·w, …, w·w, tensor after tensor each.
+template <class AddUp>
+at::Tensor subtract_and_multiply(const Basis& basis, const TensorList& w, const std::vector<double>& subtract, bool project,
+                                 const AddUp& add_up) {
   for (size_t j = 0; j < subtract.size(); j++) add_scaled(w, basis[j], -subtract[j]);
   const size_t projected = project ? basis.size() : 0;
-  const at::Tensor products = with_type(w.front().scalar_type(), [&](auto type) {
+  return with_type(w.front().scalar_type(), [&](auto type) {
     using T = decltype(type);
     std::vector<Product<T>> all;
     std::vector<int64_t> lengths;
@@ -56,11 +53,41 @@ std::vector<double> subtract_and_project(const Basis& basis, const TensorList& w
         all.push_back({numbers_of<T>(j < projected ? basis[j][i] : w[i]), numbers_of<T>(w[i])});
         lengths.push_back(w[i].numel());
       }
-    return sums_of(all, lengths, w.front().options());
+    return add_up(all, lengths, w.front().options());
   });
+}
+
+/// Numbers that `rotate` works on at once: its copies stay small beside the basis.
+constexpr int64_t rotated_at_once = 1 << 20;
+
+}  // namespace
+
+std::vector<double> subtract_and_project(const Basis& basis, const TensorList& w, const std::vector<double>& subtract,
+                                         bool project) {
+  const auto products = subtract_and_multiply(basis, w, subtract, project, [](const auto&... terms) { return sums_of(terms...); });
   const at::Tensor totals = products.view({-1, static_cast<int64_t>(w.size())}).sum(1).to(at::kCPU);
   const auto* first = totals.const_data_ptr<double>();
   return {first, first + totals.numel()};
+}
+
+std::vector<double> subtract_and_project_chunks(const Basis& basis, const TensorList& w, const std::vector<double>& subtract,
+                                                bool project) {
+  const at::Tensor products =
+      subtract_and_multiply(basis, w, subtract, project, [](const auto&... terms) { return sums_of_chunks(terms...); }).to(at::kCPU);
+  const auto* of_chunk = products.const_data_ptr<double>();
+  const int64_t sums = static_cast<int64_t>(project ? basis.size() : 0) + 1;
+  int64_t chunks = 0;
+  for (const auto& tensor : w) chunks += chunks_in(tensor.numel(), terms_a_block);
+  std::vector<double> by_chunk(static_cast<size_t>(chunks * sums));
+  for (int64_t j = 0; j < sums; j++) {
+    int64_t chunk = 0;
+    for (const auto& tensor : w) {
+      // A tensor without numbers has a sum, but no chunk.
+      for (int64_t k = 0; k < chunks_in(tensor.numel(), terms_a_block); k++) by_chunk[static_cast<size_t>(chunk++ * sums + j)] = of_chunk[k];
+      of_chunk += chunks_of_terms(tensor.numel());
+    }
+  }
+  return by_chunk;
 }
 
 void rotate(const Basis& basis, const std::vector<double>& combination, size_t kept) {

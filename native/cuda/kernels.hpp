@@ -29,9 +29,11 @@ void accumulate(const Formula& formula, const kernels::States& states, const Ten
 void write_metric(const Formula& formula, const TensorList& out, const kernels::States& states,
                   const update::Constants& constants, const std::vector<double>& learning_rate_ratio);
 at::Tensor dots(const std::vector<Delta>& a, const std::vector<Delta>& b);
-/// Reads its result, so this one waits.
+/// Reads its result, so this one waits, as the next does.
 std::vector<double> subtract_and_project(const Basis& basis, const TensorList& w, const std::vector<double>& subtract,
                                          bool project);
+std::vector<double> subtract_and_project_chunks(const Basis& basis, const TensorList& w, const std::vector<double>& subtract,
+                                                bool project);
 void rotate(const Basis& basis, const std::vector<double>& combination, size_t kept);
 void combine(const TensorList& out, const Basis& vectors, const std::vector<double>& coefficients);
 

@@ -28,27 +28,35 @@ struct StoredTerm {
   __device__ double operator()(int64_t i) const { return numbers[i]; }
 };
 
-/// Σ terms[k](i) over i < lengths[k], for each k, in float64 on the device. `options`: its device.
+/// Chunks of so many terms: one at least.
+inline int64_t chunks_of_terms(int64_t length) { return std::max<int64_t>(1, chunks_in(length, terms_a_block)); }
+
+/// Of each chunk of the terms, one after the other, Σ terms[k](i) in float64 on the device. `options`: its device.
 template <class Term>
-at::Tensor sums_of(const std::vector<Term>& terms, const std::vector<int64_t>& lengths, at::TensorOptions options) {
-  std::vector<int64_t> chunks;
+at::Tensor sums_of_chunks(const std::vector<Term>& terms, const std::vector<int64_t>& lengths, at::TensorOptions options) {
   int64_t total = 0;
-  for (const int64_t length : lengths) {
-    chunks.push_back(std::max<int64_t>(1, chunks_in(length, terms_a_block)));
-    total += chunks.back();
-  }
+  for (const int64_t length : lengths) total += chunks_of_terms(length);
   at::Tensor out = at::empty({total}, options.dtype(at::kDouble));
   double* to = out.mutable_data_ptr<double>();
   for_each_table(terms, lengths, terms_a_block, 1, [&](const Table<Term>& table, unsigned blocks) {
     launch(sum_chunks<Term>, blocks, table, to);
     to += blocks;
   });
-  if (total == static_cast<int64_t>(terms.size())) return out;
+  return out;
+}
+
+/// Σ terms[k](i) over i < lengths[k], for each k.
+template <class Term>
+at::Tensor sums_of(const std::vector<Term>& terms, const std::vector<int64_t>& lengths, at::TensorOptions options) {
+  const at::Tensor out = sums_of_chunks(terms, lengths, options);
+  if (out.numel() == static_cast<int64_t>(terms.size())) return out;
   std::vector<StoredTerm> partial;
+  std::vector<int64_t> chunks;
   const double* from = out.const_data_ptr<double>();
-  for (const int64_t count : chunks) {
+  for (const int64_t length : lengths) {
     partial.push_back({from});
-    from += count;
+    chunks.push_back(chunks_of_terms(length));
+    from += chunks.back();
   }
   return sums_of(partial, chunks, options);
 }

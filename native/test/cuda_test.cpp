@@ -5,12 +5,16 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 
+#include <numeric>
+
 #include "../cuda/kernels.hpp"
 #include "check.hpp"
+#include "kernels/basis.hpp"
 #include "kernels/perturb.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/rotary.hpp"
 #include "kernels/softmax.hpp"
+#include "ranks/sums.hpp"
 #include "support.hpp"
 
 using namespace critical_sharpness;
@@ -185,6 +189,28 @@ TEST("cuda: a basis is orthogonalised, rotated and combined as on the CPU") {
         if (basis[j][i].defined()) CHECK_CLOSE(distance(basis[j][i], other[j][i]), 0, tolerance);
       CHECK_CLOSE(distance(sum[i], same_sum[i]), 0, tolerance);
     }
+  }
+}
+
+TEST("cuda: what ranks add up of chunks is what a device does, and a basis is orthogonalised chunk by chunk") {
+  const at::Tensor x = random_tensor({16'384 * 300 + 5}, at::kFloat, 1), y = random_tensor({16'384 * 300 + 5}, at::kFloat, 2);
+  std::vector<double> chunks;
+  for (int64_t start = 0; start < x.numel(); start += 16'384) {
+    const int64_t length = std::min<int64_t>(16'384, x.numel() - start);
+    const auto part = [&](const at::Tensor& t) { return Delta(StoredDelta{t.narrow(0, start, length)}); };
+    chunks.push_back(cuda::dots({part(x)}, {part(y)}).item<double>());
+  }
+  CHECK(added_up(chunks, at::Device(at::kCUDA, 0)) == cuda::dots({StoredDelta{x}}, {StoredDelta{y}}).item<double>());
+  CHECK(added_up(chunks, at::kCPU) == std::accumulate(chunks.begin(), chunks.end(), 0.0));
+  CHECK(added_up({}, at::Device(at::kCUDA, 0)) == 0);
+
+  const kernels::Basis basis{random_list(at::kFloat, 1), random_list(at::kFloat, 20)};
+  for (const bool project : {true, false}) {
+    const Tensors w = random_list(at::kFloat, 60), same_w = copies(w);
+    const std::vector<double> taken{0.5, -0.25};
+    const auto got = cuda::subtract_and_project_chunks(basis, w, taken, project);
+    CHECK_CLOSE(relative_distance(got, kernels::subtract_and_project_chunks(basis, same_w, taken, project)), 0, 1e-6);
+    CHECK(same(w, same_w));
   }
 }
 

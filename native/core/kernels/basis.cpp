@@ -24,6 +24,7 @@ CS_SIMD double dot_loop(const double* a, const double* b, int64_t n) { return do
 
 std::vector<double> subtract_and_project_chunks(const Basis& basis, const std::vector<at::Tensor>& w,
                                                 const std::vector<double>& subtract, bool project) {
+  CS_ON_CUDA(w.front(), subtract_and_project_chunks(basis, w, subtract, project));
   const auto chunks = chunks_of(w);
   const size_t projected = project ? basis.size() : 0, sums = projected + 1;
   std::vector<double> partial(chunks.size() * sums, 0.0);

@@ -14,7 +14,7 @@ using Basis = std::vector<std::vector<at::Tensor>>;
 std::vector<double> subtract_and_project(const Basis& basis, const std::vector<at::Tensor>& w,
                                          const std::vector<double>& subtract, bool project);
 
-/// The same, on the CPU, of each chunk by itself: [chunk][sum], in the order of tensors and of their chunks.
+/// The same of each chunk by itself: [chunk][sum], in the order of tensors and of their chunks.
 std::vector<double> subtract_and_project_chunks(const Basis& basis, const std::vector<at::Tensor>& w,
                                                 const std::vector<double>& subtract, bool project);
 

@@ -3,6 +3,7 @@
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/chunks.hpp"
 #include "kernels/reduce.hpp"
@@ -70,29 +71,52 @@ void Sums::add(size_t parameter, const std::vector<kernels::Delta>& a, const std
     return;
   }
   std::vector<at::Tensor> products;
-  for (size_t k = 0; k < products_; k++) products.push_back(chunk_dots(a[k], b[k], layout_.local_numel(parameter), cancel));
+  // Of a Δ that is zero nobody knows where it lies.
+  for (size_t k = 0; k < products_; k++)
+    products.push_back(chunk_dots(a[k], b[k], layout_.local_numel(parameter), cancel).to(layout_.device));
   parts_[parameter] = at::stack(products, 1);
+}
+
+double added_up(std::vector<double> chunks, at::Device device) {
+  if (device.is_cpu()) return std::accumulate(chunks.begin(), chunks.end(), 0.0);
+  // As native/cuda/sums.cuh does: a block's threads take turns, and are added up in a tree.
+  constexpr size_t threads = 256, terms = 16384;
+  do {
+    std::vector<double> sums;
+    for (size_t start = 0; start < chunks.size(); start += terms) {
+      double room[threads] = {};
+      for (size_t i = start; i < std::min(start + terms, chunks.size()); i++) room[(i - start) % threads] += chunks[i];
+      for (size_t half = threads / 2; half > 0; half /= 2)
+        for (size_t thread = 0; thread < half; thread++) room[thread] += room[thread + half];
+      sums.push_back(room[0]);
+    }
+    chunks = std::move(sums);
+  } while (chunks.size() > 1);
+  return chunks.empty() ? 0 : chunks.front();
 }
 
 std::vector<std::vector<double>> Sums::totals() const {
   std::vector<std::vector<double>> totals(products_, std::vector<double>(layout_.size(), 0.0));
-  const auto add = [&](size_t i, const double* sums) {
-    for (size_t k = 0; k < products_; k++) totals[k][i] += sums[k];
-  };
   std::vector<size_t> sharded;
   std::vector<double> mine;
   for (size_t i = 0; i < layout_.size(); i++) {
     std::vector<double> sums;
     if (parts_[i].defined()) append(sums, parts_[i]);
     if (layout_.is_whole(i)) {
-      if (!sums.empty()) add(i, sums.data());
+      for (size_t k = 0; k < sums.size(); k++) totals[k][i] = sums[k];
       continue;
     }
     sharded.push_back(i);
     sums.resize(products_ * chunks_in(layout_.local_numel(i)), 0.0);
     mine.insert(mine.end(), sums.begin(), sums.end());
   }
-  if (layout_.shards) for_each_chunk_of_all(layout_, sharded, products_, std::move(mine), add);
+  if (!layout_.shards) return totals;
+  std::vector<std::vector<double>> chunks(products_ * layout_.size());
+  for_each_chunk_of_all(layout_, sharded, products_, std::move(mine), [&](size_t i, const double* sums) {
+    for (size_t k = 0; k < products_; k++) chunks[k * layout_.size() + i].push_back(sums[k]);
+  });
+  for (const size_t i : sharded)
+    for (size_t k = 0; k < products_; k++) totals[k][i] = added_up(std::move(chunks[k * layout_.size() + i]), layout_.device);
   return totals;
 }
 

@@ -25,6 +25,9 @@ class Sums {
   size_t products_;
 };
 
+/// A tensor's sum of its chunks', in the order in which one process adds them up where the tensor lies.
+double added_up(std::vector<double> chunks, at::Device device);
+
 /// Sums over some parameters of a layout of ranks: `parts` are [chunk][sum] of what is here of them, in the order of parameters and of
 /// their chunks. Added up in that order, of all ranks.
 std::vector<double> total(const Layout& layout, const std::vector<size_t>& parameters, size_t sums, std::vector<double> parts);
