@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { expected, throwIfAborted } from "../errors.js";
 import { checkString, readOptions } from "../options/index.js";
-import { checkGroupDevice, type Group, nativeGroup } from "../ranks/index.js";
+import { type Group, nativeGroup } from "../ranks/index.js";
 import {
   type FileTensor,
   type NativeModel,
@@ -164,7 +164,6 @@ function nativeModel(
     group,
   }: z.output<z.ZodObject<typeof modelOptions>> & { group?: Group },
 ): NativeModel {
-  checkGroupDevice(group, device);
   const make = (chosen?: readonly boolean[]) =>
     native().createModel(description, dtype, parameterDtype, device, chosen, nativeGroup(group));
   if (description.kind === "program") requireDtype(description, { dtype, parameterDtype });

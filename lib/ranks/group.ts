@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { expected } from "../errors.js";
 import { type OptionsOf, readOptions } from "../options/index.js";
 import { type NativeGroup, native, Owner } from "../torch/index.js";
 import { interfaceOf, launcherVariable, placeOf, processName } from "./environment.js";
@@ -93,6 +92,7 @@ export async function joinGroup(options: JoinOptions = {}): Promise<Group> {
   const handle = await native().joinGroup({
     rank,
     size,
+    localRank,
     host,
     port,
     hasStore,
@@ -126,9 +126,3 @@ export const groupSchema = z.custom<Group>(
   (value) => value instanceof Group,
   "a Group, as joinGroup makes one",
 );
-
-/** @internal Refuses a device that a group cannot have yet. @throws RangeError */
-export function checkGroupDevice(group: Group | undefined, device: string | undefined): void {
-  if (group !== undefined && group.size > 1 && device !== undefined && device !== "cpu")
-    throw expected('"cpu" with a group of several ranks', "options.device", device, "range");
-}

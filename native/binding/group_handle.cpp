@@ -19,6 +19,7 @@ Napi::Value join(const Napi::CallbackInfo& info) {
   where.port = static_cast<uint16_t>(read_integer(given.Get("port"), "options.port", 0, 65535));
   where.size = static_cast<int>(read_integer(given.Get("size"), "options.size", 1, most_ranks));
   where.rank = static_cast<int>(read_integer(given.Get("rank"), "options.rank", 0, where.size - 1));
+  where.local_rank = static_cast<int>(read_integer(given.Get("localRank"), "options.localRank", 0, most_ranks));
   where.has_store = given.Get("hasStore").ToBoolean();
   where.listening_socket = static_cast<int>(read_integer(given.Get("listeningSocket"), "options.listeningSocket", -1, 1 << 20));
   where.prefix = read_string(given.Get("prefix"), "options.prefix");

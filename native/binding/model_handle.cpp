@@ -100,7 +100,9 @@ at::ScalarType read_dtype(const Napi::Value& value, const std::string& subject) 
 }
 
 Napi::Value create_model(const Napi::CallbackInfo& info) {
-  const at::Device device = info[3].IsUndefined() ? at::Device(at::kCPU) : find_device(read_string(info[3], "device"));
+  const auto group = info[5].IsUndefined() || info[5].IsNull() ? nullptr : GroupHandle::core(info[5], "group");
+  const at::Device device =
+      info[3].IsUndefined() ? at::Device(at::kCPU) : find_device(read_string(info[3], "device"), group ? group->local_rank() : 0);
   auto network = read_network(info[0], device);
   const auto compute = read_dtype(info[1], "computeDtype");
   const at::ScalarType usual = compute == at::kDouble ? at::kDouble : at::kFloat;
@@ -110,7 +112,6 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
                  name_of(weights) + " parameters and arithmetic in " + name_of(compute));
   const std::vector<bool> trainable =
       info[4].IsUndefined() ? std::vector<bool>() : read_booleans(info[4], "trainable", network->parameters().size());
-  const auto group = info[5].IsUndefined() || info[5].IsNull() ? nullptr : GroupHandle::core(info[5], "group");
   return ModelHandle::make(info.Env(), std::make_shared<Model>(std::move(network), weights, compute, device, trainable, group), 0);
 }
 

@@ -10,9 +10,8 @@ namespace {
 
 [[noreturn]] void reject(const std::string& message) { throw InputError(InputError::Kind::state, "ERR_DEVICE", message); }
 
-/// The number in "cuda:1"; 0 for "cuda"; −1 for what is no CUDA device's name.
+/// The number in "cuda:1"; −1 for what is no CUDA device's name.
 int number_of(const std::string& name) {
-  if (name == "cuda") return 0;
   const std::string digits = name.rfind("cuda:", 0) == 0 ? name.substr(5) : "";
   const bool usable = !digits.empty() && digits.size() <= 2 && digits.find_first_not_of("0123456789") == std::string::npos &&
                       (digits == "0" || digits[0] != '0');
@@ -36,9 +35,9 @@ DeviceMemory device_memory([[maybe_unused]] at::Device device, [[maybe_unused]] 
   return {};
 }
 
-at::Device find_device(const std::string& name) {
+at::Device find_device(const std::string& name, int number_of_cuda) {
   if (name == "cpu") return at::kCPU;
-  const int number = number_of(name);
+  int number = name == "cuda" ? number_of_cuda : number_of(name);
   if (number < 0) reject_range("Expected \"cpu\", \"cuda\" or \"cuda:<number>\" for the device but received \"" + name + "\"");
   const CudaDevices found = cuda_devices();
   if (!found.built)
@@ -49,10 +48,11 @@ at::Device find_device(const std::string& name) {
     reject("Expected a CUDA device for the device \"" + name + "\" but received none: " + found.problem +
            ". Run `nvidia-smi` to see whether there is one and whether its driver works, or use the device \"cpu\"");
   const auto count = static_cast<int>(found.devices.size());
+  if (name == "cuda" && count == 1) number = 0;
   if (number >= count)
     reject("Expected one of the " + std::to_string(count) + " CUDA devices of this machine, \"cuda:0\"" +
            (count > 1 ? " to \"cuda:" + std::to_string(count - 1) + "\"" : "") + ", for the device but received \"" + name +
-           "\". CUDA_VISIBLE_DEVICES chooses which ones a process sees");
+           (name == "cuda" ? "\" in the process of number " + std::to_string(number) + " of this host" : "\"") + ". CUDA_VISIBLE_DEVICES chooses which ones a process sees");
   return {at::kCUDA, static_cast<at::DeviceIndex>(number)};
 }
 

@@ -32,7 +32,8 @@ struct DeviceMemory {
 /// Of a device that `find_device` gave; all 0 for the CPU. `reset_peak`: the peak counts anew from here.
 DeviceMemory device_memory(at::Device device, bool reset_peak);
 
-/// Of "cpu", "cuda" (the first) or "cuda:1". Throws ERR_DEVICE, with what helps, where the build or the machine has no such device.
-at::Device find_device(const std::string& name);
+/// Of "cpu", "cuda" or "cuda:1". Throws ERR_DEVICE, with what helps, where the build or the machine has no such device. "cuda" is the
+/// only one there is, or the one of that number: of several processes each takes its own.
+at::Device find_device(const std::string& name, int number_of_cuda = 0);
 
 }  // namespace critical_sharpness

@@ -7,6 +7,8 @@ export interface NativeRendezvous {
   port: number;
   rank: number;
   size: number;
+  /** Among those of this host: a model on "cuda" is on the CUDA device of that number, or on the only one there is. */
+  localRank: number;
   /** Another process keeps the store at that address, as torchrun's agent does. */
   hasStore: boolean;
   /** An open socket for rank 0 to listen on; -1: it opens one. */
