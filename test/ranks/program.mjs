@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { AdamW, Batch, createModel, criticalSharpness, joinGroup, loadModel, SharpnessMeter } from "critical-sharpness";
 
-const { config, rows, length, microBatch, dtype, folder } = JSON.parse(process.argv[2]);
+const { config, rows, length, microBatch, dtype, device, folder } = JSON.parse(process.argv[2]);
 const group = await joinGroup({ joinTimeout: 60, timeout: 60 });
-const model = await createModel(config, { seed: 3, dtype, group });
+const model = await createModel(config, { seed: 3, dtype, device, group });
 const ids = (seed) => Int32Array.from({ length: rows * length }, (_, i) => (i * 7919 + seed * 104729 + (i % 13) * i) % config.vocab_size);
 const batch = Batch.tokens({ inputIds: ids(1), labels: ids(2), shape: [rows, length] });
 
@@ -34,7 +34,7 @@ await group.meet();
 for (const file of ["model/model.safetensors", "state.safetensors"])
   found[file] = createHash("sha256").update(readFileSync(`${folder}/${file}`)).digest("hex");
 // A file of any number of ranks is one of any other.
-const again = await loadModel(`${folder}/model`, { dtype, group });
+const again = await loadModel(`${folder}/model`, { dtype, device, group });
 found.again = (await again.digest()) === found.digest;
 const restored = new AdamW(again, { learningRate: 1e-2, weightDecay: 0.1 });
 await restored.load(`${folder}/state.safetensors`);
