@@ -17,11 +17,14 @@ GatherPass::GatherPass(const Layout& layout, std::vector<Use> uses, const std::v
       direction_(direction),
       learning_rate_(learning_rate),
       buffers_(buffers) {
-  int64_t bytes = 0;
+  std::vector<int64_t> bytes;
   for (const auto& [block, dtype] : uses_)
-    bytes = std::max(bytes, layout.shards->blocks()[block].shard * layout.group->size() * static_cast<int64_t>(c10::elementSize(dtype)));
-  for (auto& room : buffers_.rooms)
-    if (!room.defined() || room.numel() < bytes) room = at::empty({bytes}, layout.options().dtype(at::kByte));
+    bytes.push_back(layout.shards->blocks()[block].shard * layout.group->size() * static_cast<int64_t>(c10::elementSize(dtype)));
+  rooms_ = rooms_of(bytes);
+  for (size_t use = 0; use < bytes.size(); use++) {
+    at::Tensor& room = buffers_.rooms[rooms_[use]];
+    if (!room.defined() || room.numel() < bytes[use]) room = at::empty({bytes[use]}, layout.options().dtype(at::kByte));
+  }
   start();
 }
 
@@ -33,10 +36,22 @@ GatherPass::~GatherPass() {
   }
 }
 
+std::vector<size_t> GatherPass::rooms_of(const std::vector<int64_t>& bytes) {
+  constexpr size_t large = 2;
+  const int64_t largest = bytes.empty() ? 0 : *std::max_element(bytes.begin(), bytes.end());
+  std::vector<size_t> rooms;
+  for (const int64_t block : bytes) {
+    const size_t before = rooms.empty() ? 1 : rooms.back();
+    if (block > largest / 2 && before != large) rooms.push_back(large);
+    else rooms.push_back(before == 0 ? 1 : 0);
+  }
+  return rooms;
+}
+
 at::Tensor GatherPass::room(size_t use) const {
   const auto& [block, dtype] = uses_[use];
   const int64_t numbers = layout_.shards->blocks()[block].shard * layout_.group->size();
-  return buffers_.rooms[use % 2].narrow(0, 0, numbers * static_cast<int64_t>(c10::elementSize(dtype))).view(dtype);
+  return buffers_.rooms[rooms_[use]].narrow(0, 0, numbers * static_cast<int64_t>(c10::elementSize(dtype))).view(dtype);
 }
 
 void GatherPass::write(const at::Tensor& out, size_t parameter) const {

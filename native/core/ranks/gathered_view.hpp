@@ -9,9 +9,9 @@
 
 namespace critical_sharpness {
 
-/// Room for two gathered blocks, kept between passes.
+/// Room for gathered blocks, kept between passes: two that take turns, and one for those that are much larger.
 struct GatherBuffers {
-  at::Tensor rooms[2];
+  at::Tensor rooms[3];
 };
 
 /// The blocks of a pass, whole, one after the other: while one is used, the next is under way.
@@ -40,10 +40,13 @@ class GatherPass {
  private:
   void start();
   void write(const at::Tensor& out, size_t parameter) const;
+  /// For each use one of the rooms: never that of the use before.
+  static std::vector<size_t> rooms_of(const std::vector<int64_t>& bytes);
   at::Tensor room(size_t use) const;
 
   const Layout& layout_;
   std::vector<Use> uses_;
+  std::vector<size_t> rooms_;
   const std::vector<at::Tensor>& weights_;
   const Direction* direction_;
   double learning_rate_;

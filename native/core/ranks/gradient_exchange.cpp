@@ -26,31 +26,52 @@ GradientExchange::~GradientExchange() {
   }
 }
 
-void GradientExchange::add(at::Tensor& sum, const at::Tensor& parts) const {
+void GradientExchange::add(const at::Tensor& sum, const at::Tensor& parts, bool begins) const {
   for (int rank = 0; rank < present_; rank++) {
-    const at::Tensor part = parts.select(0, rank);
-    if (sum.defined()) sum.add_(part);
-    else sum = part.to(layout_.dtype, /*non_blocking=*/false, /*copy=*/true);
+    if (begins && rank == 0) sum.copy_(parts.select(0, rank));
+    else sum.add_(parts.select(0, rank));
   }
+}
+
+int64_t GradientExchange::at_once(const ShardedBlock& block) const {
+  const auto& order = layout_.shards->order();
+  return std::clamp<int64_t>(layout_.shards->blocks()[order[order.size() / 2]].shard, 1, block.shard);
 }
 
 void GradientExchange::start(size_t block, at::ScalarType dtype, const std::vector<at::Tensor>& gradients) {
   finish();
-  const auto& [parameters, offsets, shard] = layout_.shards->blocks()[block];
-  const int64_t numbers = shard * layout_.group->size(), bytes = numbers * static_cast<int64_t>(c10::elementSize(dtype));
-  const auto in = [&](at::Tensor& buffer) {
-    if (!buffer.defined() || buffer.numel() < bytes) buffer = at::empty({bytes}, layout_.options().dtype(at::kByte));
-    return buffer.narrow(0, 0, bytes).view(dtype).view({layout_.group->size(), shard});
-  };
-  const at::Tensor send = in(buffers_.out), receive = in(buffers_.in);
-  for (size_t k = 0; k < parameters.size(); k++) {
-    const ParameterSpec& spec = layout_.parameters[parameters[k]];
-    at::Tensor place = send.view({-1}).narrow(0, offsets[k], spec.numel()).view(spec.shape);
-    if (k < gradients.size() && gradients[k].defined()) place.copy_(gradients[k]);
+  const ShardedBlock& of = layout_.shards->blocks()[block];
+  at::Tensor& sum = of_block_[block];
+  const bool begins = !sum.defined();
+  if (begins) sum = at::empty({of.shard}, layout_.options());
+  std::vector<at::Tensor> flat;
+  for (size_t k = 0; k < of.parameters.size(); k++)
+    flat.push_back(k < gradients.size() && gradients[k].defined() ? gradients[k].reshape({-1}) : at::Tensor());
+  for (int64_t first = 0, length; first < of.shard; first += length) {
+    length = std::min(at_once(of), of.shard - first);
+    land();
+    const at::Tensor send = buffer(buffers_.out, dtype, length), receive = buffer(buffers_.in, dtype, length);
+    for (int rank = 0; rank < layout_.group->size(); rank++) write(send.select(0, rank), of, rank * of.shard + first, flat);
+    flight_ = Flight{layout_.group->start_exchange(receive, send), block, first, begins, receive, {}};
+    if (first == 0) flight_->pending.add(start_given(gradients, of.parameters.size(), flight_->given));
+  }
+}
+
+at::Tensor GradientExchange::buffer(at::Tensor& room, at::ScalarType dtype, int64_t length) const {
+  const int64_t numbers = layout_.group->size() * length, bytes = numbers * static_cast<int64_t>(c10::elementSize(dtype));
+  if (!room.defined() || room.numel() < bytes) room = at::empty({bytes}, layout_.options().dtype(at::kByte));
+  return room.narrow(0, 0, bytes).view(dtype).view({layout_.group->size(), length});
+}
+
+void GradientExchange::write(const at::Tensor& out, const ShardedBlock& block, int64_t first, const std::vector<at::Tensor>& gradients) const {
+  for (size_t k = 0; k < block.parameters.size(); k++) {
+    const int64_t offset = block.offsets[k], end = offset + layout_.parameters[block.parameters[k]].numel();
+    const int64_t from = std::max(first, offset), to = std::min(first + out.numel(), end);
+    if (from >= to) continue;
+    at::Tensor place = out.narrow(0, from - first, to - from);
+    if (gradients[k].defined()) place.copy_(gradients[k].narrow(0, from - offset, to - from));
     else place.fill_(nothing);
   }
-  flight_ = Flight{layout_.group->start_exchange(receive, send), block, receive, {}};
-  flight_->pending.add(start_given(gradients, parameters.size(), flight_->given));
 }
 
 Pending GradientExchange::start_given(const std::vector<at::Tensor>& gradients, size_t count, at::Tensor& given) const {
@@ -66,15 +87,21 @@ void GradientExchange::note_given(const std::vector<size_t>& parameters, const a
     if (flags[k]) has_[parameters[static_cast<size_t>(k) % parameters.size()]] = true;
 }
 
-void GradientExchange::finish() {
+void GradientExchange::land() {
   if (!flight_) return;
   Flight flight = *std::exchange(flight_, std::nullopt);
   layout_.group->wait(flight.pending);
-  note_given(layout_.shards->blocks()[flight.block].parameters, flight.given);
-  add(of_block_[flight.block], flight.received);
+  if (flight.given.defined()) note_given(layout_.shards->blocks()[flight.block].parameters, flight.given);
+  add(of_block_[flight.block].narrow(0, flight.first, flight.received.size(1)), flight.received, flight.begins);
+}
+
+void GradientExchange::finish() {
+  if (!flight_) return;
+  const size_t block = flight_->block;
+  land();
   if (!on_block) return;
-  on_block(flight.block);
-  of_block_.erase(flight.block);
+  on_block(block);
+  of_block_.erase(block);
 }
 
 void GradientExchange::share(const std::vector<size_t>& parameters, const std::vector<at::Tensor>& gradients) {
@@ -99,7 +126,10 @@ void GradientExchange::share(const std::vector<size_t>& parameters, const std::v
     for (; first < last; first++) {
       const ParameterSpec& spec = layout_.parameters[parameters[first]];
       const at::Tensor parts = all.narrow(1, place, spec.numel());
-      add(of_parameter_[parameters[first]], parts);
+      at::Tensor& sum = of_parameter_[parameters[first]];
+      const bool begins = !sum.defined();
+      if (begins) sum = at::empty({spec.numel()}, layout_.options());
+      add(sum, parts, begins);
       place += spec.numel();
     }
   }

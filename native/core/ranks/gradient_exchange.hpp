@@ -15,7 +15,8 @@ struct ExchangeBuffers {
 };
 
 /// Gradients on their way to the ranks that keep their parameters, which add them up in the order of micro-batches: the bits of one
-/// process. At most one block is under way, while the next one is computed.
+/// process. At most one block is under way, while the next one is computed; large ones
+/// travel in slices.
 class GradientExchange {
  public:
   GradientExchange(const Layout& layout, ExchangeBuffers& buffers) : layout_(layout), buffers_(buffers), has_(layout.size()) {}
@@ -41,13 +42,23 @@ class GradientExchange {
   struct Flight {
     Pending pending;
     size_t block;
-    at::Tensor received;  // [ranks, shard]
-    at::Tensor given;     // [ranks, parameters]
+    int64_t first;        // of each shard's numbers
+    bool begins;          // the sum
+    at::Tensor received;  // [ranks, numbers of a shard]
+    at::Tensor given;     // [ranks, parameters]; with the first of a block
   };
+  /// Numbers of a shard that are under way at once: a layer's. An embedding or a head may be many times as large.
+  int64_t at_once(const ShardedBlock& block) const;
+  /// Room for so many numbers of every shard: [ranks, length].
+  at::Tensor buffer(at::Tensor& room, at::ScalarType dtype, int64_t length) const;
+  /// Numbers of the block's gradients from `first` on.
+  void write(const at::Tensor& out, const ShardedBlock& block, int64_t first, const std::vector<at::Tensor>& gradients) const;
+  /// Until what is under way is added.
+  void land();
   /// Which of the parameters have a gradient, from every rank: what no token went through has none anywhere.
   Pending start_given(const std::vector<at::Tensor>& gradients, size_t count, at::Tensor& given) const;
   void note_given(const std::vector<size_t>& parameters, const at::Tensor& given);
-  void add(at::Tensor& sum, const at::Tensor& parts) const;
+  void add(const at::Tensor& sum, const at::Tensor& parts, bool begins) const;
 
   const Layout& layout_;
   ExchangeBuffers& buffers_;

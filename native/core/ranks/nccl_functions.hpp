@@ -1,5 +1,5 @@
 #pragma once
-// The part of NCCL's C interface that nccl_communicator.cpp uses, by declarations of our own: a build needs no header and no library
+// The part of NCCL's C interface that nccl_endpoint.cpp uses, by declarations of our own: a build needs no header and no library
 // of it, and libtorch's brings what a process then finds. native/cuda/nccl_declarations.cu holds them against nccl.h.
 #include <cstddef>
 

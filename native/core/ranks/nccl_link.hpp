@@ -5,7 +5,7 @@
 #include "ranks/copy_stream.hpp"
 #include "ranks/group.hpp"
 #include "ranks/membership.hpp"
-#include "ranks/nccl_communicator.hpp"
+#include "ranks/nccl_endpoint.hpp"
 
 namespace critical_sharpness {
 

@@ -54,10 +54,4 @@ int64_t Shards::place_in_shard(size_t parameter) const {
   return here.length == 0 ? 0 : offset_of(parameter) + here.start - rank_ * blocks_[*block_of_[parameter]].shard;
 }
 
-int64_t Shards::largest_block() const {
-  int64_t largest = 0;
-  for (const auto& block : blocks_) largest = std::max(largest, block.shard * size_);
-  return largest;
-}
-
 }  // namespace critical_sharpness

@@ -34,8 +34,6 @@ class Shards {
   }
   /// Where this rank's numbers of a sharded parameter begin in its shard of the block; 0, where it has none.
   int64_t place_in_shard(size_t parameter) const;
-  /// Numbers of the largest block, padding included.
-  int64_t largest_block() const;
 
  private:
   int64_t offset_of(size_t parameter) const;

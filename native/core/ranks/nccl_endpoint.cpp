@@ -1,4 +1,4 @@
-#include "ranks/nccl_communicator.hpp"
+#include "ranks/nccl_endpoint.hpp"
 
 #include <c10/core/DeviceGuard.h>
 
