@@ -1,6 +1,5 @@
 #include "fake_nccl.hpp"
 
-#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -8,56 +7,15 @@
 #include <mutex>
 #include <optional>
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "check.hpp"
+#include "host_stream.hpp"
 
 namespace critical_sharpness::test {
 namespace {
 
 using nccl::Result;
-
-class HostStream final : public CopyStream {
- public:
-  ~HostStream() override {
-    add(nullptr);
-    thread_.join();
-  }
-  void* handle() override { return this; }
-  void begin() override { has_begun = true; }  // the host has computed what it was given
-  std::function<bool()> mark() override {
-    has_begun = false;
-    auto done = std::make_shared<std::atomic<bool>>(false);
-    add([done] { *done = true; });
-    return [done] { return done->load(); };
-  }
-  void add(std::function<void()> task) {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    changed_.notify_all();
-  }
-
-  bool has_begun = false;  // since the last mark: else copies would not wait for what is computed
-
- private:
-  void run() {
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !tasks_.empty(); });
-      const auto task = std::move(tasks_.front());
-      tasks_.pop_front();
-      lock.unlock();
-      if (!task) return;
-      task();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> tasks_;
-  std::thread thread_{[this] { run(); }};
-};
 
 struct Operation {
   const void* from = nullptr;  // of a send
@@ -262,8 +220,6 @@ Result receive(void* bytes, size_t count, int type, int from, Communicator* c, v
 nccl::Functions fake_nccl() {
   return {get_version, get_error_string, get_unique_id, init, get_async_error, abort, group_start, group_end, send, receive};
 }
-
-std::unique_ptr<CopyStream> host_stream() { return std::make_unique<HostStream>(); }
 
 FakeFault::FakeFault(Kind kind, int rank, int groups) {
   const std::lock_guard lock(world().mutex);

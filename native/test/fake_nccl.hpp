@@ -2,18 +2,12 @@
 // NCCL among threads of this process, over the host's memory: what a link does wrong with streams, groups and states shows here.
 // Calls only queue. A group is queued when its communicator is asked for its state, not before: who marks the stream earlier marks
 // nothing. A group is over when all its transfers have met their partners'; one by one they hold up the stream, as NCCL's do.
-#include <functional>
-#include <memory>
-
-#include "ranks/copy_stream.hpp"
+// Its streams are a HostStream each.
 #include "ranks/nccl_functions.hpp"
 
 namespace critical_sharpness::test {
 
 nccl::Functions fake_nccl();
-
-/// A stream of the host, which runs what is queued on a thread of its own.
-std::unique_ptr<CopyStream> host_stream();
 
 /// What the communicators of a rank do from here on, until the end of the object: how a GPU, or a network, fails.
 class FakeFault {

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "errors.hpp"
+#include "host_stream.hpp"
 #include "ranks/nccl_link.hpp"
 
 namespace critical_sharpness::test {
@@ -119,7 +120,7 @@ std::vector<std::shared_ptr<Group>> nccl_groups(int size, std::chrono::milliseco
     where.size = size;
     where.timeout = where.join_timeout = timeout;
     const auto membership = std::make_shared<Membership>(where, store, names);
-    const auto open = [=](Group& group, at::Device device) { return NcclLink::open(functions, membership, group, device, host_stream()); };
+    const auto open = [=](Group& group, at::Device device) { return NcclLink::open(functions, membership, group, device, std::make_unique<HostStream>()); };
     groups.push_back(std::make_shared<Group>(rank, size, std::make_shared<ControlLink>(control, rank, membership), open));
   }
   return groups;
