@@ -106,6 +106,14 @@ TEST("ranks: losses, gradients, states and steps have the bits of one process, w
   for (const auto& d : decoder_descriptions()) check_ranks(decoder_case(d, 5, 1), {2, 3});
 }
 
+TEST("ranks: the same where embedding and head are several times as large as a layer") {
+  for (const bool tied : {true, false}) {
+    Gpt2Description d = gpt2(tied);
+    d.vocabulary_size = 3000;
+    check_ranks({[d] { return make_gpt2(d); }, token_batch(5, 7, 3000, 3, 5), at::kFloat, at::kFloat, 1}, {2, 3});
+  }
+}
+
 TEST("ranks: the same where parameters are frozen, from the embedding up or down to the head") {
   for (const auto& d : {llama(), gemma()}) {
     Case c = decoder_case(d, 3, 1);
