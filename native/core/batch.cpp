@@ -125,6 +125,7 @@ const Batch* Batch::on(at::Device device) const {
 
 Batch Batch::slice(int64_t start, int64_t length) const {
   Batch part = *this;
+  part.digest_.reset();
   if (kind_ == Kind::named) {
     if (length == rows()) return part;
     part.named_ = changed([&](const at::Tensor& tensor) { return tensor.narrow(0, start, length); });
@@ -144,6 +145,7 @@ std::shared_ptr<const Batch> Batch::part(int64_t start, int64_t length) const {
                  std::to_string(start) + " to " + std::to_string(start + length));
   auto batch = std::shared_ptr<Batch>(new Batch(*this));
   batch->elsewhere_.reset();
+  batch->digest_.reset();
   if (kind_ == Kind::named) {
     if (length == rows()) return batch;
     batch->named_ = changed([&](const at::Tensor& tensor) { return tensor.narrow(0, start, length); });

@@ -104,4 +104,9 @@ TEST("batch: a part is a batch of its own, with its count") {
   CHECK(batch->part(1, 2)->inputs().const_data_ptr<int32_t>() == batch->inputs().const_data_ptr<int32_t>() + 2);
   const auto examples = Batch::examples(random_tensor({3, 2}, at::kFloat, 1), integers({0, 1, 2}, {3}));
   CHECK(examples->part(1, 2)->count() == 2 && examples->part(1, 2)->rows() == 2);
+  // Whatever was found out of the whole before.
+  for (const auto& whole : {batch, examples}) {
+    CHECK(whole->part(0, 3)->digest() == whole->digest());
+    CHECK(whole->part(0, 2)->digest() != whole->digest() && whole->part(0, 2)->digest() != whole->part(1, 2)->digest());
+  }
 }
