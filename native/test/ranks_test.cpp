@@ -36,7 +36,7 @@ struct Outcome {
 
 struct Case {
   std::function<std::unique_ptr<Network>()> network;
-  std::shared_ptr<const Batch> batch;
+  std::function<std::shared_ptr<const Batch>()> batch;  // each rank's own, as processes have it: it keeps what one thread found out
   at::ScalarType weights = at::kFloat, compute = at::kFloat;
   int64_t micro_batch = 0;
   std::vector<bool> trainable = {};
@@ -49,23 +49,24 @@ Outcome run(const Case& c, std::shared_ptr<Group> group) {
   Outcome made;
   const auto model = std::make_shared<Model>(c.network(), c.weights, c.compute, at::kCPU, c.trainable, std::move(group));
   model->initialize(c.scheme, 5);
+  const auto batch = c.batch();
   const PassOptions options{c.micro_batch, {}};
-  made.numbers.push_back(model->loss(*c.batch, nullptr, options).loss);
+  made.numbers.push_back(model->loss(*batch, nullptr, options).loss);
 
   const size_t count = model->layout()->size();
   const std::shared_ptr<Optimizer> optimizer =
       make_adamw(model, {std::vector<double>(count, 1.0), std::vector<double>(count, 0.1)}, {0.9, 0.99, 1e-8});
   for (int step = 0; step < 2; step++) {
-    made.add(optimizer->accumulate_from(*c.batch, options, true));
+    made.add(optimizer->accumulate_from(*batch, options, true));
     const auto direction = state_direction(optimizer, true);
     for (const double learning_rate : {1e-3, 0.3})
-      made.numbers.push_back(model->loss(*c.batch, std::make_unique<Perturbation>(Perturbation{direction, learning_rate}).get(), options).loss);
-    const ExpertChanges changes = model->expert_changes(*c.batch, *direction, 0.3, options);
+      made.numbers.push_back(model->loss(*batch, std::make_unique<Perturbation>(Perturbation{direction, learning_rate}).get(), options).loss);
+    const ExpertChanges changes = model->expert_changes(*batch, *direction, 0.3, options);
     made.numbers.insert(made.numbers.end(), {static_cast<double>(changes.changed), static_cast<double>(changes.of)});
     optimizer->step(0.01);
   }
   const auto stored = optimizer->direction(false);
-  const GradientResult gradient = model->gradient(*c.batch, options);
+  const GradientResult gradient = model->gradient(*batch, options);
   made.numbers.insert(made.numbers.end(), {stored->norm(), stored->dot(*gradient.gradient), gradient.loss});
   for (size_t i = 0; i < count; i++) {
     made.bytes.push_back(model->read_bytes(i, 0, int64_t{1} << 40));
@@ -85,7 +86,7 @@ void check_ranks(const Case& c, const std::vector<int>& sizes = {1, 2, 3, 4}) {
 }
 
 Case decoder_case(const DecoderDescription& d, int64_t rows, int64_t micro_batch) {
-  return {[d] { return make_decoder(enlarged(d)); }, token_batch(rows, 7, 301, 3, 5), at::kFloat, at::kFloat, micro_batch};
+  return {[d] { return make_decoder(enlarged(d)); }, [rows] { return token_batch(rows, 7, 301, 3, 5); }, at::kFloat, at::kFloat, micro_batch};
 }
 
 Gpt2Description gpt2(bool tied) {
@@ -110,7 +111,7 @@ TEST("ranks: the same where embedding and head are several times as large as a l
   for (const bool tied : {true, false}) {
     Gpt2Description d = gpt2(tied);
     d.vocabulary_size = 3000;
-    check_ranks({[d] { return make_gpt2(d); }, token_batch(5, 7, 3000, 3, 5), at::kFloat, at::kFloat, 1}, {2, 3});
+    check_ranks({[d] { return make_gpt2(d); }, [] { return token_batch(5, 7, 3000, 3, 5); }, at::kFloat, at::kFloat, 1}, {2, 3});
   }
 }
 
@@ -136,7 +137,7 @@ TEST("ranks: the same where parameters are frozen, from the embedding up or down
 
 TEST("ranks: a network without blocks is whole on every rank, which takes its share of the rows") {
   const auto network = [] { return make_mlp({{30, 700, 5}, Activation::gelu, Loss::cross_entropy}); };
-  check_ranks({network, example_batch(7, 30, 5, Loss::cross_entropy, 3), at::kFloat, at::kFloat, 2, {}, Initialization::pytorch}, {2, 3});
+  check_ranks({network, [] { return example_batch(7, 30, 5, Loss::cross_entropy, 3); }, at::kFloat, at::kFloat, 2, {}, Initialization::pytorch}, {2, 3});
 }
 
 TEST("ranks: a rank keeps its part of the matrices alone, and files give it that") {
@@ -159,7 +160,7 @@ TEST("ranks: what needs whole matrices is refused by name") {
     CHECK_CODE(make_muon(model, {ones, ones}, {}), "ERR_OUT_OF_RANGE");
     const auto direction = std::make_shared<ParameterVector>(ParameterVector::zeros(model->layout()));
     const Perturbation in_place{direction, 1, PerturbationMode::in_place};
-    CHECK_CODE(model->loss(*c.batch, &in_place, {}), "ERR_OUT_OF_RANGE");
+    CHECK_CODE(model->loss(*c.batch(), &in_place, {}), "ERR_OUT_OF_RANGE");
     return 0;
   });
 }
@@ -172,7 +173,7 @@ std::pair<Outcome, int64_t> curvature_of(const Case& c, const CurvatureOptions& 
   const auto note = [&](const ParameterVector& vector) {
     for (size_t i = 0; i < model->layout()->size(); i++) found.bytes.push_back(all_bytes(vector, i));
   };
-  const auto curvature = std::make_shared<Curvature>(model, c.batch, options);
+  const auto curvature = std::make_shared<Curvature>(model, c.batch(), options);
   for (const uint64_t seed : {1, 2}) {
     const auto made = curvature->product(random_vector(model->layout(), Distribution::normal, seed), {});
     found.numbers.push_back(made.slope);
@@ -198,9 +199,9 @@ TEST("ranks: products of both matrices and a Krylov basis have the bits of one p
   const auto hessian = curvature::Operator::hessian, gauss_newton = curvature::Operator::gauss_newton;
   Case frozen = decoder_case(llama(), 3, 1);
   for (const auto& spec : frozen.network()->parameters()) frozen.trainable.push_back(spec.name.find("layers.1") != std::string::npos);
-  const Case tied{[] { return make_gpt2(gpt2(true)); }, token_batch(5, 30, 301, 4, 6), at::kFloat, at::kFloat, 2};
+  const Case tied{[] { return make_gpt2(gpt2(true)); }, [] { return token_batch(5, 30, 301, 4, 6); }, at::kFloat, at::kFloat, 2};
   const Case perceptron{[] { return make_mlp({{30, 700, 5}, Activation::gelu, Loss::cross_entropy}); },
-                        example_batch(7, 30, 5, Loss::cross_entropy, 3), at::kDouble, at::kDouble, 2, {}, Initialization::pytorch};
+                        [] { return example_batch(7, 30, 5, Loss::cross_entropy, 3); }, at::kDouble, at::kDouble, 2, {}, Initialization::pytorch};
   for (const auto& [c, kind] : {std::pair{decoder_case(llama(), 5, 1), hessian}, {decoder_case(gemma(), 3, 1), gauss_newton}, {frozen, hessian},
                                 {tied, hessian}, {tied, gauss_newton}, {perceptron, hessian}}) {
     const CurvatureOptions options{kind, c.micro_batch, /*keep=*/true};
@@ -239,14 +240,14 @@ TEST("ranks: a difference or a wish to stop is told to all before the pass, a fa
     return codes[0];
   };
   const auto starts = [](const std::string& text, const char* with) { return text.starts_with(with); };
-  CHECK(code_of([&](Model& model, int) { model.loss(*c.batch, nullptr, {1, {}}); }).empty());
-  CHECK(starts(code_of([&](Model& model, int rank) { model.loss(*c.batch, nullptr, {1 + rank, {}}); }), "ERR_RANKS_DIFFER: Expected every rank to call \"loss\" with the same micro-batch"));
-  CHECK(starts(code_of([&](Model& model, int rank) { model.loss(rank ? *token_batch(4, 7, 301, 9) : *c.batch, nullptr, {1, {}}); }), "ERR_RANKS_DIFFER"));
-  CHECK(starts(code_of([&](Model& model, int rank) { rank ? (void)model.gradient(*c.batch, {1, {}}) : (void)model.loss(*c.batch, nullptr, {1, {}}); }), "ERR_RANKS_DIFFER: Expected \"loss\", which rank 0 calls"));
+  CHECK(code_of([&](Model& model, int) { model.loss(*c.batch(), nullptr, {1, {}}); }).empty());
+  CHECK(starts(code_of([&](Model& model, int rank) { model.loss(*c.batch(), nullptr, {1 + rank, {}}); }), "ERR_RANKS_DIFFER: Expected every rank to call \"loss\" with the same micro-batch"));
+  CHECK(starts(code_of([&](Model& model, int rank) { model.loss(rank ? *token_batch(4, 7, 301, 9) : *c.batch(), nullptr, {1, {}}); }), "ERR_RANKS_DIFFER"));
+  CHECK(starts(code_of([&](Model& model, int rank) { rank ? (void)model.gradient(*c.batch(), {1, {}}) : (void)model.loss(*c.batch(), nullptr, {1, {}}); }), "ERR_RANKS_DIFFER: Expected \"loss\", which rank 0 calls"));
   CHECK(code_of([&](Model& model, int rank) {
     const Cancellation cancel;
     if (rank == 1) cancel.cancel();
-    model.loss(*c.batch, nullptr, {1, cancel});
+    model.loss(*c.batch(), nullptr, {1, cancel});
   }) == "cancelled");
 }
 
@@ -261,12 +262,12 @@ TEST("ranks: one that asks to stop before its optimizer's first gradient is hear
     if (group->rank() == 1) cancel.cancel();
     bool cancelled = false;
     try {
-      optimizer->accumulate_from(*c.batch, {1, cancel}, true);
+      optimizer->accumulate_from(*c.batch(), {1, cancel}, true);
     } catch (const Cancelled&) {
       cancelled = true;
     }
     CHECK(cancelled);
-    return optimizer->accumulate_from(*c.batch, {1, {}}, true).loss.loss;
+    return optimizer->accumulate_from(*c.batch(), {1, {}}, true).loss.loss;
   });
   CHECK(losses[0] == losses[1]);
 }
@@ -290,7 +291,7 @@ TEST("ranks: what is wrong with one's own part takes the others out of the call,
 TEST("ranks: the same with learned positions, tied and not, in every arithmetic, for uneven micro-batches") {
   for (const bool tied : {true, false})
     for (const auto& [weights, compute] : {std::pair{at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kDouble, at::kDouble}}) {
-      Case c{[tied] { return make_gpt2(gpt2(tied)); }, token_batch(5, 30, 301, 4, 6), weights, compute, 2};
+      Case c{[tied] { return make_gpt2(gpt2(tied)); }, [] { return token_batch(5, 30, 301, 4, 6); }, weights, compute, 2};
       check_ranks(c);
       c.micro_batch = 0;
       check_ranks(c, {2});
