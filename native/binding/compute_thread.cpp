@@ -94,7 +94,8 @@ class ComputeThread {
         lock.lock();
       }
       const auto is_wanted = [&] { return stopped_ || !garbage_.empty() || !queue_.empty(); };
-      if (!wake_.wait_for(lock, keeps_memory, is_wanted)) {
+      // By the system's clock: to wait by the steady one takes a newer C library than libtorch needs.
+      if (!wake_.wait_until(lock, std::chrono::system_clock::now() + keeps_memory, is_wanted)) {
         lock.unlock();
         release_cached_memory();
         lock.lock();
