@@ -12,9 +12,10 @@ const command = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url)
  *
  * @param program a file that takes one argument, JSON
  * @param given with `folder`, in which there is room
+ * @param options `alone`: as many processes that share nothing, all at once
  */
-export async function over(program, count, threads, given, { alone = false } = {}) {
-  // `alone`: as many processes that share nothing, all at once.
+export async function over(program, count, threads, given, options = {}) {
+  const { alone = false } = options;
   const out = mkdtempSync(path.join(given.folder, "out-"));
   const places = alone ? Array.from({ length: count }, (_, i) => path.join(out, `${i}`)) : [out];
   for (const place of places) mkdirSync(place, { recursive: true });
