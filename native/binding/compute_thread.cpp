@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "caching_allocator.hpp"
+#include "info.hpp"
 
 namespace critical_sharpness::binding {
 namespace {
@@ -20,6 +21,11 @@ constexpr int64_t most_waiting_bytes = int64_t{2} << 30;
 /// How long the thread looks for its next job before it sleeps: about what a caller takes from a result to its next call. To be woken
 /// would take both of them longer.
 constexpr std::chrono::microseconds attentive{50};
+/// How long a caller waits for a job, if the last one took no longer: about what two threads take to wake each other. Only where there is
+/// a CPU for it: libtorch's own threads would wait for the one that waits.
+constexpr std::chrono::microseconds patience{300};
+/// How many jobs in a row a caller waits for: then its event loop turns, for timers, signals and whoever else has work there.
+constexpr size_t most_at_once = 50;
 /// How long after its last job memory is kept for the next one: longer than what lies between the passes of a measurement.
 constexpr std::chrono::milliseconds keeps_memory{1000};
 
@@ -34,11 +40,22 @@ class ComputeThread {
     const std::lock_guard lock(mutex_);
     if (stopped_ || job->owner.closing) return false;
     if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+    job->is_awaited = is_brief_ && !running_ && queue_.empty() && job->owner.over_at_once < most_at_once;
     queue_.push_back(job.get());
     job.release();
     has_work_ = true;
     wake_.notify_one();
     return true;
+  }
+
+  bool is_over_at_once(Job& job) {
+    if (!job.is_awaited) return false;
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!job.is_over && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    const std::lock_guard lock(mutex_);  // also: the compute thread has done with it
+    job.is_awaited = false;
+    job.owner.over_at_once += job.is_over;
+    return job.is_over;
   }
 
   void let_go(std::shared_ptr<const void> object, int64_t bytes) {
@@ -113,8 +130,10 @@ class ComputeThread {
       running_ = queue_.front();
       queue_.pop_front();
       lock.unlock();
+      const auto start = std::chrono::steady_clock::now();
       running_->run();
       lock.lock();
+      is_brief_ = std::chrono::steady_clock::now() - start <= patience && leaves_a_cpu();
       bring_back(running_);
       running_ = nullptr;
       idle_.notify_all();
@@ -128,6 +147,10 @@ class ComputeThread {
 
   /// Under the lock.
   static void bring_back(Job* job) {
+    if (job->is_awaited) {
+      job->is_over = true;
+      return;
+    }
     Environment& owner = job->owner;
     if (owner.closing || napi_call_threadsafe_function(owner.way_back, job, napi_tsfn_nonblocking) != napi_ok)
       owner.orphans.push_back(job);
@@ -138,6 +161,7 @@ class ComputeThread {
   std::function<void()> prepare_;
   std::deque<Job*> queue_;
   Job* running_ = nullptr;
+  bool is_brief_ = false;  // what ran last
   std::vector<std::shared_ptr<const void>> garbage_;
   int64_t waiting_bytes_ = 0;
   bool stopped_ = false;
@@ -155,6 +179,7 @@ ComputeThread& compute_thread() {
 
 void prepare_compute_thread(std::function<void()> prepare) { compute_thread().prepare(std::move(prepare)); }
 bool enqueue(std::unique_ptr<Job>& job) { return compute_thread().enqueue(job); }
+bool is_over_at_once(Job& job) { return compute_thread().is_over_at_once(job); }
 void let_go(std::shared_ptr<const void> object, int64_t bytes) { compute_thread().let_go(std::move(object), bytes); }
 void leave_compute_thread(Environment& environment) { compute_thread().leave(environment); }
 void shut_down_compute_thread() { compute_thread().shut_down(); }

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -23,6 +24,10 @@ class Job {
 
   Environment& owner;
   const Cancellation cancel;  // stops run()
+
+  // Of a job whose caller waits for it where it called it. The first is written by that thread alone, under the compute thread's lock.
+  bool is_awaited = false;
+  std::atomic<bool> is_over{false};
 };
 
 // One thread runs the jobs of all environments, one after the other in the order of their calls: libtorch keeps a pool of
@@ -31,8 +36,12 @@ class Job {
 /// What the thread does before its first job. The first call of the process counts, if it comes before that job.
 void prepare_compute_thread(std::function<void()> prepare);
 
-/// Queues a job. False, and the job stays the caller's, once the process (or the environment) ends.
+/// Queues a job, to be brought back to the event loop. False, and the job stays the caller's, once the process (or the environment) ends.
 bool enqueue(std::unique_ptr<Job>& job);
+
+/// At once after `enqueue`: true if the job is over, not to be brought back, and the caller's again. A job that can be expected to be
+/// short is waited for, no longer than it takes two threads to wake each other.
+bool is_over_at_once(Job& job);
 
 /// Destroys a reference to a core object on the compute thread: giving back half a gigabyte takes 40 ms, too long for the
 /// event loop. `bytes` is what it holds, at most.

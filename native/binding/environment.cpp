@@ -40,6 +40,7 @@ void Environment::job_begins(napi_env env) {
 }
 
 void Environment::job_ends(napi_env env) {
+  over_at_once = 0;
   if (--in_flight == 0) napi_unref_threadsafe_function(env, way_back);
 }
 

@@ -30,7 +30,9 @@ struct Environment {
   Napi::FunctionReference model, batch, vector, optimizer, curvature, krylov, cancel_token, group;
   std::vector<std::weak_ptr<Group>> groups;  // that this environment has joined
   napi_threadsafe_function way_back = nullptr;
-  size_t in_flight = 0;  // on this environment's thread only
+  // On this environment's thread only.
+  size_t in_flight = 0;
+  size_t over_at_once = 0;  // jobs that were waited for, since one came back through the event loop
 
   // Both under the compute thread's lock.
   bool closing = false;

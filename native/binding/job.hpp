@@ -74,13 +74,17 @@ Napi::Value submit(Napi::Env env, Work work, ToJs to_js, Cancellation cancel = {
   auto operation = std::make_unique<Operation<Work, ToJs>>(env, std::move(work), std::move(to_js), std::move(cancel));
   const Napi::Promise promise = operation->promise();
   std::unique_ptr<Job> job = std::move(operation);
-  if (Environment& environment = job->owner; enqueue(job)) {
-    environment.job_begins(env);
+  Job& queued = *job;
+  if (enqueue(job)) {
+    if (is_over_at_once(queued))
+      job.reset(&queued);
+    else
+      queued.owner.job_begins(env);
   } else {
     job->refuse(std::make_exception_ptr(InputError(InputError::Kind::state, "ERR_SHUTDOWN",
         "Expected a running compute thread for the operation but received one that was shut down: the process is ending")));
-    job->settle(env);
   }
+  if (job) job->settle(env);
   return promise;
 }
 

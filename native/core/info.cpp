@@ -6,6 +6,10 @@
 #include <ATen/ops/_fused_sdp_choice.h>
 #include <ATen/ops/zeros.h>
 #include <torch/headeronly/version.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -15,6 +19,9 @@ extern "C" uint64_t aoti_torch_abi_version();
 
 namespace critical_sharpness {
 namespace {
+
+/// What the process may run on, or the time that it is given there if that is less.
+std::atomic<int> cpus{static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))};
 
 bool has_flash_attention() {
   // What scaled_dot_product_attention itself asks; 1 is SDPBackend::flash_attention.
@@ -54,7 +61,10 @@ Info info() {
 void set_threads(int threads) { at::set_num_threads(threads); }
 
 void limit_threads(int most) {
+  cpus = std::min(cpus.load(), most);
   if (at::get_num_threads() > most) at::set_num_threads(most);
 }
+
+bool leaves_a_cpu() { return at::get_num_threads() < cpus; }
 
 }  // namespace critical_sharpness

@@ -23,4 +23,7 @@ void set_threads(int threads);
 /// No more than these, where libtorch by itself would take more.
 void limit_threads(int most);
 
+/// Whether the calling thread's passes leave a CPU to the thread that waits for them.
+bool leaves_a_cpu();
+
 }  // namespace critical_sharpness

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { nativeErrors } from "../../lib/torch/errors.js";
 import type { NativeBatch, NativeModel } from "../../lib/torch/index.js";
 import { native } from "../../lib/torch/load.js";
-import { longJob, runProcess, smallBatch, smallModel } from "./support.js";
+import { initialized, longJob, runProcess, smallBatch, smallModel } from "./support.js";
 
 const rejection = async (promise: Promise<unknown>) =>
   promise.then(
@@ -26,6 +26,19 @@ describe("jobs", () => {
     expect(done).toEqual([1, 2, 3, 4]);
     expect(model.version).toBe(4);
     expect(await model.read(0, 0, 16)).toEqual(await read);
+  });
+
+  it("that are short, and waited for, leave the event loop its turns", async () => {
+    const model = await initialized();
+    const batch = smallBatch();
+    let turns = 0;
+    let next = setImmediate(function count() {
+      turns++;
+      next = setImmediate(count);
+    });
+    for (let i = 0; i < 1000; i++) await model.loss(batch, null, { microBatch: 1 });
+    clearImmediate(next);
+    expect(turns).toBeGreaterThanOrEqual(15);
   });
 
   it("reject with the stack of the caller, whether the arguments or the work failed", async () => {

@@ -85,7 +85,9 @@ describe.each(["train", "checkpoints", "mix"])("%s over ranks", (kind) => {
     expect(readdirSync(out)).toContain("report.html");
   });
 
-  it(`killed at ${times} random moments goes on with another number`, { timeout: 600_000 }, async () => {
+  it(`killed at ${times} random moments goes on with another number`, {
+    timeout: 600_000 + 60_000 * times,
+  }, async () => {
     const { uniform } = random(`kills of ranks of ${kind}`);
     const { files, duration } = alone[kind] as (typeof alone)[string];
     for (let killed = 0, round = 0; killed < times; round++) {
