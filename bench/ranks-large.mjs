@@ -1,6 +1,6 @@
 // One step of the protocol for checkpoints on a model of 1.5 billion parameters over several ranks, in float32: AdamW's moments from one
-// batch, then λc along Δ of the next. One process takes 24.4 GB, of which 6 are
-// the mapped weights; needs 6 GB of disk and `npm run build`. Arguments: numbers of ranks; by default 1, 2, 4.
+// batch, then λc along Δ of the next. One process takes 24.4 GB, of which 6 are the mapped weights; needs 6 GB of disk and
+// `npm run build`. Arguments: numbers of ranks; by default 1, 2, 4.
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";

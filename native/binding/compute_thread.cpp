@@ -21,8 +21,8 @@ constexpr int64_t most_waiting_bytes = int64_t{2} << 30;
 /// How long the thread looks for its next job before it sleeps: about what a caller takes from a result to its next call. To be woken
 /// would take both of them longer.
 constexpr std::chrono::microseconds attentive{50};
-/// How long a caller waits for a job, if the last one took no longer: about what two threads take to wake each other. Only where there is
-/// a CPU for it: libtorch's own threads would wait for the one that waits.
+/// How long a caller waits for a job, if the last one took no longer: a few times what two threads take to wake each other. Only where there
+/// is a CPU for it: libtorch's own threads would wait for the one that waits.
 constexpr std::chrono::microseconds patience{300};
 /// How many jobs in a row a caller waits for: then its event loop turns, for timers, signals and whoever else has work there.
 constexpr size_t most_at_once = 50;
@@ -40,7 +40,7 @@ class ComputeThread {
     const std::lock_guard lock(mutex_);
     if (stopped_ || job->owner.closing) return false;
     if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
-    job->is_awaited = is_brief_ && !running_ && queue_.empty() && job->owner.over_at_once < most_at_once;
+    job->is_awaited = waiting_pays_ && !running_ && queue_.empty() && job->owner.over_at_once < most_at_once;
     queue_.push_back(job.get());
     job.release();
     has_work_ = true;
@@ -133,7 +133,7 @@ class ComputeThread {
       const auto start = std::chrono::steady_clock::now();
       running_->run();
       lock.lock();
-      is_brief_ = std::chrono::steady_clock::now() - start <= patience && leaves_a_cpu();
+      waiting_pays_ = std::chrono::steady_clock::now() - start <= patience && leaves_a_cpu();
       bring_back(running_);
       running_ = nullptr;
       idle_.notify_all();
@@ -161,7 +161,7 @@ class ComputeThread {
   std::function<void()> prepare_;
   std::deque<Job*> queue_;
   Job* running_ = nullptr;
-  bool is_brief_ = false;  // what ran last
+  bool waiting_pays_ = false;  // going by what ran last
   std::vector<std::shared_ptr<const void>> garbage_;
   int64_t waiting_bytes_ = 0;
   bool stopped_ = false;

@@ -40,7 +40,7 @@ void prepare_compute_thread(std::function<void()> prepare);
 bool enqueue(std::unique_ptr<Job>& job);
 
 /// At once after `enqueue`: true if the job is over, not to be brought back, and the caller's again. A job that can be expected to be
-/// short is waited for, no longer than it takes two threads to wake each other.
+/// short is waited for, but for a fraction of a millisecond only.
 bool is_over_at_once(Job& job);
 
 /// Destroys a reference to a core object on the compute thread: giving back half a gigabyte takes 40 ms, too long for the
