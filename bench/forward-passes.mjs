@@ -21,7 +21,7 @@ const sgd = { type: "sgd", learningRate: 0.1 };
 const adamw = { type: "adamw", learningRate: 1e-3 };
 
 /** The runs that the design asks for. */
-async function runs() {
+export async function designRuns() {
   return {
     quickstart: await readConfiguration(path.join(examples, "quickstart.json")),
     "full-batch SGD, MLP": parseConfiguration({ ...mlp, batch: { size: 2048 }, optimizer: sgd, steps: 500 }),
@@ -32,8 +32,8 @@ async function runs() {
 
 export async function forwardPassRows() {
   const rows = [];
-  for (const [name, configuration] of Object.entries(await runs())) {
-    const { passes, apart } = await measureRun(configuration);
+  for (const [name, configuration] of Object.entries(await designRuns())) {
+    const { passes, apart } = await compareMethods(configuration);
     for (const method of ["interpolated", "bisection"]) {
       const all = passes[method].slice(1);
       const [middle, average] = [median(all), mean(all)];
@@ -50,32 +50,43 @@ export async function forwardPassRows() {
   return rows;
 }
 
-/** Trains, and measures every step's line with a meter of each method. */
-async function measureRun(configuration) {
-  const { seed, initialization, ...config } = configuration.model;
-  const model = await createModel(config, { dtype: configuration.dtype, seed, initialization });
-  const data = await TrainingData.open(configuration, model.config);
-  const optimizer = makeOptimizer(model, configuration.optimizer);
-  const schedule = makeSchedule(configuration, configuration.optimizer.learningRate);
+/** Measures every step's line with a meter of each method. */
+async function compareMethods(configuration) {
   const meters = {
     interpolated: new SharpnessMeter(),
     bisection: new SharpnessMeter({ method: "bisection" }),
   };
   const passes = { interpolated: [], bisection: [] };
   let apart = 0;
+  await measureRun(configuration, meters, ({ interpolated: a, bisection: b }) => {
+    passes.interpolated.push(a.forwardPasses);
+    passes.bisection.push(b.forwardPasses);
+    if (a.status === "converged" && b.status === "converged")
+      apart = Math.max(apart, Math.abs(a.criticalLearningRate / b.criticalLearningRate - 1));
+  });
+  return { passes, apart };
+}
+
+/**
+ * Trains, and measures every step's line with each of the meters.
+ *
+ * @param onStep is given what each of them found, and the step
+ */
+export async function measureRun(configuration, meters, onStep) {
+  const { seed, initialization, ...config } = configuration.model;
+  const model = await createModel(config, { dtype: configuration.dtype, seed, initialization });
+  const data = await TrainingData.open(configuration, model.config);
+  const optimizer = makeOptimizer(model, configuration.optimizer);
+  const schedule = makeSchedule(configuration, configuration.optimizer.learningRate);
   for (let step = 1; step <= configuration.steps; step++) {
     const batch = await data.training(step);
     const gradient = await model.gradient(batch);
     await optimizer.accumulate(gradient);
     const direction = await optimizer.direction();
     const found = {};
-    for (const [method, meter] of Object.entries(meters)) {
-      found[method] = await meter.measure({ model, batch, direction, gradient });
-      passes[method].push(found[method].forwardPasses);
-    }
-    const { interpolated: a, bisection: b } = found;
-    if (a.status === "converged" && b.status === "converged")
-      apart = Math.max(apart, Math.abs(a.criticalLearningRate / b.criticalLearningRate - 1));
+    for (const [name, meter] of Object.entries(meters))
+      found[name] = await meter.measure({ model, batch, direction, gradient });
+    onStep(found, step);
     await optimizer.step({ learningRate: schedule(step) });
     direction.dispose();
     gradient.gradient.dispose();
@@ -83,5 +94,4 @@ async function measureRun(configuration) {
   optimizer.dispose();
   await data[Symbol.asyncDispose]();
   model.dispose();
-  return { passes, apart };
 }

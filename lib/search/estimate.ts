@@ -23,7 +23,12 @@ export interface LogPoint {
 }
 
 /** What is assumed of a line nothing is known of: near a quadratic. */
-export const unknownShape: LineShape = { inverseExponent: 1, bend: 0, deviation: 0.3 };
+export const unknownShape: LineShape = {
+  inverseExponent: 1,
+  bend: 0,
+  deviation: 0.3,
+  bendDeviation: 0.3,
+};
 
 /** Below this a normalised rise is as likely rounding as curvature. */
 const visible = 1e-3;
@@ -52,7 +57,7 @@ export function logPoints(
 /**
  * Where the crossing is, by a Gaussian fit of ln η = ln ηc + a·y + b·y², y = ln D, to the points: linear in the unknowns
  * ln ηc, a and b, of which `prior` and `shape` say what is known beforehand. One point and an expected shape give ηc
- * at once, two give a, three b.
+ * at once, two give a, three b. A term in y³, of which it leaves out a part, is taken to be a sixth of b's deviation.
  *
  * @returns undefined where the points say nothing.
  */
@@ -67,10 +72,10 @@ export function estimate(
   const origin = (order.at(-1) as LogPoint).x;
   let fit: Gaussian = independent(
     [prior ? prior.x - origin : 0, shape.inverseExponent, shape.bend],
-    [prior ? prior.deviation : 50, shape.deviation, shape.deviation / 3],
+    [prior ? prior.deviation : 50, shape.deviation, shape.bendDeviation],
   );
   for (const { x, y, noise } of order) {
-    const unmodelled = cubic * Math.abs(y) ** 3;
+    const unmodelled = (shape.bendDeviation / 6) * Math.abs(y) ** 3;
     const rounding = shape.inverseExponent * noise;
     fit = observe(fit, [1, y, y * y], x - origin, unmodelled * unmodelled + rounding * rounding + 1e-24);
   }
@@ -79,9 +84,6 @@ export function estimate(
   const inverseExponent = fit.mean[1] as number;
   return Number.isFinite(x) && Number.isFinite(deviation) ? { x, deviation, inverseExponent } : undefined;
 }
-
-/** Size of the term in y³ that the fit leaves out. */
-const cubic = 0.05;
 
 /** s from the two smallest learning rates, ψ taken as linear; undefined where that does not descend. */
 export function extrapolatedSlope(line: Line): number | undefined {

@@ -1,10 +1,12 @@
-import { interpolate } from "./interpolated.js";
+import { estimatedCrossing } from "./estimated.js";
+import { interpolate, interpolateUntil } from "./interpolated.js";
 import { Line } from "./line.js";
-import { isHopeless, outcome } from "./noise.js";
+import { isHopeless, type Outcome, outcome } from "./noise.js";
 import {
   type CheckedOptions,
   checkLossAt,
   checkSearchOptions,
+  type EstimatedCrossing,
   type LossAt,
   type SearchOptions,
   type SearchResult,
@@ -15,8 +17,11 @@ import {
  * above, a tie does not.
  *
  * The result is a certificate: the loss was seen not to be above at `lower` and to be above at `upper`, and
- * 1 − lower/upper ≤ tolerance. Both methods give the same (Kalra et al. 2026 for `bisection`). With `lossNoise` a rise is one that
+ * 1 − lower/upper ≤ tolerance. `interpolated` and `bisection` (Kalra et al. 2026) give the same. With `lossNoise` a rise is one that
  * noise does not explain; where noise leaves no answer the status is `unresolved`.
+ *
+ * `estimated` stops before the certificate, where the points say where the crossing is with an `error` of at most the tolerance. It
+ * needs the slope; without one, and where no such estimate comes about, the result is a certificate.
  *
  * @param lossAt L(θ − η·Δ) for η ≥ 0. It is called one learning rate at a time; what it throws ends the search.
  * @throws AbortError if the signal is aborted (an evaluation under way is waited for).
@@ -30,13 +35,21 @@ export async function findCriticalLearningRate(
   const checked = checkSearchOptions(options);
   if (checked.slope !== undefined && checked.slope < 0) return nonDescent(checked);
   const line = await Line.open(lossAt, checked);
-  const search = checked.method === "bisection" ? bisect : interpolate;
+  const search = searches[checked.method];
   await search(line, checked);
   const firstCrossing = isHopeless(line, checked) ? "bracketed" : await lookBelow(line, checked, search);
-  const found = outcome(line, checked);
+  // What was seen below may have made an estimate less certain.
+  if (checked.method === "estimated") await search(line, checked);
+  const estimate = goodEstimate(line, checked);
+  const { length: evaluations } = line.points;
+  if (checked.certify) await interpolate(line, checked);
+  const answer = checked.certify ? undefined : estimate;
+  const found = answer ? estimatedOutcome(line, answer) : outcome(line, checked);
   return {
     ...found,
     criticalSharpness: 2 / found.criticalLearningRate,
+    error: answer?.error ?? null,
+    estimate: estimate && checked.certify ? { ...estimate, evaluations } : null,
     firstCrossing,
     slope: checked.givenSlope ?? null,
     baseLoss: line.baseLoss,
@@ -54,6 +67,8 @@ function nonDescent({ givenSlope, baseLoss }: CheckedOptions): SearchResult {
     upper: 0,
     status: "non-descent",
     reason: null,
+    error: null,
+    estimate: null,
     firstCrossing: "probed",
     noise: null,
     slope: givenSlope ?? null,
@@ -81,6 +96,38 @@ export async function bisect(line: Line, options: CheckedOptions): Promise<void>
 
 type Search = (line: Line, options: CheckedOptions) => Promise<void>;
 
+const searches: Record<CheckedOptions["method"], Search> = {
+  bisection: bisect,
+  interpolated: interpolate,
+  estimated,
+};
+
+async function estimated(line: Line, options: CheckedOptions): Promise<void> {
+  await interpolateUntil(
+    line,
+    options,
+    () => goodEstimate(line, options) !== undefined && !options.check.includes(line.points.length),
+  );
+}
+
+/** An estimate that says where the crossing is as nearly as was asked for. */
+function goodEstimate(line: Line, options: CheckedOptions): EstimatedCrossing | undefined {
+  if (options.method !== "estimated") return undefined;
+  const found = estimatedCrossing(line, options);
+  return found && found.error <= options.tolerance ? found : undefined;
+}
+
+function estimatedOutcome(line: Line, { learningRate, noise }: EstimatedCrossing): Outcome {
+  return {
+    status: "converged",
+    reason: null,
+    criticalLearningRate: learningRate,
+    lower: line.lower?.learningRate ?? 0,
+    upper: line.upper?.learningRate ?? Infinity,
+    noise: noise === 0 ? null : noise,
+  };
+}
+
 const factors = [4, 16];
 /** Widest gap just below the answer in which nothing was looked at, as a factor: about what bisection leaves. */
 const wide = 1.35;
@@ -103,15 +150,15 @@ export async function lookBelow(
   search: Search,
 ): Promise<SearchResult["firstCrossing"]> {
   const probed = await probe(line, options, search);
-  if (options.scan === 0 || !line.lower) return probed ? "probed" : "bracketed";
+  if (options.scan === 0 || startBelow(line, options) === undefined) return probed ? "probed" : "bracketed";
   await scan(line, options, search);
   return "scanned";
 }
 
 async function probe(line: Line, options: CheckedOptions, search: Search): Promise<boolean> {
   for (;;) {
-    if (!line.lower || !isWanted(line, options)) return false;
-    const from = origin(line, options);
+    const from = startBelow(line, options);
+    if (from === undefined || !isWanted(line, options)) return false;
     const below = line.points.map((p) => p.learningRate).filter((rate) => rate < from);
     const gap = from / Math.max(from / 4, ...below);
     const isSeen = (rate: number) => below.some((seen) => seen <= rate * near && rate <= seen * near);
@@ -134,7 +181,7 @@ function within(gap: number): number[] {
  * at equal distances, the rest below these at equal ratios: waves along a line are as likely to be even in η as in ln η.
  */
 async function scan(line: Line, options: CheckedOptions, search: Search): Promise<void> {
-  const from = origin(line, options);
+  const from = startBelow(line, options) as number;
   const ratios = Math.ceil(options.scan / 4);
   const distances = options.scan - ratios;
   const least = from / (distances + 1);
@@ -146,9 +193,17 @@ async function scan(line: Line, options: CheckedOptions, search: Search): Promis
   if (await risesAt(line, rates)) await search(line, options);
 }
 
-/** Where to look from: below the answer or, where nothing rose, below the start, since all above it was looked at. */
-function origin(line: Line, options: CheckedOptions): number {
-  return line.upper && line.lower ? line.lower.learningRate : options.initialLearningRate;
+/**
+ * Where to look from: below the answer or, where nothing rose, below the start, since all above it was looked at. Undefined where the
+ * loss rose at all learning rates.
+ */
+function startBelow(line: Line, options: CheckedOptions): number | undefined {
+  return expectedAnswer(line, options) ?? (line.lower && options.initialLearningRate);
+}
+
+function expectedAnswer(line: Line, options: CheckedOptions): number | undefined {
+  const { lower, upper } = line;
+  return goodEstimate(line, options)?.learningRate ?? (upper && lower?.learningRate);
 }
 
 async function risesAt(line: Line, learningRates: readonly number[]): Promise<boolean> {
@@ -156,9 +211,10 @@ async function risesAt(line: Line, learningRates: readonly number[]): Promise<bo
   return false;
 }
 
-function isWanted(line: Line, { firstCrossing }: CheckedOptions): boolean {
+function isWanted(line: Line, options: CheckedOptions): boolean {
+  const { firstCrossing } = options;
   if (typeof firstCrossing === "boolean") return firstCrossing;
-  if (!line.lower || !line.upper) return true;
-  const { learningRate } = line.lower;
+  const learningRate = expectedAnswer(line, options);
+  if (learningRate === undefined) return true;
   return firstCrossing.near.every((near) => learningRate > 4 * near || learningRate < near / 4);
 }

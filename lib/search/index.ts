@@ -2,6 +2,7 @@ export { type AllowedOptions, type AllowedStep, allowKey, findAllowedLearningRat
 export { findCriticalLearningRate } from "./find.js";
 export { CriticalPredictor, type LineFacts, type Prediction, type PredictorState } from "./predictor.js";
 export {
+  type EstimatedCrossing,
   type Evaluation,
   type LossAt,
   type SearchMethod,

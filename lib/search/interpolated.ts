@@ -16,10 +16,34 @@ const careful = Math.LN2;
  * say, within bounds that keep their number below that of a plain bisection plus `slack`.
  */
 export async function interpolate(line: Line, options: CheckedOptions): Promise<void> {
+  await interpolateUntil(line, options);
+}
+
+/**
+ * Stops before the certificate where the points are enough: evaluations then go to the expected crossing itself, where a further one
+ * says most of where it is, and not to its sides.
+ */
+export async function interpolateUntil(
+  line: Line,
+  options: CheckedOptions,
+  isEnough?: (line: Line) => boolean,
+): Promise<void> {
   // A little less than the tolerance asks, so that rounding in the logarithms cannot miss it.
   const width = -Math.log1p(-options.tolerance) * (1 - 1e-3);
-  await enclose(line, options, width);
-  await narrow(line, options, width);
+  const aim: Aim = { isEnough: () => isEnough?.(line) ?? false, target: isEnough ? expectedPlace : place };
+  await enclose(line, options, width, aim);
+  await narrow(line, options, width, aim);
+}
+
+/** What a search is after. */
+interface Aim {
+  isEnough: () => boolean;
+  /** Where to evaluate, of what is expected. */
+  target: typeof place;
+}
+
+function expectedPlace({ expected }: Placement): { next: number; closing: boolean } {
+  return { next: expected.x, closing: false };
 }
 
 function crossing(line: Line, options: CheckedOptions): FittedEstimate | undefined {
@@ -41,7 +65,7 @@ function crossing(line: Line, options: CheckedOptions): FittedEstimate | undefin
 }
 
 /** Steps out, or in, until one point lies on each side of the crossing or a cap is reached. */
-async function enclose(line: Line, options: CheckedOptions, width: number): Promise<void> {
+async function enclose(line: Line, options: CheckedOptions, width: number, aim: Aim): Promise<void> {
   const start = Math.log(options.initialLearningRate);
   const reach = options.maximumDoublings * Math.LN2;
   if (!line.lower && !line.upper) await line.evaluate(options.initialLearningRate);
@@ -50,7 +74,7 @@ async function enclose(line: Line, options: CheckedOptions, width: number): Prom
     const sign = line.lower ? 1 : -1;
     const stride = sign > 0 && options.firstCrossing === true ? careful : longest;
     const room = sign * (start - end) + reach;
-    if (room <= 1e-9 || isHopeless(line, options)) return;
+    if (room <= 1e-9 || isHopeless(line, options) || aim.isEnough()) return;
     const expected = crossing(line, options);
     // Each step that falls short makes the next longer: without an expectation at once, with one from the fourth on.
     const least = Math.min(blind, width * 4 ** Math.max(0, steps - 2));
@@ -58,7 +82,7 @@ async function enclose(line: Line, options: CheckedOptions, width: number): Prom
     if (expected !== undefined) {
       const lower = line.lower && end;
       const upper = line.upper && end;
-      const target = place({ lower, upper, expected, width, misses: 0 }).next;
+      const target = aim.target({ lower, upper, expected, width, misses: 0 }).next;
       step = Math.min(longest, Math.max(least, sign * (target - end)));
     }
     await line.evaluate(Math.exp(end + sign * Math.min(step, stride, room)));
@@ -69,10 +93,10 @@ async function enclose(line: Line, options: CheckedOptions, width: number): Prom
  * Narrows the bracket. With k evaluations left to the bound no point may leave more than width·2^(k−1), which bisection
  * finishes in the k−1 that follow: hence at most ⌈log₂(bracket/width)⌉ + slack evaluations.
  */
-async function narrow(line: Line, options: CheckedOptions, width: number): Promise<void> {
+async function narrow(line: Line, options: CheckedOptions, width: number, aim: Aim): Promise<void> {
   let left: number | undefined;
   let misses = 0;
-  while (line.lower && line.upper && !line.narrow && !isHopeless(line, options)) {
+  while (line.lower && line.upper && !line.narrow && !isHopeless(line, options) && !aim.isEnough()) {
     const lower = Math.log(line.lower.learningRate);
     const upper = Math.log(line.upper.learningRate);
     left ??= Math.max(0, Math.ceil(Math.log2((upper - lower) / width))) + slack;
@@ -80,7 +104,7 @@ async function narrow(line: Line, options: CheckedOptions, width: number): Promi
     const middle = (lower + upper) / 2;
     const expected = crossing(line, options);
     let { next, closing } = expected
-      ? place({ lower, upper, expected, width, misses })
+      ? aim.target({ lower, upper, expected, width, misses })
       : { next: middle, closing: false };
     if (next <= lower || next >= upper) next = middle;
     const fromLower = expected !== undefined && next > expected.x;

@@ -39,12 +39,12 @@ export function crossingThroughNoise(line: Line, options: CheckedOptions): Noisy
     // What is subtracted depends on the result, and little: three times are enough.
     for (let i = 0; i < 3; i++) {
       const beyond = distanceToThreshold(line.threshold, known.slope, { ...known, x });
-      const error = 2 * relativeNoise(line, known.slope, Math.exp(x), known.inverseExponent);
+      const error = 2 * crossingNoise(line, known.slope, Math.exp(x), known.inverseExponent);
       x = Math.min(high - beyond + error, Math.max(low - beyond - error, known.x));
     }
   }
   const learningRate = Math.exp(x);
-  return { learningRate, noise: relativeNoise(line, known.slope, learningRate, known.inverseExponent) };
+  return { learningRate, noise: crossingNoise(line, known.slope, learningRate, known.inverseExponent) };
 }
 
 /** By the shape that was learnt of other lines or else by none; where neither fits, where the search ended. */
@@ -75,7 +75,7 @@ export function isHopeless(line: Line, options: CheckedOptions): boolean {
   // Two points of nearly one height, far apart in η, are none of a power.
   if (!found || isElsewhere(line, found)) return false;
   const farthest = Math.exp(found.x + 2 * found.deviation);
-  return !isResolved(relativeNoise(line, slope, farthest, found.inverseExponent) / 2, options);
+  return !isResolved(crossingNoise(line, slope, farthest, found.inverseExponent) / 2, options);
 }
 
 /** The crossing by a curve through all points. */
@@ -120,7 +120,12 @@ export function risesFromZero(line: Line): boolean {
 }
 
 /** Standard error of a crossing relative to it: the noise of a rise over what the rise gains in one ln η there, s·ηc/a. */
-function relativeNoise(line: Line, slope: number, learningRate: number, inverseExponent: number): number {
+export function crossingNoise(
+  line: Pick<Line, "noise">,
+  slope: number,
+  learningRate: number,
+  inverseExponent: number,
+): number {
   return (line.noise * Math.max(0.1, inverseExponent)) / (slope * learningRate);
 }
 

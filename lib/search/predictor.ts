@@ -1,17 +1,9 @@
 import { expected } from "../errors.js";
-import {
-  estimate,
-  forget,
-  type Gaussian,
-  independent,
-  type LogPoint,
-  logPoints,
-  observe,
-  project,
-  unknownShape,
-} from "./estimate.js";
+import { acceptsScales, type ErrorScales, learnScales, newScales, scaleOf } from "./error-scales.js";
+import { estimate, logPoints } from "./estimate.js";
 import { type LevelState, learnLevel, newLevel, predictLevel } from "./level.js";
 import type { LineShape, SearchResult } from "./search-options.js";
+import { learnShape, newShape, predictShape, type ShapeState } from "./shape.js";
 
 /** What is known of a line before it is searched. */
 export interface LineFacts {
@@ -31,12 +23,17 @@ export interface Prediction {
   /** Standard deviation of ln ηc about it. */
   error: number;
   shape: LineShape;
+  /** By how much the deviations of estimates are to be multiplied: see `SearchOptions`. */
+  errorScales: readonly number[];
+  /** Numbers of evaluations after which an estimate should be checked. */
+  check: readonly number[];
 }
 
 /** Everything a predictor knows, as plain JSON data: restored, it predicts the same bits. */
 export interface PredictorState {
   level: LevelState | null;
   shape: ShapeState;
+  scales: ErrorScales;
 }
 
 /**
@@ -45,7 +42,7 @@ export interface PredictorState {
  * with small batches a lot, but not at random: ηc of a batch goes with its loss and against its slope.
  */
 export class CriticalPredictor {
-  #state: PredictorState = { level: null, shape: newShape() };
+  #state: PredictorState = { level: null, shape: newShape(), scales: newScales() };
 
   /** The state so far; a copy. */
   state(): PredictorState {
@@ -54,10 +51,19 @@ export class CriticalPredictor {
 
   /** Whether a value, of a file for example, is a state. */
   static accepts(value: unknown): value is PredictorState {
-    const { level, shape } = (value ?? {}) as Record<string, unknown>;
+    const { level, shape, scales } = (value ?? {}) as Record<string, unknown>;
     const learnt = (level as LevelState | null | undefined)?.means?.[0]?.features?.length;
     if (level !== null && (learnt === undefined || learnt > 3)) return false;
-    return (level === null || sameForm(level, newLevel(learnt as number))) && sameForm(shape, newShape());
+    const isLevel = level === null || sameForm(level, newLevel(learnt as number));
+    return isLevel && sameForm(shape, newShape()) && acceptsScales(scales);
+  }
+
+  /** What a state of before estimates had errors knew, as a state of today. What is none stays what it is. */
+  static upgraded(value: unknown): unknown {
+    const { shape, ...rest } = (value ?? {}) as Record<string, unknown>;
+    if (!Array.isArray(shape)) return value;
+    const unknown = newShape();
+    return { ...rest, shape: shape.map((fit, i) => ({ ...unknown[i], ...fit })), scales: newScales() };
   }
 
   /** Takes the place of what was learnt. @throws TypeError if it is not a state. */
@@ -68,7 +74,7 @@ export class CriticalPredictor {
 
   /** @returns undefined before the first measurement. */
   predict(facts: LineFacts): Prediction | undefined {
-    const { level, shape } = this.#state;
+    const { level, shape, scales } = this.#state;
     const given = features(facts);
     const fits = level?.means[0]?.features.length === given.length && given.every(Number.isFinite);
     if (!level || !fits) return undefined;
@@ -77,24 +83,38 @@ export class CriticalPredictor {
       learningRate: Math.exp(Math.min(400, Math.max(-400, x))),
       error: Math.min(50, Math.max(0.01, deviation)),
       shape: predictShape(shape),
+      errorScales: scales.map(scaleOf),
+      check: scales.flatMap(({ left }, i) => (left === 0 ? [i + 1] : [])),
     };
   }
 
   /** Takes in a finished search. One without a crossing teaches nothing. */
   learn(facts: LineFacts, result: SearchResult): void {
     if (result.status !== "converged") return;
-    const { level, shape } = this.#state;
+    const { level, shape, scales } = this.#state;
     const given = features(facts);
     if (!given.every(Number.isFinite)) return;
     const { slope, lossNoise = 0 } = facts;
     const noise = Math.SQRT2 * lossNoise;
+    const prediction = this.predict(facts);
     const x = refine(result, slope, predictShape(shape), noise);
     const same = level?.means[0]?.features.length === given.length ? level : newLevel(given.length);
     this.#state = {
       level: learnLevel(same, given, x),
-      shape: learnShape(shape, result, slope, x, noise),
+      // Of a crossing that the shape itself told nothing is to be learnt of the shape.
+      shape: isToldByShape(result) ? shape : learnShape(shape, result, slope, x, noise),
+      scales: prediction ? learnScales(scales, result, lineOptions(slope, prediction), noise) : scales,
     };
   }
+}
+
+function isToldByShape({ error, evaluations }: SearchResult): boolean {
+  return error !== null && evaluations.length < 2;
+}
+
+/** What a search had that went by a prediction. */
+function lineOptions(slope: number, { learningRate, error, shape }: Prediction) {
+  return { slope, initialLearningRate: learningRate, initialError: error, shape };
 }
 
 /** Logarithms, so that effects are exponents; losses may be negative in general. */
@@ -116,97 +136,16 @@ function sameForm(value: unknown, model: unknown): boolean {
   return keys.every((key) => sameForm((value as never)[key], (model as never)[key]));
 }
 
-/** One learner of the shape. Plain data. */
-interface ShapeFit {
-  /** Growth of the deviations from one line to the next: how fast it forgets. */
-  growth: number;
-  /** Distribution of a and b. */
-  fit: Gaussian;
-  /** Running sums of squares of the error at, and of y of, the point farthest from the crossing. */
-  residual: number;
-  reach: number;
-}
-
-/** What past lines say about the shape of the next. Plain data. */
-export type ShapeState = ShapeFit[];
-
-/** From a long memory, for noisy batches, to hardly any, for a shape that drifts. */
-const growths = [1.05, 1.25, 2];
-const memory = 0.85;
 /** Noise of an answer, relative to it, above which its bracket says less than itself. */
 const coarse = 1e-3;
-const limits = [1, 0.3 ** 2];
-
-export function newShape(): ShapeState {
-  const { inverseExponent, bend, deviation } = unknownShape;
-  return growths.map((growth) => ({
-    growth,
-    fit: independent([inverseExponent, bend], [deviation, deviation / 3]),
-    residual: deviation ** 2 / 4,
-    reach: 1 / 4,
-  }));
-}
-
-/** The shape by the learner that erred least of late. */
-export function predictShape(state: ShapeState): LineShape {
-  const best = state.reduce((p, q) => (usual(q) < usual(p) ? q : p));
-  const [a, b] = best.fit.mean as [number, number];
-  return {
-    inverseExponent: Math.min(8, Math.max(0.1, a)),
-    bend: Math.min(0.25, Math.max(-0.25, b)),
-    deviation: Math.min(1, Math.max(0.02, Math.sqrt(usual(best)))),
-  };
-}
-
-/** Square of the usual error, for a point at y = 1. */
-function usual({ residual, reach }: ShapeFit): number {
-  return residual / reach;
-}
 
 /** ln ηc of a finished search, finer than its certificate: interpolated between the evaluations, kept within them. */
 export function refine(result: SearchResult, slope: number, shape: LineShape, noise: number): number {
-  // Through noise the answer itself is such an interpolation.
-  if ((result.noise ?? 0) > coarse) return Math.log(result.criticalLearningRate);
+  // An estimate, or an answer through noise, is such an interpolation itself.
+  if (result.error !== null || (result.noise ?? 0) > coarse) return Math.log(result.criticalLearningRate);
   const lower = Math.log(result.lower);
   const upper = Math.log(result.upper);
   const points = logPoints(result.evaluations, result.baseLoss as number, slope, noise);
   const found = estimate(points, undefined, shape)?.x ?? (lower + upper) / 2;
   return Math.min(upper, Math.max(lower, found));
-}
-
-/** Takes in the points of a finished search whose crossing is at `x`. */
-export function learnShape(
-  state: ShapeState,
-  result: SearchResult,
-  slope: number,
-  x: number,
-  noise: number,
-): ShapeState {
-  const points = logPoints(result.evaluations, result.baseLoss as number, slope, noise).filter(
-    ({ y }) => Math.abs(y) < 1.5,
-  );
-  if (points.length === 0) return state;
-  const far = points.reduce((p, q) => (Math.abs(q.y) > Math.abs(p.y) ? q : p));
-  return state.map((learner) => learn(learner, points, far, x));
-}
-
-function learn(learner: ShapeFit, points: readonly LogPoint[], far: LogPoint, x: number): ShapeFit {
-  const typical = usual(learner);
-  const square = far.y ** 2;
-  const before = project(learner.fit, [far.y, square]);
-  const error = (far.x - x - before.mean) ** 2;
-  let { fit } = learner;
-  for (const p of points) {
-    const h = [p.y, p.y ** 2];
-    const noise = typical * p.y ** 2 + 1e-4 + p.noise ** 2;
-    // One odd line in ten is usual: the farther it is from what was expected, the less it counts.
-    const odd = (p.x - x - project(fit, h).mean) ** 2 / (4 * (noise + before.variance));
-    fit = observe(fit, h, p.x - x, noise * Math.max(1, odd));
-  }
-  return {
-    growth: learner.growth,
-    fit: forget(fit, learner.growth, limits),
-    residual: memory * learner.residual + Math.min(error, 9 * typical * square),
-    reach: memory * learner.reach + square,
-  };
 }

@@ -41,9 +41,12 @@ export const searchKeys = {
     .default(1 / 16)
     .describe("ε of ηc: 1 − lower/upper ≤ ε.")
     .register(flags, { flag: "--tolerance <x>" }),
-  /** `bisection` is the paper's procedure; `interpolated` needs about half its evaluations. Default `interpolated`. */
+  /**
+   * `bisection` is the paper's procedure; `interpolated` needs about half its evaluations for the same certificate; `estimated` stops
+   * without one, where the answer's own error is within the tolerance. Default `interpolated`.
+   */
   method: z
-    .enum(["interpolated", "bisection"])
+    .enum(["interpolated", "bisection", "estimated"])
     .default("interpolated")
     .describe("Of the search.")
     .register(flags, { flag: "--method <name>" }),
@@ -82,8 +85,10 @@ const lineShape = z.strictObject({
   inverseExponent: z.number().min(0.05).max(20),
   /** b */
   bend: z.number().min(-10).max(10),
-  /** Standard deviation of a from one line to the next; b's is taken as a third of it. */
+  /** Standard deviation of a from one line to the next. */
   deviation: z.number().min(1e-3).max(10),
+  /** Standard deviation of b from one line to the next. Default 0.3. */
+  bendDeviation: z.number().min(1e-3).max(100).default(0.3),
 });
 
 export type LineShape = z.output<typeof lineShape>;
@@ -119,12 +124,31 @@ const searchShape = {
   initialError: z.number().min(1e-3).max(100).default(7),
   /** For `interpolated`: what the loss along the line is expected to look like. Default: near a quadratic. */
   shape: lineShape.default(unknownShape),
+  /**
+   * For `estimated`: by how much the deviation of a fit to 1, 2, … evaluations is to be multiplied to cover 95 % of lines; the last
+   * serves for more. Default 3 each.
+   */
+  errorScales: z.array(z.number().gt(0)).min(1).max(16).readonly().default([3, 3, 3]),
+  /** For `estimated`: numbers of evaluations after which an estimate is checked by one more, which tells how far it erred. Default none. */
+  check: z.array(z.int().min(1)).readonly().default([]),
+  /** For `estimated`: whether to go on to the certificate, so that the two can be compared (`estimate` of the result). Default false. */
+  certify: z.boolean().default(false),
 };
 
 const searchSchema = z.strictObject(searchShape);
 
 export type SearchOptions = OptionsOf<typeof searchShape>;
 export type SearchMethod = NonNullable<SearchOptions["method"]>;
+
+/** A crossing by a fit, where a search would have stopped. */
+export interface EstimatedCrossing {
+  /** ηc by the fit. */
+  readonly learningRate: number;
+  /** Relative error of ηc that covers it in 95 % of lines. */
+  readonly error: number;
+  /** Standard error that the rounding of losses makes, relative to it; part of `error`. */
+  readonly noise: number;
+}
 
 export interface SearchResult {
   /**
@@ -138,6 +162,13 @@ export interface SearchResult {
   readonly lower: number;
   /** The smallest η that was seen to raise the loss; 0 where s < 0 made it needless to look, Infinity if none was. */
   readonly upper: number;
+  /**
+   * Of an estimate: the relative error of ηc that covers it in 95 % of lines, at most the tolerance. Null of a certificate, whose
+   * error `lower` and `upper` bound.
+   */
+  readonly error: number | null;
+  /** What `estimated` would have said after how many evaluations, where `certify` went on to the certificate; else null. */
+  readonly estimate: (EstimatedCrossing & { readonly evaluations: number }) | null;
   readonly status: SearchStatus;
   /** Null unless the status is `unresolved`. */
   readonly reason: UnresolvedReason | null;

@@ -79,7 +79,9 @@ export async function criticalSharpness(options: LineToMeasure & MeasureOptions)
 
 /** What a `SharpnessMeter` has learnt. Plain JSON data. */
 export interface MeterState {
-  version: 2;
+  version: 3;
+  /** Crossings found. */
+  count: number;
   /** The last ηc found. */
   lastCriticalLearningRate: number | null;
   predictor: PredictorState;
@@ -91,25 +93,40 @@ export interface MeterState {
 export function checkMeterState(value: unknown): MeterState {
   const {
     version,
+    // Of versions 1 and 2 it is not known, nor how far estimates err.
+    count = isOld(version) ? 0 : undefined,
     lastCriticalLearningRate: last,
-    predictor,
+    predictor: given,
     // Version 1 knew nothing of it.
     noise = version === 1 ? [] : undefined,
   } = (value ?? {}) as Record<string, unknown>;
   const lastFits = last === null || (typeof last === "number" && Number.isFinite(last) && last > 0);
-  const isKnown = version === 1 || version === 2;
-  if (!isKnown || !lastFits || !CriticalPredictor.accepts(predictor) || !NoiseMemory.accepts(noise))
+  const isKnown = isOld(version) || version === 3;
+  const predictor = isOld(version) ? CriticalPredictor.upgraded(given) : given;
+  const isCount = typeof count === "number" && Number.isSafeInteger(count) && count >= 0;
+  if (
+    !isKnown ||
+    !isCount ||
+    !lastFits ||
+    !CriticalPredictor.accepts(predictor) ||
+    !NoiseMemory.accepts(noise)
+  )
     throw new CriticalSharpnessError(
       "ERR_METER_STATE",
       `Expected what a SharpnessMeter of this version gives for its state but received ${isKnown ? "a damaged one" : `version ${String(version)}`}`,
     );
-  return { version: 2, lastCriticalLearningRate: last, predictor, noise };
+  return { version: 3, count, lastCriticalLearningRate: last, predictor, noise };
+}
+
+function isOld(version: unknown): boolean {
+  return version === 1 || version === 2;
 }
 
 /**
  * Critical sharpness measured again and again along a training run. Each measurement starts from what the ones before it
  * predict, which takes 2 to 4 forward passes as a rule; with the method `bisection` it starts at the last ηc, as in Kalra
- * et al. 2026. The first measurement, and any whose ηc is more than 4× away from the last one, also looks for an earlier
+ * et al. 2026. With `estimated` it learns how far estimates err, too: one that it expects to be off by more than the tolerance takes a
+ * further pass, and one in up to 16 is checked by one. The first measurement, and any whose ηc is more than 4× away from the last one, also looks for an earlier
  * crossing below the one found.
  */
 export class SharpnessMeter {
@@ -117,6 +134,7 @@ export class SharpnessMeter {
   readonly #predictor = new CriticalPredictor();
   readonly #noise: NoiseMemory;
   #last: number | null = null;
+  #count = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
   /**
@@ -144,7 +162,8 @@ export class SharpnessMeter {
   /** All that the meter has learnt, as plain JSON data. */
   state(): MeterState {
     return {
-      version: 2,
+      version: 3,
+      count: this.#count,
       lastCriticalLearningRate: this.#last,
       predictor: this.#predictor.state(),
       noise: this.#noise.state(),
@@ -159,6 +178,7 @@ export class SharpnessMeter {
   restore(state: MeterState): void {
     const checked = checkMeterState(state);
     this.#last = checked.lastCriticalLearningRate;
+    this.#count = checked.count;
     this.#predictor.restore(checked.predictor);
     this.#noise.restore(checked.noise);
   }
@@ -174,14 +194,22 @@ export class SharpnessMeter {
         this.#search(lossAt, { ...searchOptions(this.#options), ...known, signal, onEvaluation }, norm),
       this.#noise,
     );
-    if (result.status === "converged") this.#last = result.criticalLearningRate;
+    if (result.status === "converged") {
+      this.#last = result.criticalLearningRate;
+      this.#count++;
+    }
     return result;
   }
 
   /** A search that starts where past measurements say. */
   async #search(lossAt: LossAt, options: SearchOptions, norm: number): Promise<SearchResult> {
     const { slope, baseLoss, method, initialLearningRate } = options;
-    const common = { ...options, firstCrossing: this.#last === null ? true : { near: this.#last } };
+    const { certifyEvery = Infinity } = this.#options;
+    const common = {
+      ...options,
+      firstCrossing: this.#last === null ? true : { near: this.#last },
+      certify: method === "estimated" && (this.#count + 1) % certifyEvery === 0,
+    };
     const predictable = method !== "bisection" && slope !== undefined && slope > 0 && baseLoss !== undefined;
     if (!predictable)
       return findCriticalLearningRate(lossAt, {
@@ -196,6 +224,8 @@ export class SharpnessMeter {
         initialLearningRate: prediction.learningRate,
         initialError: prediction.error,
         shape: prediction.shape,
+        errorScales: prediction.errorScales,
+        check: prediction.check,
       }),
     });
     this.#predictor.learn(facts, result);

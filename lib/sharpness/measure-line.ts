@@ -21,6 +21,13 @@ export const measureKeys = {
   tolerance: searchKeys.tolerance,
   /** Default `interpolated`. */
   method: searchKeys.method,
+  /** Of `estimated`, measured again and again: every n-th measurement goes on to the certificate, and says what the estimate was. */
+  certifyEvery: count
+    .optional()
+    .describe(
+      "Every n-th estimate goes on to the certificate, so that the two can be compared. Default: none.",
+    )
+    .register(flags, { flag: "--certify-every <n>" }),
   /** How θ − η·Δ comes about: `view` (default) needs a scratch buffer, `in-place` a byte a weight. The losses are the same. */
   perturbation: z
     .enum(["view", "in-place"])
@@ -73,6 +80,7 @@ export type Measure = z.output<typeof measureSchema>;
 export function measureOf({
   tolerance,
   method,
+  certifyEvery,
   perturbation,
   scan,
   resolve,
@@ -84,6 +92,7 @@ export function measureOf({
   return {
     tolerance,
     method,
+    certifyEvery,
     perturbation,
     scan,
     resolve,
@@ -122,6 +131,8 @@ export type SearchLine = (lossAt: LossAt, known: SearchOptions, norm: number) =>
 
 /** Part of the tolerance below which noise moves no answer. */
 const harmless = 1 / 32;
+/** Factor by which the noise that is expected of an arithmetic may fall short of the true one. */
+const unexpected = 30;
 /** A σ this much away from the one that a search went by may have changed what it found. */
 const other = 1.5;
 
@@ -151,11 +162,11 @@ async function searchLine(
   search: SearchLine,
   memory: NoiseMemory,
 ): Promise<MeasuredSharpness> {
-  const { perturbation, microBatch, lossNoise, resolve, tolerance } = measure;
+  const { perturbation, microBatch, lossNoise, resolve, tolerance, method } = measure;
   const { model, batch, direction, signal } = line;
   const passes: LinePasses = { perturbation, microBatch, signal };
   const opened = await openLine(model, batch, direction, line, passes);
-  const given = { batch, lossNoise, tolerance, memory };
+  const given = { batch, lossNoise, tolerance, method, memory };
   const found = await searchThroughNoise({ ...opened, ...given, dtype: model.dtype }, search);
   if (found.reason !== "noise" || resolve !== "float32" || model.dtype !== "bfloat16")
     return withAllowed(found, opened, line, measure, memory);
@@ -183,6 +194,7 @@ interface NoisyLine extends OpenLine {
   batch: Batch;
   dtype: ComputeDtype;
   tolerance: number;
+  method: Measure["method"];
   /** σ, where it was given. */
   lossNoise: number | undefined;
   memory: NoiseMemory;
@@ -214,6 +226,10 @@ async function searchThroughNoise(line: NoisyLine, search: SearchLine): Promise<
   const found = await search(lossAt, { ...known, lossNoise: expected }, norm);
   const center = whereNoiseMatters(found);
   if (center === undefined) return ended(found);
+  // Twelve passes would be most of what an estimate costs.
+  const isFarBelow = unexpected * (found.noise ?? Infinity) <= harmless * line.tolerance;
+  if (line.method === "estimated" && isFarBelow && !memory.recall(circumstances(center)))
+    return ended({ ...found, noise: null });
   if (!memory.recall(circumstances(center))?.isSettled) {
     const scatter = await scatterOfLosses(lossAt, center, found.noise ?? 1);
     // None at all is of losses that are too coarse for points so near each other.

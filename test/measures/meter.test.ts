@@ -30,6 +30,35 @@ test("warm measurements are short, and the first looks below its answer", async 
   expect(late.reduce((a, b) => a + b) / late.length).toBeLessThan(2.3);
 });
 
+test("estimates take about one pass, are right to within their errors, and need no measured noise", async () => {
+  const results = await run(new SharpnessMeter({ method: "estimated" }), drifting(80));
+  const at = (i: number) => 0.3 * 0.97 ** i;
+  const passes = results.slice(10).map((r) => r.forwardPasses);
+  expect(passes.reduce((a, b) => a + b) / passes.length).toBeLessThan(1.3);
+  for (const [i, { criticalLearningRate, error, noise, evaluations, forwardPasses }] of results.entries()) {
+    expect(Math.abs(criticalLearningRate / at(i) - 1)).toBeLessThan(Math.max(error ?? 0, 1e-3));
+    expect(noise).toBeNull();
+    expect(forwardPasses).toBe(evaluations.length);
+  }
+});
+
+test("certifyEvery certifies every n-th, also after a resume", async () => {
+  const batches = drifting(25);
+  const options = { method: "estimated", certifyEvery: 4 } as const;
+  const before = new SharpnessMeter(options);
+  const first = await run(before, batches.slice(0, 10));
+  const after = new SharpnessMeter(options);
+  after.restore(JSON.parse(JSON.stringify(before.state())));
+  const results = [...first, ...(await run(after, batches.slice(10)))];
+  for (const [i, { error, estimate, lower, upper, criticalLearningRate }] of results.entries()) {
+    expect(estimate !== null, `${i}`).toBe(i % 4 === 3);
+    if (i === 0 || !estimate) continue;
+    expect(error).toBeNull();
+    expect(1 - lower / upper).toBeLessThanOrEqual(1 / 16);
+    expect(Math.abs(estimate.learningRate / criticalLearningRate - 1)).toBeLessThan(1 / 16);
+  }
+});
+
 test("the paper's method starts at the last ηc and takes more", async () => {
   const results = await run(new SharpnessMeter({ method: "bisection" }), drifting(30));
   for (const [i, result] of results.entries()) {
@@ -55,7 +84,7 @@ test("an answer more than 4× away from the last is looked below", async () => {
 });
 
 test("resuming from a state through JSON gives the same bits", async () => {
-  for (const options of [{}, { method: "bisection" }] as MeasureOptions[]) {
+  for (const options of [{}, { method: "bisection" }, { method: "estimated" }] as MeasureOptions[]) {
     const batches = drifting(40);
     const whole = await run(new SharpnessMeter(options), batches);
     const before = new SharpnessMeter(options);
@@ -85,6 +114,22 @@ test("a measurement that fails, or finds no crossing, leaves the meter as it was
   });
   await run(meter, [new FakeBatch((eta) => -eta, 1), new FakeBatch((eta) => eta, -1)]);
   expect(meter.state()).toEqual(state);
+});
+
+test("a state of before estimates had errors is gone on from", async () => {
+  const batches = drifting(20);
+  const before = new SharpnessMeter();
+  await run(before, batches.slice(0, 10));
+  const { version: _, count: __, predictor, ...rest } = JSON.parse(JSON.stringify(before.state()));
+  const { scales: ___, shape, level } = predictor;
+  const older = shape.map(({ growth, fit, residual, reach }: Record<string, unknown>) => ({
+    ...{ growth, fit, residual, reach },
+  }));
+  const after = new SharpnessMeter();
+  after.restore({ ...rest, version: 2, predictor: { level, shape: older } } as never);
+  expect(after.state().predictor.level).toEqual(level);
+  const results = await run(after, batches.slice(10));
+  for (const { forwardPasses } of results) expect(forwardPasses).toBeLessThan(5);
 });
 
 test("measurements asked for at once are made one after the other", async () => {
@@ -121,7 +166,7 @@ test.each<[string, unknown]>([
   ["nothing", undefined],
   ["null", null],
   ["a number", 3],
-  ["another version", { ...new SharpnessMeter().state(), version: 3 }],
+  ["another version", { ...new SharpnessMeter().state(), version: 4 }],
   ["a bad ηc", { ...new SharpnessMeter().state(), lastCriticalLearningRate: "0.1" }],
   ["no predictor", { version: 1, lastCriticalLearningRate: null }],
 ])("a state that is %s is refused", (_, state) => {

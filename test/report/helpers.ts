@@ -34,6 +34,8 @@ export function measurement(criticalSharpness: number, forwardPasses = 3): Measu
     firstCrossing: "bracketed" as const,
     dtype: "float32" as const,
     baseLoss: 1,
+    error: null,
+    estimate: null,
     noise: null,
     evaluations: [{ learningRate: 0.1, loss: null }],
     forwardPasses,

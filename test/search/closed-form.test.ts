@@ -100,6 +100,8 @@ describe.each(methods)("%s", (method) => {
         status: "non-descent",
         reason: null,
         noise: null,
+        error: null,
+        estimate: null,
         firstCrossing: "probed",
         slope,
         baseLoss: null,

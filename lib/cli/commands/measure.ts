@@ -60,11 +60,15 @@ function describeBudget({ allow, learningRate, lower, upper, status }: AllowedSt
     : `unresolved: within ${within} rounding leaves no answer`;
 }
 
+function within({ error, lower, upper }: MeasuredSharpness): string {
+  return error === null ? `in [${short(lower)}, ${short(upper)}]` : `± ${short(100 * error)} %, an estimate`;
+}
+
 function describe(result: MeasuredSharpness): string[] {
   const because = result.reason === null ? "" : reasons[result.reason];
   return table([
     ["λc", `${short(result.criticalSharpness)}   (2/ηc)`],
-    ["ηc", `${short(result.criticalLearningRate)}   in [${short(result.lower)}, ${short(result.upper)}]`],
+    ["ηc", `${short(result.criticalLearningRate)}   ${within(result)}`],
     ...(result.allowed ? [["budget", describeBudget(result.allowed)] as const] : []),
     ["status", `${result.status}${because}, first crossing ${result.firstCrossing}`],
     ["loss", `${short(result.baseLoss)}   slope ∇L·Δ ${short(result.slope)}`],

@@ -158,6 +158,8 @@ export interface SeriesRecords {
   /** Those that were measured, in the order of the series. */
   measured: MeasuredCheckpoint[];
   failed: (ListedCheckpoint & FailureRecord)[];
+  /** Measurements in which an estimate was certified. */
+  certified: Pick<BatchRecord, "measurement">[];
   /** Of all checkpoints of the series. */
   count: number;
 }
@@ -168,9 +170,12 @@ export async function gather(run: StoredRun<StoredSeries, typeof seriesRecords>)
   const { checkpoints } = configuration;
   const measured = new Map<string, CheckpointRecord>();
   const failed = new Map<string, FailureRecord>();
+  const certified = new Map<string, BatchRecord>();
   for await (const record of run.records())
     if (record.type === "checkpoint") measured.set(record.checkpoint, record);
     else if (record.type === "failure") failed.set(record.checkpoint, record);
+    else if (record.type === "batch" && record.measurement.estimate)
+      certified.set(`${record.index} of ${record.checkpoint}`, record);
   const found = <R>(records: Map<string, R>) =>
     checkpoints.flatMap((checkpoint) => {
       const record = records.get(checkpoint.directory);
@@ -182,6 +187,7 @@ export async function gather(run: StoredRun<StoredSeries, typeof seriesRecords>)
   return {
     ...{ configuration, facts, measured: series },
     failed: found(failed).filter((checkpoint) => !measured.has(checkpoint.directory)),
+    certified: [...certified.values()],
     count: checkpoints.length,
   };
 }

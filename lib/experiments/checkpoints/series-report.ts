@@ -2,6 +2,7 @@ import path from "node:path";
 import { counted, csvText, integerText, prose, type ReportContent } from "../../report/index.js";
 import { runFiles, type StoredRun } from "../../runs/index.js";
 import { describeData, describeOptimizer, describeSequences, provenanceRows } from "../describe.js";
+import { estimateRows } from "../measured-steps.js";
 import { type Edge, edgeOf, edgeSentence } from "./edge.js";
 import type { StoredSeries } from "./series-configuration.js";
 import { seriesFigures } from "./series-figures.js";
@@ -72,6 +73,7 @@ function measurementRows(series: SeriesRecords): string[][] {
     ...(rates.length > 0 ? [["η", `of the next step, ${rates.join(", ")}`]] : []),
     ["Measured", counted(measure, "batch", "batches")],
     ["Method", `${search.method}, to within ${prose(search.tolerance * 100)} %`],
+    ...estimateRows(series.certified),
     ["Time", `${prose(seconds)} s in all, ${prose(seconds / measured.length)} s a checkpoint`],
     ...provenanceRows(series),
   ];

@@ -12,7 +12,7 @@ import {
   sharpnessFigure,
 } from "../../report/index.js";
 import { runFiles, type StoredRun } from "../../runs/index.js";
-import { statusRows, stepSeries } from "../measured-steps.js";
+import { estimateRows, statusRows, stepSeries } from "../measured-steps.js";
 import type { ProbesConfiguration } from "./probes-configuration.js";
 import {
   aboveThreshold,
@@ -71,6 +71,7 @@ function measurementRows({ configuration, facts, measured }: MeasuredProbes): st
     ["Probes", integerText(measured.length)],
     ["Model", program === null ? "a Hugging Face model" : path.basename(program)],
     ["Method", `${search.method}, to within ${prose(search.tolerance * 100)} %`],
+    ...estimateRows(measured),
     ["Time", `${prose(seconds / measured.length)} s a probe, ${prose(seconds)} s in all`],
     ["Arithmetic", dtype],
     ...(facts.created ? [["Begun", facts.created.replace("T", " ").replace(/\.\d+Z$/, " UTC")]] : []),

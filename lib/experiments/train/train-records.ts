@@ -143,10 +143,12 @@ const measuredNumbers = [
   "upper",
   "slope",
   "baseLoss",
+  "error",
   "noise",
   "forwardPasses",
   "seconds",
 ] as const;
+const estimateNumbers = ["learningRate", "error", "noise", "evaluations"] as const;
 const measuredWords = ["status", "reason", "firstCrossing", "dtype"] as const;
 
 type Columns<Name extends string> = Record<Name, Float64Array>;
@@ -161,6 +163,7 @@ const columns = <Name extends string>(names: readonly Name[]) =>
 export class RunSteps implements Iterable<RunStep> {
   readonly #steps = columns(stepNumbers);
   readonly #measured = columns(measuredNumbers);
+  readonly #estimates = columns(estimateNumbers);
   /** Places in the list of all words. */
   readonly #words = columns(measuredWords);
   readonly #list: (string | null)[] = [null];
@@ -173,6 +176,7 @@ export class RunSteps implements Iterable<RunStep> {
     for (const name of stepNumbers) this.#steps[name][i] = step[name];
     const { measurement } = step;
     for (const name of measuredNumbers) this.#measured[name][i] = measurement?.[name] ?? NaN;
+    for (const name of estimateNumbers) this.#estimates[name][i] = measurement?.estimate?.[name] ?? NaN;
     for (const name of measuredWords) this.#words[name][i] = this.#place(measurement?.[name] ?? null);
   }
 
@@ -211,6 +215,8 @@ export class RunSteps implements Iterable<RunStep> {
       upper: orNull(numbers.upper[i]),
       slope: orNull(numbers.slope[i]),
       baseLoss: orNull(numbers.baseLoss[i]),
+      error: orNull(numbers.error[i]),
+      estimate: this.#estimate(i),
       noise: orNull(numbers.noise[i]),
       forwardPasses: numbers.forwardPasses[i] as number,
       seconds: numbers.seconds[i] as number,
@@ -221,6 +227,13 @@ export class RunSteps implements Iterable<RunStep> {
     };
   }
 
+  #estimate(i: number): MeasurementRecord["estimate"] {
+    const [learningRate, error, noise, evaluations] = estimateNumbers.map(
+      (name) => this.#estimates[name][i],
+    ) as [number, number, number, number];
+    return Number.isNaN(learningRate) ? null : { learningRate, error, noise, evaluations };
+  }
+
   #place(word: string | null): number {
     const known = this.#places.get(word);
     if (known !== undefined) return known;
@@ -229,7 +242,7 @@ export class RunSteps implements Iterable<RunStep> {
   }
 
   #grow(): void {
-    for (const columns of [this.#steps, this.#measured, this.#words] as Columns<string>[])
+    for (const columns of [this.#steps, this.#measured, this.#estimates, this.#words] as Columns<string>[])
       for (const [name, old] of Object.entries(columns)) {
         columns[name] = new Float64Array(2 * old.length);
         columns[name].set(old);

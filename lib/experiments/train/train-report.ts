@@ -11,7 +11,7 @@ import {
   describeSchedule,
   provenanceRows,
 } from "../describe.js";
-import { type StatusRow, statusRows } from "../measured-steps.js";
+import { estimateRows, type StatusRow, statusRows } from "../measured-steps.js";
 import type { TrainConfiguration } from "./train-configuration.js";
 import { csv, runFigures } from "./train-figures.js";
 import type { trainRecords } from "./train-records.js";
@@ -87,6 +87,7 @@ export function measurementRows({ configuration, steps }: RunRecords): { how: Ro
       "First crossing",
       `looked below in ${integerText(length - bracketed)} (no rise at ηc/4 and ηc/16 either), bracketed in ${integerText(bracketed)}`,
     ],
+    ...estimateRows(steps),
   ];
   return {
     how,
