@@ -14,6 +14,7 @@
 #include "network/program/description.hpp"
 #include "network/program/graph.hpp"
 #include "network/program/operators.hpp"
+#include "programs.hpp"
 #include "support.hpp"
 
 using namespace critical_sharpness;
@@ -22,85 +23,10 @@ using namespace critical_sharpness::test;
 
 namespace {
 
-/// Writes a graph a node at a time.
-class Writer {
- public:
-  Slot input() { return add_input(graph_.slots++); }
-  /// A node with one result.
-  Slot operator()(const std::string& target, std::vector<ArgumentDescription> arguments) {
-    const Slot out = graph_.slots++;
-    graph_.nodes.push_back({target, "model.py, line " + std::to_string(graph_.nodes.size() + 1), std::move(arguments), {{false, {out}}}});
-    return out;
-  }
-  /// One of an operator of aten, whose arguments have these names.
-  Slot aten(const std::string& name, std::vector<ArgumentDescription> arguments) {
-    return (*this)("torch.ops.aten." + name, std::move(arguments));
-  }
-  void outputs(std::vector<Slot> slots) { graph_.outputs = std::move(slots); }
-  GraphDescription graph() const { return graph_; }
-  GraphDescription& change() { return graph_; }
-
- private:
-  Slot add_input(Slot slot) {
-    graph_.inputs.push_back(slot);
-    return slot;
-  }
-  GraphDescription graph_;
-};
-
-SlotReference of(Slot slot) { return {slot}; }
-
-/// A program of parameters p0 [8, 5], p1 [8], p2 [3, 8], p3 [3], and inputs x [rows, 5] and y [rows, 3], whose graph `body` writes.
-struct Built {
-  ProgramDescription program;
-  Writer write;
-  std::vector<Slot> p;
-  Slot x = -1, y = -1;
-
-  explicit Built(at::ScalarType dtype = at::kDouble) {
-    program.parameters = {{"p0", {8, 5}}, {"p1", {8}}, {"p2", {3, 8}}, {"p3", {3}}};
-    for (size_t i = 0; i < 4; i++) {
-      p.push_back(write.input());
-      program.feeds.push_back({Feed::Kind::parameter, i});
-    }
-    x = write.input(), y = write.input();
-    program.feeds.push_back({Feed::Kind::input, 0});
-    program.feeds.push_back({Feed::Kind::input, 1});
-    program.symbols = {{1, INT64_MAX}};
-    program.inputs = {{"x", dtype, {{0, 0}, {5}}}, {"y", dtype, {{0, 0}, {3}}}};
-  }
-  Slot store(const at::Tensor& tensor) {
-    program.feeds.push_back({Feed::Kind::stored, program.stored.size()});
-    program.stored.push_back(tensor);
-    return write.input();
-  }
-  Slot hidden() { return write.aten("tanh.default", {{"self", of(write.aten("linear.default", {{"input", of(x)}, {"weight", of(p[0])}, {"bias", of(p[1])}}))}}); }
-  Slot predicted(Slot from) { return write.aten("linear.default", {{"input", of(from)}, {"weight", of(p[2])}, {"bias", of(p[3])}}); }
-  Slot error(Slot from) { return write.aten("mse_loss.default", {{"self", of(from)}, {"target", of(y)}}); }
-
-  std::shared_ptr<Model> model(Slot loss, at::ScalarType dtype = at::kDouble) {
-    if (write.graph().outputs.empty()) write.outputs({loss});
-    program.graph = write.graph();
-    auto made = std::make_shared<Model>(make_program(program), dtype, dtype);
-    randomize(*made, 3, 0.8);
-    return made;
-  }
-};
-
-std::shared_ptr<const Batch> named(const Batch& examples) { return Batch::named({{"x", examples.inputs()}, {"y", examples.targets()}}); }
-
 std::shared_ptr<Model> closed_form() {
   auto model = std::make_shared<Model>(make_mlp({{5, 8, 3}, Activation::tanh, Loss::mse}), at::kDouble, at::kDouble);
   randomize(*model, 3, 0.8);
   return model;
-}
-
-/// The loss of a program whose graph `body` writes between hidden numbers and the prediction.
-template <class Body>
-std::shared_ptr<Model> with(const Body& body) {
-  Built b;
-  const Slot loss = b.error(b.predicted(body(b, b.hidden())));
-  return b.model(loss);
 }
 
 const auto examples = example_batch(9, 5, 3, Loss::mse, 1);
@@ -364,27 +290,6 @@ TEST("batches of a program are checked by name, dtype, axes and shared sizes") {
   const auto seven = Batch::named({{"x", x.narrow(0, 0, 7)}, {"y", y.narrow(0, 0, 7)}});
   const double loss = bounded->loss(*seven, nullptr, {}).loss;
   for (const int64_t size : {1, 2, 3, 5, 6}) CHECK_CLOSE(bounded->loss(*seven, nullptr, {.micro_batch = size}).loss, loss, 1e-14);  // never one row
-}
-
-TEST("attention that was exported by the flash kernel's layout has second derivatives") {
-  const auto batch = named(*examples);
-  const auto attend = [](const char* last) {
-    return with([&](Built& b, Slot h) {
-      const auto shaped = [&](const char* name, Slot from, std::vector<int64_t> size) {
-        return b.write.aten(name, {{"self", of(from)}, {name[0] == 'v' ? "size" : "shape", Integers{std::move(size), {}}}});
-      };
-      const auto swapped = [&](Slot from) { return b.write.aten("transpose.int", {{"self", of(from)}, {"dim0", int64_t{1}}, {"dim1", int64_t{2}}}); };
-      const Slot heads = swapped(shaped("view.default", h, {1, 9, 2, 4}));
-      const Slot out = b.write.aten("scaled_dot_product_attention.default", {{"query", of(heads)}, {"key", of(heads)}, {"value", of(heads)}, {"is_causal", true}});
-      return shaped(last, swapped(out), {9, 8});
-    });
-  };
-  const auto viewed = attend("view.default"), reshaped = attend("reshape.default");
-  const auto v = random_vector(viewed->layout(), 4);
-  const auto w = std::make_shared<ParameterVector>(reshaped->layout(), std::vector<at::Tensor>{(*v)[0], (*v)[1], (*v)[2], (*v)[3]});
-  CHECK(viewed->loss(*batch, nullptr, {}).loss == reshaped->loss(*batch, nullptr, {}).loss);
-  const auto x = Curvature(viewed, batch, {}).product(*v, {}), y = Curvature(reshaped, batch, {}).product(*w, {});
-  for (size_t i = 0; i < 4; i++) CHECK(relative_distance(doubles_of((*x.product)[i]), doubles_of((*y.product)[i])) < 1e-12);
 }
 
 TEST("inputs without axes have no rows") {

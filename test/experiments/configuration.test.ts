@@ -152,7 +152,7 @@ describe("what is wrong is said in one line", () => {
     [{ ...mlpRun, measure: false }, "Expected an object for measure but received false"],
     [
       { ...mlpRun, measure: { method: "newton" } },
-      'Expected "interpolated", "bisection" or "estimated" for measure.method but received "newton"',
+      'Expected "interpolated" or "bisection" or "estimated" for measure.method but received "newton"',
     ],
     [{ ...mlpRun, landscape: { step: 13 } }, "Expected a step ≤ 12 for landscape.step but received 13"],
     [

@@ -7,10 +7,13 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/SDPBackend.h>
 #include <ATen/ops/_fused_sdp_choice.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <unordered_map>
 
 #include "errors.hpp"
 
@@ -70,6 +73,11 @@ at::Tensor laid_out_as(const at::Tensor& other, const at::Tensor& tensor) {
   return tensor.permute(order).contiguous().permute(back);
 }
 
+/// What attention adds to its scores for a mask of truth values: 0 where it is true.
+at::Tensor additive_mask(const at::Tensor& mask, at::ScalarType dtype) {
+  return at::zeros_like(mask, mask.options().dtype(dtype)).masked_fill_(mask.logical_not(), -std::numeric_limits<double>::infinity());
+}
+
 class Run {
  public:
   Run(const Graph& graph, Pass& pass) : graph_(graph), pass_(pass), values_(static_cast<size_t>(graph.slots)) {}
@@ -101,7 +109,10 @@ class Run {
  private:
   Value& at(Slot slot) { return values_[static_cast<size_t>(slot)]; }
   void forget(const std::vector<Slot>& slots) {
-    for (const Slot slot : slots) at(slot) = {};
+    for (const Slot slot : slots) {
+      at(slot) = {};
+      masks_.erase(slot);
+    }
   }
 
   c10::IValue read(Slot slot) {
@@ -182,12 +193,27 @@ class Run {
     for (const Operand& operand : node.operands) stack_.push_back(make(operand));
     for (const size_t operand : node.writes) guard(node, stack_[operand]);
     if (node.check) node.check(stack_);
+    if (node.is_attention) share_mask(node);
     // A program is exported by what the flash kernel's results are in memory, laid out as its queries are, and may look at them so.
     const at::Tensor queries = node.is_attention && replaces_flash(stack_) ? stack_[0].toTensor() : at::Tensor();
     node.operation->callBoxed(stack_);
     if (queries.defined()) stack_[0] = laid_out_as(queries, stack_[0].toTensor());
     keep(node, std::move(stack_));
     stack_.clear();
+  }
+
+  /// Attention makes numbers of a mask of truth values at every call, and a gradient keeps them: layers that share a mask share these.
+  void share_mask(const Node& node) {
+    const Operand& operand = node.operands.at(3);
+    if (operand.kind != Operand::Kind::slot || !stack_[3].isTensor()) return;
+    const at::Tensor mask = stack_[3].toTensor(), queries = stack_[0].toTensor();
+    if (mask.scalar_type() != at::kBool || !mask.device().is_cpu() || mask.is_inference() || at::autocast::is_autocast_enabled(at::kCPU)) return;
+    const auto known = masks_.find(operand.slot);
+    const bool is_known = known != masks_.end() && known->second.version == mask._version() && known->second.numbers.scalar_type() == queries.scalar_type();
+    const bool is_last = std::find(node.last_reads.begin(), node.last_reads.end(), operand.slot) != node.last_reads.end();
+    if (!is_known && is_last) return;
+    if (!is_known) masks_[operand.slot] = {additive_mask(mask, queries.scalar_type()), mask._version()};
+    stack_[3] = masks_[operand.slot].numbers;
   }
 
   void guard(const Node& node, const c10::IValue& value) const {
@@ -236,7 +262,12 @@ class Run {
 
   const Graph& graph_;
   Pass& pass_;
+  struct SharedMask {
+    at::Tensor numbers;
+    int64_t version;  // of the mask when they were made
+  };
   std::vector<Value> values_;
+  std::unordered_map<Slot, SharedMask> masks_;
   torch::jit::Stack stack_;
 };
 
