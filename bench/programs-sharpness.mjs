@@ -1,6 +1,6 @@
 // λc of a program of torch.export against a transcription of the paper's procedure in PyTorch, also later in a training.
-import { fileURLToPath } from "node:url";
 import { criticalSharpness, Sgd, SharpnessMeter, setThreads } from "../dist/index.js";
+import { startPeer } from "./peers/python.mjs";
 import { open, withPrograms } from "./shared/programs.mjs";
 import { duration, figure, spread, writeResults } from "./shared/results.mjs";
 import { inTurns, median, ratio, seconds } from "./shared/timing.mjs";
@@ -11,7 +11,7 @@ const initialLearningRate = 1e-2;
 const [warmSteps, coldSteps] = [7, 2];
 const trainedSteps = 30;
 
-export async function sharpnessRow(folder, threads, peer, method) {
+async function coldRow(folder, threads, peer, { method }) {
   const name = "ResNet-18";
   const { model, batch } = await open(folder, name);
   await setThreads(threads);
@@ -46,12 +46,12 @@ export async function sharpnessRow(folder, threads, peer, method) {
 }
 
 /**
- * As `sharpnessRow`, at steps of a training: both begin where the step before has ended, ours with what its meter remembers. In a network's
+ * As `coldRow`, at steps of a training: both begin where the step before has ended, ours with what its meter remembers. In a network's
  * first steps ηc jumps from one to the next, and nothing that is remembered helps.
  *
  * @param trained steps before the first measurement
  */
-export async function warmSharpnessRow(folder, threads, peer, { trained, method }) {
+async function warmRow(folder, threads, peer, { trained, method }) {
   const name = "ResNet-18";
   const { model, batch } = await open(folder, name);
   await setThreads(threads);
@@ -99,13 +99,25 @@ export async function warmSharpnessRow(folder, threads, peer, { trained, method 
   };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const rows = await withPrograms(async (folder, peer) => [
-    await sharpnessRow(folder, 2, peer, "estimated"),
-    await warmSharpnessRow(folder, 2, peer, { trained: 0, method: "estimated" }),
-    await warmSharpnessRow(folder, 2, peer, { trained: trainedSteps, method: "estimated" }),
-    await sharpnessRow(folder, 2, peer, "interpolated"),
-    await warmSharpnessRow(folder, 2, peer, { trained: trainedSteps, method: "interpolated" }),
-  ]);
-  await writeResults("programs-sharpness", "λc of a program against PyTorch", rows);
+/** A peer trains its network: each row has its own. */
+async function withPeer(row, folder, how) {
+  const peer = startPeer("programs.py", [folder]);
+  try {
+    return await row(folder, 2, peer, how);
+  } finally {
+    peer.stop();
+  }
 }
+
+const rows = await withPrograms(async (folder, exporter) => {
+  exporter.stop();
+  const rows = [];
+  for (const method of ["estimated", "interpolated"])
+    rows.push(
+      await withPeer(coldRow, folder, { method }),
+      await withPeer(warmRow, folder, { method, trained: 0 }),
+      await withPeer(warmRow, folder, { method, trained: trainedSteps }),
+    );
+  return rows;
+});
+await writeResults("programs-sharpness", "λc of a program against PyTorch", rows);

@@ -1,9 +1,8 @@
-// Programs of torch.export against PyTorch itself: losses, gradients, critical sharpness and memory of the same modules, in turns.
+// Programs of torch.export against PyTorch itself: losses, gradients and memory of the same modules, in turns.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { setThreads } from "../dist/index.js";
 import { startPeer } from "./peers/python.mjs";
-import { sharpnessRow, warmSharpnessRow } from "./programs-sharpness.mjs";
 import { exactMemory, peakOf, resident } from "./shared/peak.mjs";
 import {
   bothTimes,
@@ -96,8 +95,6 @@ export const programRows = () =>
     const rows = [];
     for (const name of networks)
       for (const threads of [1, 2]) rows.push(...(await compare(folder, name, threads, peer)));
-    rows.push(await sharpnessRow(folder, 2, peer));
-    rows.push(await warmSharpnessRow(folder, 2, peer, 0));
     peer.stop();
     for (const name of large) rows.push(await memoryRow(folder, name));
     return rows;

@@ -1,5 +1,5 @@
 import type { Line } from "./line.js";
-import type { LineShape } from "./search-options.js";
+import type { CheckedOptions, LineShape } from "./search-options.js";
 
 /** An expected crossing: ln ηc and its standard deviation. */
 export interface Estimate {
@@ -83,6 +83,18 @@ export function estimate(
   const deviation = Math.sqrt(Math.max(0, fit.covariance[0]?.[0] as number));
   const inverseExponent = fit.mean[1] as number;
   return Number.isFinite(x) && Number.isFinite(deviation) ? { x, deviation, inverseExponent } : undefined;
+}
+
+/** Where the crossing of a line is, of which its points, its slope and a forecast are known. Undefined where they do not say. */
+export function expectedCrossing(
+  { points, baseLoss, noise }: Pick<Line, "points" | "baseLoss" | "noise">,
+  known: { slope: number } & Pick<CheckedOptions, "shape" | "initialLearningRate" | "initialError">,
+): FittedEstimate | undefined {
+  const { slope, shape, initialLearningRate, initialError } = known;
+  // Forecasts fail now and then by far more than usual, points do not: from the second on they decide.
+  const doubt = points.length < 2 ? 2 : 10;
+  const forecast = { x: Math.log(initialLearningRate), deviation: initialError * doubt };
+  return estimate(logPoints(points, baseLoss, slope, noise), forecast, shape);
 }
 
 /** s from the two smallest learning rates, ψ taken as linear; undefined where that does not descend. */

@@ -1,4 +1,4 @@
-import { type Estimate, estimate, logPoints } from "./estimate.js";
+import { expectedCrossing, type FittedEstimate } from "./estimate.js";
 import type { Line } from "./line.js";
 import { crossingNoise } from "./noise.js";
 import type { CheckedOptions, EstimatedCrossing } from "./search-options.js";
@@ -14,20 +14,13 @@ export const finest = 3e-4;
 
 /** Where a line's crossing is by a fit to its first points; undefined where they do not say. */
 export function fittedCrossing(
-  line: Pick<Line, "points" | "baseLoss" | "noise">,
+  { points, baseLoss, noise }: Pick<Line, "points" | "baseLoss" | "noise">,
   options: Pick<CheckedOptions, "slope" | "shape" | "initialLearningRate" | "initialError">,
-  count = line.points.length,
-): (Estimate & { inverseExponent: number }) | undefined {
-  const { slope, shape, initialLearningRate, initialError } = options;
+  count = points.length,
+): FittedEstimate | undefined {
+  const { slope } = options;
   if (slope === undefined) return undefined;
-  const points = logPoints(line.points.slice(0, count), line.baseLoss, slope, line.noise);
-  // From the second point on the forecast is as good as forgotten.
-  const doubt = count < 2 ? 2 : 10;
-  const found = estimate(
-    points,
-    { x: Math.log(initialLearningRate), deviation: initialError * doubt },
-    shape,
-  );
+  const found = expectedCrossing({ points: points.slice(0, count), baseLoss, noise }, { ...options, slope });
   return found && { ...found, deviation: Math.hypot(found.deviation, finest) };
 }
 

@@ -1,4 +1,4 @@
-import { type Estimate, estimate, extrapolatedSlope, type FittedEstimate, logPoints } from "./estimate.js";
+import { type Estimate, expectedCrossing, extrapolatedSlope, type FittedEstimate } from "./estimate.js";
 import type { Line } from "./line.js";
 import { distanceToThreshold, isHopeless } from "./noise.js";
 import type { CheckedOptions } from "./search-options.js";
@@ -47,15 +47,11 @@ function expectedPlace({ expected }: Placement): { next: number; closing: boolea
 }
 
 function crossing(line: Line, options: CheckedOptions): FittedEstimate | undefined {
-  const { slope, shape, initialLearningRate, initialError } = options;
-  const s = slope ?? extrapolatedSlope(line);
-  if (s === undefined) return undefined;
-  // Forecasts fail now and then by far more than usual, points do not: from the second on they decide.
-  const doubt = line.points.length < 2 ? 2 : 10;
-  const prior = { x: Math.log(initialLearningRate), deviation: initialError * doubt };
-  const found = estimate(logPoints(line.points, line.baseLoss, s, line.noise), prior, shape);
+  const slope = options.slope ?? extrapolatedSlope(line);
+  if (slope === undefined) return undefined;
+  const found = expectedCrossing(line, { ...options, slope });
   if (!found) return undefined;
-  found.x += distanceToThreshold(line.threshold, s, found);
+  found.x += distanceToThreshold(line.threshold, slope, found);
   // Far outside the bracket it is of another line than this one.
   const beyond = Math.max(
     line.lower ? Math.log(line.lower.learningRate) - found.x : 0,
