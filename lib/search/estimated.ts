@@ -8,6 +8,8 @@ const covering = 1.96;
 
 /** A crossing farther than this factor from all that was looked at is looked at before it is believed. */
 const near = 2;
+/** By how much deviations are multiplied of lines of which nothing was learnt. */
+const unlearnt = 3;
 
 /** Deviation below which a fit is believed by nobody. */
 export const finest = 3e-4;
@@ -27,19 +29,21 @@ export function fittedCrossing(
 /**
  * ηc by a fit to the points that a line has, with the relative error that covers it in 95 % of lines: the deviation of the fit, by the
  * scales that were learnt of how far such fits err, and the rounding of losses. Undefined where the points do not say, or where the
- * fit is outside the bracket that they make or far from all of them.
+ * fit is outside the bracket that they make or far from all of them. Where no scales were learnt, a fit is believed only within the
+ * tolerance of what was looked at, and its error is said to be no less than that.
  */
 export function estimatedCrossing(line: Line, options: CheckedOptions): EstimatedCrossing | undefined {
-  const { slope, errorScales } = options;
+  const { slope, errorScales, tolerance } = options;
   const found = fittedCrossing(line, options);
   if (!found || slope === undefined) return undefined;
   const learningRate = Math.exp(found.x);
+  const reach = errorScales ? near : 1 + tolerance;
   const isNear = line.points.some(
-    (p) => p.learningRate < near * learningRate && learningRate < near * p.learningRate,
+    (p) => p.learningRate < reach * learningRate && learningRate < reach * p.learningRate,
   );
   if (!isNear) return undefined;
   const noise = crossingNoise(line, slope, learningRate, found.inverseExponent);
-  const scale = errorScales[Math.min(line.points.length, errorScales.length) - 1] as number;
+  const scale = errorScales?.[Math.min(line.points.length, errorScales.length) - 1] ?? unlearnt;
   const [lower, upper] = [line.lower?.learningRate ?? 0, line.upper?.learningRate ?? Infinity];
   const withNoise = (error: number) => Math.expm1(Math.hypot(error, covering * noise));
   const error = withNoise(scale * found.deviation);
@@ -49,6 +53,11 @@ export function estimatedCrossing(line: Line, options: CheckedOptions): Estimate
   const bound = isInside
     ? withNoise(Math.log(Math.max(upper / learningRate, learningRate / lower)))
     : Infinity;
+  const least = errorScales ? 0 : tolerance;
   // A rise that was seen is not before the first one.
-  return { learningRate: Math.min(learningRate, upper), error: Math.min(error, bound), noise };
+  return {
+    learningRate: Math.min(learningRate, upper),
+    error: Math.max(least, Math.min(error, bound)),
+    noise,
+  };
 }

@@ -126,9 +126,9 @@ const searchShape = {
   shape: lineShape.default(unknownShape),
   /**
    * For `estimated`: by how much the deviation of a fit to 1, 2, … evaluations is to be multiplied to cover 95 % of lines; the last
-   * serves for more. Default 3 each.
+   * serves for more. Default: not known; an estimate is then believed within ε of what was evaluated alone, and its `error` is ε.
    */
-  errorScales: z.array(z.number().gt(0)).min(1).max(16).readonly().default([3, 3, 3]),
+  errorScales: z.array(z.number().gt(0)).min(1).max(16).readonly().optional(),
   /** For `estimated`: numbers of evaluations after which an estimate is checked by one more, which tells how far it erred. Default none. */
   check: z.array(z.int().min(1)).readonly().default([]),
   /** For `estimated`: whether to go on to the certificate, so that the two can be compared (`estimate` of the result). Default false. */

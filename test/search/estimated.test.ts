@@ -113,6 +113,19 @@ test("lines that become others are noticed, and paid for", async () => {
   expect(meanPasses(results.slice(150, 180))).toBeGreaterThan(meanPasses(results.slice(120, 150)));
 });
 
+test("of lines of which nothing was learnt, an estimate lies near what was looked at, and its error is the tolerance", async () => {
+  const exponents = [0.1, 0.3, 1, 2, 5];
+  for (const exponent of exponents)
+    for (let i = 0; i < 40; i++) {
+      const { loss, slope } = powerLine(0.3, 2, exponent);
+      const initialLearningRate = 0.3 * Math.exp(2 * normal(i, 6));
+      const known = { slope, baseLoss, initialLearningRate, method: "estimated" } as const;
+      const result = await findCriticalLearningRate(loss, known);
+      expect(Math.abs(Math.log(result.criticalLearningRate / 0.3))).toBeLessThan(tolerance);
+      expect(result.error ?? tolerance).toBe(tolerance);
+    }
+});
+
 test("certify goes on to the certificate, and says what the estimate was", async () => {
   const lines = noisyLines(60);
   const results = await follow(lines, (i) => ({ certify: i % 5 === 4 }));
