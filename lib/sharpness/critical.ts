@@ -191,7 +191,11 @@ export class SharpnessMeter {
       { ...line, subject },
       this.#options,
       (lossAt, known, norm) =>
-        this.#search(lossAt, { ...searchOptions(this.#options), ...known, signal, onEvaluation }, norm),
+        this.#search(
+          lossAt,
+          { ...searchOptions(this.#options, this.#count + 1), ...known, signal, onEvaluation },
+          norm,
+        ),
       this.#noise,
     );
     if (result.status === "converged") {
@@ -204,12 +208,7 @@ export class SharpnessMeter {
   /** A search that starts where past measurements say. */
   async #search(lossAt: LossAt, options: SearchOptions, norm: number): Promise<SearchResult> {
     const { slope, baseLoss, method, initialLearningRate } = options;
-    const { certifyEvery = Infinity } = this.#options;
-    const common = {
-      ...options,
-      firstCrossing: this.#last === null ? true : { near: this.#last },
-      certify: method === "estimated" && (this.#count + 1) % certifyEvery === 0,
-    };
+    const common = { ...options, firstCrossing: this.#last === null ? true : { near: this.#last } };
     const predictable = method !== "bisection" && slope !== undefined && slope > 0 && baseLoss !== undefined;
     if (!predictable)
       return findCriticalLearningRate(lossAt, {

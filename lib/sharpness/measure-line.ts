@@ -21,7 +21,7 @@ export const measureKeys = {
   tolerance: searchKeys.tolerance,
   /** Default `interpolated`. */
   method: searchKeys.method,
-  /** Of `estimated`, measured again and again: every n-th measurement goes on to the certificate, and says what the estimate was. */
+  /** Of `estimated`: every n-th measurement goes on to the certificate, and says what the estimate was. */
   certifyEvery: count
     .optional()
     .describe(
@@ -103,9 +103,16 @@ export function measureOf({
   };
 }
 
-/** Those that the search itself takes. */
-export function searchOptions({ tolerance, method, initialLearningRate, scan }: Measure) {
-  return { tolerance, method, initialLearningRate, scan };
+/** Those that the search itself takes, of the n-th measurement. */
+export function searchOptions(measure: Measure, n = 1) {
+  const { tolerance, method, initialLearningRate, scan, certifyEvery = Infinity } = measure;
+  return {
+    tolerance,
+    method,
+    initialLearningRate,
+    scan,
+    certify: method === "estimated" && n % certifyEvery === 0,
+  };
 }
 
 /** What was found along a model's line. `forwardPasses` counts all, those that the noise was learnt from included. */

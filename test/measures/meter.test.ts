@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MeasureOptions, SharpnessMeter } from "../../lib/sharpness/index.js";
+import { criticalSharpness, type MeasureOptions, SharpnessMeter } from "../../lib/sharpness/index.js";
 import { FakeBatch, FakeModel, fakeDirection, parabola } from "./fake-model.js";
 
 const direction = fakeDirection(1);
@@ -57,6 +57,26 @@ test("certifyEvery certifies every n-th, also after a resume", async () => {
     expect(1 - lower / upper).toBeLessThanOrEqual(1 / 16);
     expect(Math.abs(estimate.learningRate / criticalLearningRate - 1)).toBeLessThan(1 / 16);
   }
+});
+
+test("a single estimate that is to be certified is, and says what it was", async () => {
+  const model = new FakeModel();
+  const batch = parabola(0.3);
+  const gradient = await model.gradient(batch);
+  const line = {
+    model: model.asModel,
+    batch: batch.asBatch,
+    direction,
+    gradient,
+    method: "estimated",
+  } as const;
+  const alone = await criticalSharpness(line);
+  expect(alone.error).toBe(1 / 16);
+  expect(alone.estimate).toBeNull();
+  const certified = await criticalSharpness({ ...line, certifyEvery: 1 });
+  expect(certified.error).toBeNull();
+  expect(certified.estimate?.learningRate).toBe(alone.criticalLearningRate);
+  expect(1 - certified.lower / certified.upper).toBeLessThanOrEqual(1 / 16);
 });
 
 test("the paper's method starts at the last ηc and takes more", async () => {

@@ -85,7 +85,7 @@ export function measurementRows({ configuration, steps }: RunRecords): { how: Ro
     ],
     [
       "First crossing",
-      `looked below in ${integerText(length - bracketed)} (no rise at ηc/4 and ηc/16 either), bracketed in ${integerText(bracketed)}`,
+      `looked below in ${integerText(length - bracketed)} (no rise at ηc/4 and ηc/16 either), not in ${integerText(bracketed)}`,
     ],
     ...estimateRows(steps),
   ];
