@@ -128,6 +128,8 @@ describe("measure", () => {
         "criticalLearningRate",
         "criticalSharpness",
         "dtype",
+        "error",
+        "estimate",
         "evaluations",
         "firstCrossing",
         "forwardPasses",
