@@ -149,6 +149,29 @@ export class Model extends ParameterSet {
   }
 
   /**
+   * A copy of the weights that are not frozen, for steps that are tried and undone: a vector's memory.
+   *
+   * @throws AbortError
+   */
+  async copyWeights(options: SignalOptions = {}): Promise<Direction> {
+    return Direction.of(
+      this,
+      await stoppable(options, (cancel) => this.handle.copyWeights(cancel), this.handle),
+    );
+  }
+
+  /**
+   * Takes the weights that `copyWeights` gave, bit for bit. They count as changed: gradients from before do not fit them.
+   *
+   * @throws CriticalSharpnessError `ERR_BFLOAT16_WEIGHTS`, `ERR_MODEL_MISMATCH`; AbortError: every weight is as it was. A signal that
+   *   comes once weights are changing comes too late.
+   */
+  async restoreWeights(weights: Direction, options: SignalOptions = {}): Promise<void> {
+    const { handle } = checkInstance(weights, "weights", Direction, "a Direction");
+    await stoppable(options, (cancel) => this.handle.restoreWeights(handle, cancel), this.handle);
+  }
+
+  /**
    * Of a program whose passes write to buffers, such as a batch norm's running statistics in train(): a pass of a batch, after which they
    * are what it wrote, as a training step of PyTorch's leaves them. Every other pass works on copies. The statistics count for
    * `save`, and for the same model in eval().

@@ -94,6 +94,19 @@ Napi::Value step(const Napi::CallbackInfo& info) {
       info.Env(), [=] { model->step(*direction, learning_rate, cancel, ending); return Nothing{}; }, to_undefined, ending);
 }
 
+Napi::Value copy_weights(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info);
+  const Cancellation cancel = read_cancel(info[0]);
+  return submit(info.Env(), [=] { return model->copy_weights(cancel); }, VectorHandle::wrap, cancel);
+}
+
+Napi::Value restore_weights(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::core(info);
+  const auto saved = VectorHandle::stored(info[0], "weights");
+  const Cancellation cancel = read_cancel(info[1]), ending;
+  return submit(info.Env(), [=] { model->restore_weights(*saved, cancel, ending); return Nothing{}; }, to_undefined, ending);
+}
+
 at::ScalarType read_dtype(const Napi::Value& value, const std::string& subject) {
   return read_choice<at::ScalarType>(value, subject,
                                      {{"float32", at::kFloat}, {"float64", at::kDouble}, {"bfloat16", at::kBFloat16}});
@@ -147,6 +160,8 @@ void ModelHandle::define(Napi::Env env) {
     async_method(prototype, "readBuffer", read_buffer);
     async_method(prototype, "moveBuffers", move_buffers);
     async_method(prototype, "step", step);
+    async_method(prototype, "copyWeights", copy_weights);
+    async_method(prototype, "restoreWeights", restore_weights);
     async_method(prototype, "loss", loss);
     async_method(prototype, "expertChanges", expert_changes);
     async_method(prototype, "gradient", gradient);

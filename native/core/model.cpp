@@ -177,6 +177,31 @@ void Model::step(const Direction& direction, double learning_rate, const Cancell
   }
 }
 
+std::shared_ptr<const ParameterVector> Model::copy_weights(const Cancellation& cancel) const {
+  require_weights();
+  std::vector<at::Tensor> parts(weights_.size());
+  for (size_t i = 0; i < weights_.size(); i++)
+    if (layout_->is_trainable(i)) parts[i] = made_like(weights_[i], layout_->options(), cancel, [&](at::Tensor& part, int64_t start, int64_t length) {
+        part.copy_(stretch(weights_[i], start, length));
+      });
+  return std::make_shared<ParameterVector>(layout_, std::move(parts));
+}
+
+void Model::restore_weights(const ParameterVector& saved, const Cancellation& cancel, const Cancellation& ending) {
+  require_same_layout(*layout_, *saved.layout(), "the saved weights");
+  cancel.check();
+  std::vector<at::Tensor>& weights = weights_to_change();
+  try {
+    for (size_t i = 0; i < weights.size(); i++)
+      if (saved.has(i) && layout_->is_trainable(i)) in_stretches(weights[i].numel(), ending, [&](int64_t start, int64_t length) {
+          stretch(weights[i], start, length).copy_(stretch(saved[i], start, length));
+        });
+  } catch (...) {
+    lose_weights();
+    throw;
+  }
+}
+
 std::shared_ptr<const ParameterVector> load_vector(std::shared_ptr<const Layout> layout, const std::vector<FileTensor>& tensors,
                                                    const Cancellation& cancel) {
   FileReader reader;

@@ -114,6 +114,10 @@ class Model {
   /// θ ← θ − ηΔ, with the bits that a loss at θ − ηΔ reads. `cancel` stops it before anything changes, `ending` at any moment: the
   /// model has no weights then.
   void step(const Direction& direction, double learning_rate, const Cancellation& cancel = {}, const Cancellation& ending = {});
+  /// A copy of the weights that are not frozen.
+  std::shared_ptr<const ParameterVector> copy_weights(const Cancellation& cancel = {}) const;
+  /// Takes the weights that `copy_weights` gave, bit for bit; frozen ones stay. Stopped as `step`.
+  void restore_weights(const ParameterVector& weights, const Cancellation& cancel = {}, const Cancellation& ending = {});
   /// For second derivatives: the weights as they are. Throws where they or what is computed with them are bfloat16.
   const std::vector<at::Tensor>& weights_to_differentiate() const;
 

@@ -174,6 +174,34 @@ TEST("model: θ_a − 1·Δ = θ_b for the difference of two models") {
   CHECK_CODE(difference(a, other), "ERR_MODEL_MISMATCH");
 }
 
+TEST("model: weights that were copied come back bit for bit after steps, and frozen ones are not held") {
+  const auto names = make_mlp({{64, 128, 10}, Activation::relu, Loss::mse})->parameters();
+  std::vector<bool> trainable(names.size(), true);
+  trainable.back() = false;
+  Model model(make_mlp({{64, 128, 10}, Activation::relu, Loss::mse}), at::kFloat, at::kFloat, at::kCPU, trainable);
+  model.initialize(Initialization::pytorch, 3);
+  const auto before = copy_weights(model);
+  const auto saved = model.copy_weights();
+  CHECK(!saved->has(names.size() - 1));
+  Model one = mlp(), two = mlp();
+  one.initialize(Initialization::pytorch, 4);
+  two.initialize(Initialization::pytorch, 5);
+  const auto direction = difference(one, two);
+  for (const double eta : {0.1, 1e-7, 3.0}) model.step(*direction, eta);
+  CHECK(!same_weights(model, before));
+  const uint64_t version = model.version();
+  model.restore_weights(*saved);
+  CHECK(same_weights(model, before));
+  CHECK(model.version() == version + 1);
+  // What was copied is a copy: steps after it leave it as it is.
+  model.step(*direction, 0.5);
+  model.restore_weights(*saved);
+  CHECK(same_weights(model, before));
+  Model another = gpt2();
+  another.initialize(Initialization::gpt2, 1);
+  CHECK_CODE((another.restore_weights(*saved), 0), "ERR_MODEL_MISMATCH");
+}
+
 TEST("model: weights from a file are used where they lie, and a load that fails keeps the old ones") {
   const auto file = std::filesystem::temp_directory_path() / ("critical-sharpness-model-" + std::to_string(getpid()));
   Model source = mlp();

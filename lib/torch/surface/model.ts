@@ -82,6 +82,10 @@ export interface NativeModel extends NativeDisposable {
   moveBuffers(batch: NativeBatch, options: NativePassOptions): Promise<void>;
   /** θ ← θ − ηΔ. A token that is set once the weights have begun to change comes too late. */
   step(direction: NativeVector, learningRate: number, options?: NativeCancelOptions): Promise<void>;
+  /** A copy of the weights that are not frozen. */
+  copyWeights(options?: NativeCancelOptions): Promise<NativeVector>;
+  /** Takes those, bit for bit. A token that is set once the weights have begun to change comes too late. */
+  restoreWeights(weights: NativeVector, options?: NativeCancelOptions): Promise<void>;
   /** Mean loss in float64 and the version of the weights that it was computed with. */
   loss(
     batch: NativeBatch,
