@@ -4,6 +4,7 @@ import { ruleOf } from "../optimizers/index.js";
 import { counted, integerText, prose } from "../report/index.js";
 import type { RunFacts } from "../runs/index.js";
 import type { NativeDecoderDescription } from "../torch/index.js";
+import { stepSchedule } from "./schedule.js";
 import type { TrainConfiguration } from "./train/train-configuration.js";
 
 /** A model in words. */
@@ -84,19 +85,23 @@ export function describeOptimizer(
 
 /** A schedule in words. */
 export function describeSchedule(configuration: TrainConfiguration): string {
-  const { schedule, optimizer, steps } = configuration;
+  const { schedule: given, optimizer, steps } = configuration;
+  const schedule = stepSchedule(given);
+  const measured = given.type === "critical" ? [`at most ${prose(given.fraction)} of ηc`] : [];
   const inSteps = (duration: number) =>
     counted(duration < 1 ? Math.round(duration * steps) : duration, "step");
   const highest = `η = ${prose(optimizer.learningRate)}`;
   const warmup = schedule.warmup > 0 ? [`${inSteps(schedule.warmup)} of warm-up`] : [];
-  if (schedule.type === "constant") return ["constant", highest, ...warmup].join(", ");
+  if (schedule.type === "constant") return ["constant", highest, ...warmup, ...measured].join(", ");
   const last = `to ${prose(schedule.finalLearningRate)}`;
-  if (schedule.type === "cosine") return ["cosine", ...warmup, `from ${highest} ${last}`].join(", ");
+  if (schedule.type === "cosine")
+    return ["cosine", ...warmup, `from ${highest} ${last}`, ...measured].join(", ");
   return [
     "warm-up, stable, decay",
     highest,
     ...warmup,
     `${inSteps(schedule.decay)} of ${schedule.shape === "sqrt" ? "square-root" : schedule.shape} decay ${last}`,
+    ...measured,
   ].join(", ");
 }
 

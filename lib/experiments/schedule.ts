@@ -2,6 +2,7 @@ import * as z from "zod";
 import {
   constantSchedule,
   cosineSchedule,
+  criticalWarmupKeys,
   type Schedule,
   warmupStableDecaySchedule,
 } from "../optimizers/index.js";
@@ -12,8 +13,8 @@ const duration = z.number().min(0);
 const warmup = duration.describe("Steps of linear warm-up; below 1 a part of all steps.");
 const finalLearningRate = z.number().min(0).default(0).describe("η at the end.");
 
-/** How η changes over the steps of a run. */
-export const scheduleSchema = z.discriminatedUnion("type", [
+/** How η changes over the steps of a run, by the step alone. */
+export const stepScheduleSchema = z.discriminatedUnion("type", [
   section({ type: z.literal("constant"), warmup: warmup.default(0) }),
   section({ type: z.literal("cosine"), warmup: warmup.default(0), finalLearningRate }),
   section({
@@ -25,6 +26,23 @@ export const scheduleSchema = z.discriminatedUnion("type", [
   }),
 ]);
 
+/** How η changes over the steps of a run. */
+export const scheduleSchema = z.discriminatedUnion("type", [
+  ...stepScheduleSchema.options,
+  section({
+    type: z.literal("critical"),
+    ...criticalWarmupKeys,
+    within: stepScheduleSchema
+      .default({ type: "constant", warmup: 0 })
+      .describe("The schedule that η follows where ηc lets it."),
+  }).describe("η is a fraction of the measured ηc at most, see `CriticalWarmup`."),
+]);
+
+/** What a schedule says by the step alone: of one that measures, the most that η may be. */
+export function stepSchedule(schedule: z.output<typeof scheduleSchema>): z.output<typeof stepScheduleSchema> {
+  return schedule.type === "critical" ? schedule.within : schedule;
+}
+
 /**
  * The schedule of a run; a warm-up or decay below 1 is a part of the run's steps.
  *
@@ -32,9 +50,10 @@ export const scheduleSchema = z.discriminatedUnion("type", [
  * @throws RangeError naming the part of the configuration.
  */
 export function makeSchedule(
-  { schedule, steps }: { schedule: z.output<typeof scheduleSchema>; steps: number },
+  { schedule: given, steps }: { schedule: z.output<typeof scheduleSchema>; steps: number },
   learningRate: number,
 ): Schedule {
+  const schedule = stepSchedule(given);
   const warmupSteps = inSteps(schedule.warmup, "schedule.warmup", steps);
   if ("finalLearningRate" in schedule && schedule.finalLearningRate > learningRate)
     throw new RangeError(

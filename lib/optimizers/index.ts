@@ -1,3 +1,9 @@
+export {
+  CriticalWarmup,
+  type CriticalWarmupOptions,
+  type CriticalWarmupState,
+  criticalWarmupKeys,
+} from "./critical-warmup.js";
 export type { OptimizerOptions, ParameterGroup } from "./groups.js";
 export { type AccumulatedGradient, Optimizer, requireMetric } from "./optimizer.js";
 export {

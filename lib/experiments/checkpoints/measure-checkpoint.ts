@@ -8,6 +8,7 @@ import { type Run, runFiles, StateFolder } from "../../runs/index.js";
 import { modelOptionsOf } from "../configuration.js";
 import { describeOptimizer } from "../describe.js";
 import { TrainingData } from "../training-data.js";
+import { trainingFacts } from "../training-facts.js";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
 import { checkFrozenOptions } from "./frozen-options.js";
 import { FrozenSeries, type FrozenState } from "./frozen-series.js";
@@ -20,7 +21,6 @@ import {
   type SeriesRecord,
   type seriesRecords,
 } from "./series-records.js";
-import { trainingFacts } from "./training-facts.js";
 
 export type SeriesRun = Run<SeriesEvent, typeof seriesRecords>;
 

@@ -2,23 +2,18 @@ import path from "node:path";
 import * as z from "zod";
 import { hessianKeys } from "../../curvature/index.js";
 import { dataSchema, resolveData } from "../../data/index.js";
-import { badConfiguration, type ConfigurationPlace, explain, flags, section } from "../../options/index.js";
+import {
+  badConfiguration,
+  type ConfigurationPlace,
+  count,
+  explain,
+  flags,
+  name,
+  section,
+} from "../../options/index.js";
 import { batchSchema, frozenKeys, weightKeys } from "../configuration.js";
-import { scheduleSchema } from "../schedule.js";
+import { checkRate, trainingKeys } from "../training-facts.js";
 import type { ListedCheckpoint } from "./checkpoint-list.js";
-import { checkRate } from "./training-facts.js";
-
-const count = z.int().min(1);
-const name = z.string().min(1);
-
-/** What is no JSON is complained about by the schema. */
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
 
 /** What is measured of each checkpoint of a series. `null` switches a part off. */
 export const seriesSchema = section({
@@ -34,37 +29,7 @@ export const seriesSchema = section({
     .default(10)
     .describe("M: batches after them that are measured.")
     .register(flags, { flag: "--measure <m>" }),
-  optimizerState: name
-    .default("auto")
-    .describe(
-      "The optimizer's state that the run had, beside each checkpoint's weights: `auto`, what is found there, of all checkpoints or of " +
-        "none; `none`, moments are accumulated here; or the name of a file or folder.",
-    )
-    .register(flags, {
-      flag: "--optimizer-state <what>",
-      help: "auto, none, or the name of a file or folder beside each checkpoint's weights (default: auto)",
-    }),
-  learningRate: z
-    .number()
-    .gt(0)
-    .nullable()
-    .default(null)
-    .describe("η of the run, the highest of its schedule; `null`: as the run's files have it.")
-    .register(flags, { flag: "--learning-rate <x>" }),
-  schedule: scheduleSchema
-    .nullable()
-    .default(null)
-    .describe("How η changed over the run's steps, as `train` has it.")
-    .register(flags, {
-      flag: "--schedule <json>",
-      help: 'how η changed, as JSON: {"type": "cosine", "warmup": 2000}; with --learning-rate and --steps',
-      read: readJson,
-    }),
-  steps: count
-    .nullable()
-    .default(null)
-    .describe("Of the whole run.")
-    .register(flags, { flag: "--steps <n>" }),
+  ...trainingKeys,
   direction: name
     .nullable()
     .default(null)

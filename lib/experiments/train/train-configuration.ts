@@ -2,12 +2,11 @@ import path from "node:path";
 import * as z from "zod";
 import { hessianKeys } from "../../curvature/index.js";
 import { dataSchema, resolveData } from "../../data/index.js";
-import { adapterOption, configureModel, type ModelConfigInput, modelOptions } from "../../models/index.js";
+import { modelOptions } from "../../models/index.js";
 import { optimizerSchema } from "../../optimizers/index.js";
 import {
   badConfiguration,
   type ConfigurationPlace,
-  checkChoice,
   count,
   explain,
   flags,
@@ -16,18 +15,14 @@ import {
   seedSchema,
 } from "../../options/index.js";
 import { landscapeKeys, measureKeys } from "../../sharpness/index.js";
-import type { Initialization } from "../../torch/index.js";
 import { batchSchema, readConfigurationFile, weightKeys } from "../configuration.js";
-import { inSteps, makeSchedule, scheduleSchema } from "../schedule.js";
+import { type ModelSource, modelKey, resolveModel } from "../model-source.js";
+import { inSteps, makeSchedule, scheduleSchema, stepSchedule } from "../schedule.js";
 
 /** The file that `critical-sharpness train` takes, see `TrainConfiguration`. `null` switches a part off. */
 export const trainSchema = section({
   $schema: schemaKey,
-  model: z
-    .record(z.string(), z.unknown())
-    .describe(
-      '{"directory": …} with an `adapter` to be trained if need be, or a model\'s config.json with a `seed` and an `initialization` of its own if need be.',
-    ),
+  model: modelKey,
   dtype: modelOptions.dtype,
   device: modelOptions.device,
   ...weightKeys,
@@ -118,11 +113,6 @@ export const trainSchema = section({
     .describe("From what a stopped run goes on."),
 });
 
-/** A model to begin with: a directory to load, or a configuration with the seed and scheme of its first weights. */
-export type ModelSource =
-  | { directory: string }
-  | (ModelConfigInput & { seed?: number; initialization?: Initialization });
-
 /** What a training run is: what stands in its file, see `trainSchema` for each key. */
 export type TrainConfigurationInput = Omit<z.input<typeof trainSchema>, "model"> & { model: ModelSource };
 
@@ -170,6 +160,10 @@ function resolve({ $schema: _, ...parsed }: Parsed, base: string): TrainConfigur
   // Made here for its checks: a schedule longer than the run is an error now, not at the first step.
   makeSchedule(parsed, parsed.optimizer.learningRate);
   const { landscape, steps, hessian, dtype } = parsed;
+  if (parsed.schedule.type === "critical" && parsed.measure === null)
+    throw new RangeError(
+      "Expected it to be measured for measure, as the schedule takes ηc, but received null",
+    );
   if (hessian && dtype === "bfloat16")
     throw new RangeError(
       'Expected "float32" or "float64" for dtype, as hessian takes second derivatives, but received "bfloat16"',
@@ -185,51 +179,11 @@ function resolve({ $schema: _, ...parsed }: Parsed, base: string): TrainConfigur
   };
 }
 
-function resolveModel(
-  model: Record<string, unknown>,
-  seed: number,
-  absolute: (file: string) => string,
-): ModelSource {
-  if ("directory" in model) {
-    const { directory, adapter, ...rest } = model;
-    const [other] = Object.keys(rest);
-    if (typeof directory !== "string" || directory === "")
-      throw new TypeError(`Expected a path for model.directory but received ${JSON.stringify(directory)}`);
-    if (other !== undefined)
-      throw new TypeError(`Expected no key beside it for model.directory but received "${other}"`);
-    return {
-      directory: absolute(directory),
-      ...(adapter === undefined ? {} : { adapter: resolveAdapter(adapter, absolute) }),
-    };
-  }
-  const { seed: own = seed, initialization, ...config } = model;
-  const checkedSeed = seedSchema.safeParse(own);
-  if (!checkedSeed.success)
-    throw new TypeError(`Expected an integer ≥ 0 for model.seed but received ${JSON.stringify(own)}`);
-  if (initialization !== undefined)
-    checkChoice(initialization, "model.initialization", ["gpt2", "normal", "pytorch", "he", "zeros"]);
-  try {
-    configureModel(config);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new TypeError(
-      message.replace(" for config.", " for model.").replace("the model configuration", "model"),
-    );
-  }
-  return { ...model, seed: checkedSeed.data } as ModelSource;
-}
-
-function resolveAdapter(adapter: unknown, absolute: (file: string) => string) {
-  const parsed = adapterOption.safeParse(adapter);
-  if (!parsed.success)
-    throw new TypeError(explain(parsed.error, adapter).replace(/for (?=\S)/, "for model.adapter."));
-  return typeof parsed.data === "string" ? absolute(parsed.data) : parsed.data;
-}
-
 type Timed = Pick<z.output<typeof trainSchema>, "schedule" | "optimizer" | "steps">;
 
 /** The middle of the stable phase, or of the run where the schedule has none. */
-export function middleStep({ schedule, steps }: Timed): number {
+export function middleStep({ schedule: given, steps }: Timed): number {
+  const schedule = stepSchedule(given);
   const isStable = schedule.type === "warmup-stable-decay";
   const first = isStable ? inSteps(schedule.warmup, "schedule.warmup", steps) : 0;
   const last = isStable ? steps - inSteps(schedule.decay, "schedule.decay", steps) : steps;

@@ -1,16 +1,9 @@
 import path from "node:path";
-import {
-  createModel,
-  loadModel,
-  type Model,
-  type ModelConfigInput,
-  type ModelOptions,
-} from "../../models/index.js";
-import { makeOptimizer } from "../../optimizers/index.js";
+import { CriticalWarmup, type CriticalWarmupState, makeOptimizer } from "../../optimizers/index.js";
 import type { Group } from "../../ranks/index.js";
 import { type CheckedRunOptions, Run, runFiles, StateFolder } from "../../runs/index.js";
 import { type MeterState, SharpnessMeter } from "../../sharpness/index.js";
-import { modelOptionsOf } from "../configuration.js";
+import { loadWeights } from "../model-source.js";
 import { TrainingData } from "../training-data.js";
 import { trainKind } from "./index.js";
 import type { TrainConfiguration } from "./train-configuration.js";
@@ -31,6 +24,7 @@ interface TrainState {
   /** Tokens, or examples, seen. */
   tokens: number;
   meter: MeterState | null;
+  warmup?: CriticalWarmupState | null;
   /** Lines of the log; those of older versions do not say. */
   records?: number;
 }
@@ -96,12 +90,14 @@ export class TrainSession implements AsyncDisposable {
       const curvature = resources.own(new CurvatureWatch(configuration));
       const { every: _, ...search } = configuration.measure ?? { every: 0 };
       const meter = new SharpnessMeter({ ...search, microBatch: configuration.batch.microBatch });
+      const warmup = warmupOf(configuration);
       if (state) {
         await optimizer.load(path.join(checkpoint.folder, optimizerFile));
         await curvature.load(checkpoint.folder, model);
         if (state.meter) meter.restore(state.meter);
+        if (state.warmup) warmup?.restore(state.warmup);
       }
-      const training = { configuration, model, optimizer, meter, curvature };
+      const training = { configuration, model, optimizer, meter, warmup, curvature };
       const session = new TrainSession(run, { training, data, resources }, checkpoint);
       await session.#goOn(state);
       return session;
@@ -156,13 +152,14 @@ export class TrainSession implements AsyncDisposable {
   async save(): Promise<void> {
     const { step, tokens } = this;
     if (this.#saved === step) return;
-    const { model, optimizer, curvature, meter } = this.training;
+    const { model, optimizer, curvature, meter, warmup } = this.training;
     await this.run.sync();
     await this.#checkpoint.save(async (folder) => {
       await model.save(folder);
       await optimizer.save(path.join(folder, optimizerFile));
       await curvature.save(folder);
-      return { version: 1, step, tokens, meter: meter.state(), records: this.run.count };
+      const learnt = { meter: meter.state(), warmup: warmup?.state() ?? null };
+      return { version: 1, step, tokens, ...learnt, records: this.run.count };
     });
     await this.#keep();
     this.#saved = step;
@@ -180,6 +177,12 @@ export class TrainSession implements AsyncDisposable {
   }
 }
 
+function warmupOf({ schedule }: TrainConfiguration): CriticalWarmup | null {
+  if (schedule.type !== "critical") return null;
+  const { fraction, smoothing } = schedule;
+  return new CriticalWarmup({ fraction, smoothing });
+}
+
 /** Owns things and disposes of them in the opposite order: an AsyncDisposableStack, which Node has from 24 on. */
 class Resources implements AsyncDisposable {
   readonly #owned: (Disposable | AsyncDisposable)[] = [];
@@ -194,23 +197,4 @@ class Resources implements AsyncDisposable {
       if (Symbol.asyncDispose in thing) await thing[Symbol.asyncDispose]();
       else thing[Symbol.dispose]();
   }
-}
-
-/** Those of a checkpoint, or those that a run begins with. */
-function loadWeights(
-  configuration: TrainConfiguration,
-  checkpoint: string | undefined,
-  group: Group | undefined,
-): Promise<Model> {
-  const { model } = configuration;
-  const options = { ...modelOptionsOf(configuration), group };
-  const { directory, adapter } = model as { directory?: string; adapter?: ModelOptions["adapter"] };
-  // A checkpoint of an adapter's training is the adapter.
-  if (directory !== undefined && adapter !== undefined)
-    return loadModel(directory, { ...options, adapter: checkpoint ?? adapter });
-  if (checkpoint !== undefined) return loadModel(checkpoint, options);
-  if ("directory" in model) return loadModel(model.directory as string, options);
-  const { seed, initialization, ...config } = model;
-  const { reduction: _, dropoutSeed: __, weights: ___, ...placement } = options;
-  return createModel(config as ModelConfigInput, { ...placement, seed, initialization });
 }

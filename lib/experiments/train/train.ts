@@ -70,12 +70,12 @@ async function makeSteps(session: TrainSession): Promise<void> {
   const { steps, validation, checkpoint } = configuration;
   while (session.step < steps && !(await run.isStopped())) {
     const step = session.step + 1;
-    const learningRate = schedule(step);
+    const planned = schedule(step);
     const batch = await session.data.training(step);
     const { landscape, curvature, ...record } = await trainingStep(training, {
       step,
       batch,
-      learningRate,
+      planned,
     }).catch(async (error) => {
       if (error instanceof Divergence)
         await session.record({ type: "diverged", step, received: error.received });
@@ -85,7 +85,7 @@ async function makeSteps(session: TrainSession): Promise<void> {
     session.tokens += batch.count;
     if (landscape) await session.record(landscape);
     if (curvature) await session.record(curvature);
-    const { loss, gradientNorm, seconds, measurement } = record;
+    const { loss, learningRate, gradientNorm, seconds, measurement } = record;
     const { tokens } = session;
     await session.record({
       type: "step",

@@ -8,7 +8,7 @@ import {
 } from "../../curvature/index.js";
 import { CriticalSharpnessError } from "../../errors.js";
 import { type Batch, Direction, type Model } from "../../models/index.js";
-import type { Optimizer } from "../../optimizers/index.js";
+import type { CriticalWarmup, Optimizer } from "../../optimizers/index.js";
 import { type TakenBatch, takeBatch } from "../../runs/index.js";
 import {
   lossAlong,
@@ -26,11 +26,15 @@ export interface Training {
   model: Model;
   optimizer: Optimizer;
   meter: SharpnessMeter;
+  /** Of a schedule that takes ηc. */
+  warmup: CriticalWarmup | null;
   curvature: CurvatureWatch;
 }
 
 export interface StepOutcome {
   loss: number;
+  /** η of the update. */
+  learningRate: number;
   gradientNorm: number;
   /** Without what is measured. */
   seconds: number;
@@ -42,11 +46,12 @@ export interface StepOutcome {
 /**
  * One step: the gradient goes into the optimizer's state, what is measured is measured along Δ, and the weights move.
  *
+ * @param planned η of the schedule; where that takes ηc too, η may be smaller
  * @throws Divergence (`ERR_DIVERGED`) if loss or gradient is not finite.
  */
 export async function trainingStep(
   training: Training,
-  { step, batch, learningRate }: { step: number; batch: Batch; learningRate: number },
+  { step, batch, planned }: { step: number; batch: Batch; planned: number },
 ): Promise<StepOutcome> {
   const { configuration, optimizer } = training;
   const { recompute, gradientClipping: clipping } = configuration;
@@ -61,11 +66,11 @@ export async function trainingStep(
     throw new Divergence(step, `loss ${loss} and gradient norm ${gradientNorm}`);
   const measuring = performance.now();
   const measured = isMeasured(training, step)
-    ? await measure(training, { step, taken, learningRate })
-    : { measurement: null, landscape: null, curvature: null };
+    ? await measure(training, { step, taken, planned })
+    : { measurement: null, landscape: null, curvature: null, learningRate: allowed(training, planned) };
   const measuredIn = performance.now() - measuring;
   if (configuration.buffers === "moved") await training.model.moveBuffers(batch);
-  await optimizer.step({ learningRate });
+  await optimizer.step({ learningRate: measured.learningRate });
   const seconds = (performance.now() - started - measuredIn) / 1000;
   return { loss, gradientNorm, seconds, ...measured };
 }
@@ -91,10 +96,12 @@ function isMeasured({ configuration: { measure, landscape }, curvature }: Traini
   return isDue || landscape?.step === step || curvature.isDue(step);
 }
 
+const allowed = ({ warmup }: Training, planned: number) => Math.min(planned, warmup?.current ?? Infinity);
+
 async function measure(
   training: Training,
-  { step, taken, learningRate }: { step: number; taken: TakenBatch; learningRate: number },
-): Promise<Pick<StepOutcome, "measurement" | "landscape" | "curvature">> {
+  { step, taken, planned }: { step: number; taken: TakenBatch; planned: number },
+): Promise<Pick<StepOutcome, "learningRate" | "measurement" | "landscape" | "curvature">> {
   const { configuration, model, optimizer, meter } = training;
   const { batch, loss: baseLoss } = taken;
   const started = performance.now();
@@ -103,11 +110,13 @@ async function measure(
   using direction = await optimizer.direction({ stored });
   const result = await meter.measure({ model, batch, direction, ...taken.known() });
   const measurement = measurementRecord(result, (performance.now() - started) / 1000);
+  training.warmup?.limit(result);
+  const learningRate = allowed(training, planned);
   const curvature = training.curvature.isDue(step)
     ? await training.curvature.measure(training, { step, taken, direction, learningRate })
     : null;
   const { landscape } = configuration;
-  if (landscape?.step !== step) return { measurement, landscape: null, curvature };
+  if (landscape?.step !== step) return { learningRate, measurement, landscape: null, curvature };
   const points = await lossAlong(model, batch, direction, result, {
     points: landscape.points,
     extent: landscape.extent,
@@ -117,6 +126,7 @@ async function measure(
   });
   const criticalLearningRate = finiteOrNull(result.criticalLearningRate);
   return {
+    learningRate,
     measurement,
     curvature,
     landscape: { type: "landscape", step, baseLoss, criticalLearningRate, learningRate, points },

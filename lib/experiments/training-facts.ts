@@ -1,11 +1,55 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
-import { readText, readTorchFile } from "../../files/index.js";
-import { badConfiguration } from "../../options/index.js";
-import { makeSchedule } from "../schedule.js";
-import type { ListedCheckpoint } from "./checkpoint-list.js";
-import type { SeriesConfiguration } from "./series-configuration.js";
+import { readText, readTorchFile } from "../files/index.js";
+import { badConfiguration, count, flags, name } from "../options/index.js";
+import { makeSchedule, stepScheduleSchema } from "./schedule.js";
+
+/** What is no JSON is complained about by the schema. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Of the training that weights come from. */
+export const trainingKeys = {
+  optimizerState: name
+    .default("auto")
+    .describe(
+      "The optimizer's state that the run had, beside the weights: `auto`, what is found there, of several checkpoints beside all or " +
+        "none; `none`, moments are accumulated here; or the name of a file or folder.",
+    )
+    .register(flags, {
+      flag: "--optimizer-state <what>",
+      help: "auto, none, or the name of a file or folder beside the weights (default: auto)",
+    }),
+  learningRate: z
+    .number()
+    .gt(0)
+    .nullable()
+    .default(null)
+    .describe("η of the run, the highest of its schedule; `null`: as the run's files have it.")
+    .register(flags, { flag: "--learning-rate <x>" }),
+  schedule: stepScheduleSchema
+    .nullable()
+    .default(null)
+    .describe("How η changed over the run's steps, as `train` has it.")
+    .register(flags, {
+      flag: "--schedule <json>",
+      help: 'how η changed, as JSON: {"type": "cosine", "warmup": 2000}; with --learning-rate and --steps',
+      read: readJson,
+    }),
+  steps: count
+    .nullable()
+    .default(null)
+    .describe("Of the whole run.")
+    .register(flags, { flag: "--steps <n>" }),
+};
+
+const trainingSchema = z.object(trainingKeys);
 
 /** What is known of the training at a checkpoint. */
 export interface TrainingFacts {
@@ -22,7 +66,14 @@ const trainerState = z.looseObject({
   log_history: z.array(z.looseObject({ learning_rate: z.number().optional() })).default([]),
 });
 
-type Wanted = Pick<SeriesConfiguration, "learningRate" | "schedule" | "steps">;
+/** Weights, where they lie, and what their name says of the training. */
+interface Checkpoint {
+  directory: string;
+  step: number | null;
+  tokens: number | null;
+}
+
+type Wanted = Pick<z.output<typeof trainingSchema>, "learningRate" | "schedule" | "steps">;
 
 /**
  * η of a checkpoint: as the configuration says; of the optimizer's own state; of a Trainer's scheduler.pt, and else what
@@ -31,7 +82,7 @@ type Wanted = Pick<SeriesConfiguration, "learningRate" | "schedule" | "steps">;
  * @param stored η of the optimizer's state, and the name of its file
  */
 export async function trainingFacts(
-  checkpoint: ListedCheckpoint,
+  checkpoint: Checkpoint,
   wanted: Wanted,
   stored: { learningRate: number; source: string } | undefined,
 ): Promise<TrainingFacts> {
@@ -53,10 +104,7 @@ export async function trainingFacts(
   };
 }
 
-function givenRate(
-  { step }: ListedCheckpoint,
-  { learningRate, schedule, steps }: Wanted,
-): number | undefined {
+function givenRate({ step }: Checkpoint, { learningRate, schedule, steps }: Wanted): number | undefined {
   if (learningRate === null) return undefined;
   if (schedule === null || steps === null) return learningRate;
   if (step === null) return undefined;
