@@ -5,7 +5,13 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeProgram } from "../dist/cli/program.js";
-import { mixSchema, probesSchema, seriesSchema, trainSchema } from "../dist/experiments/index.js";
+import {
+  checkSchema,
+  mixSchema,
+  probesSchema,
+  seriesSchema,
+  trainSchema,
+} from "../dist/experiments/index.js";
 import { jsonSchemaOf, referenceOf } from "../dist/options/index.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -53,6 +59,9 @@ async function page() {
     "### checkpoints\n",
     "Made of flags on the command line; the library takes it as an object.\n",
     `${referenceOf(seriesSchema)}\n`,
+    "### check\n",
+    "Made of flags on the command line; the library takes it as an object.\n",
+    `${referenceOf(checkSchema)}\n`,
     "### watch-probes\n",
     "Made of flags on the command line; the library takes it as an object.\n",
     `${referenceOf(probesSchema)}\n`,

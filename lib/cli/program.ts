@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { packageVersion } from "../torch/index.js";
 
 import { alongCommand } from "./commands/along.js";
+import { checkCommand } from "./commands/check.js";
 import { checkpointsCommand } from "./commands/checkpoints.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { fetchLibtorchCommand } from "./commands/fetch-libtorch.js";
@@ -30,6 +31,7 @@ export async function makeProgram(setStatus: SetStatus = () => {}): Promise<Comm
     alongCommand,
     hessianCommand,
     checkpointsCommand,
+    checkCommand,
     mixCommand,
     reportCommand,
     watchCommand,

@@ -184,7 +184,7 @@ export function strings(value: unknown): string[] {
 export type SetStatus = (code: number) => void;
 
 /** How a command ended, for the shell. */
-export const exitCodes = { done: 0, failed: 1, badUsage: 2 } as const;
+export const exitCodes = { done: 0, failed: 1, badUsage: 2, notBelow: 3 } as const;
 
 /** Command-line arguments that do not go together. */
 export class UsageError extends Error {

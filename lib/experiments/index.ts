@@ -1,6 +1,19 @@
 export { alongTextKeys, openBatches, openDirection, openText } from "./along/along-inputs.js";
 export type { AlongRecord, AlongWay } from "./along/along-report.js";
 export { type MeasuredWay, writeAlong } from "./along/write-along.js";
+export {
+  type CheckEvent,
+  type CheckOptions,
+  type CheckResult,
+  checkLearningRate,
+} from "./check/check.js";
+export {
+  type CheckConfiguration,
+  type CheckConfigurationInput,
+  checkSchema,
+} from "./check/check-configuration.js";
+export type { CheckRecord } from "./check/check-records.js";
+export type { CheckAnswer, CheckVerdict, CriticalRange } from "./check/judgement.js";
 export { findCheckpoints, type ListedCheckpoint } from "./checkpoints/checkpoint-list.js";
 export { type Edge, edgeOf, edgeSentence } from "./checkpoints/edge.js";
 export type { BatchSource, FrozenOptions } from "./checkpoints/frozen-options.js";
@@ -50,6 +63,7 @@ export {
   sweepMix,
 } from "./mix/sweep.js";
 export type { MixSweepOptions } from "./mix/sweep-options.js";
+export type { ModelSource } from "./model-source.js";
 export {
   measureProbes,
   type ProbesEvent,

@@ -1,6 +1,7 @@
 import { checkString } from "../options/index.js";
 import type { Report, ReportContent } from "../report/index.js";
 import { findKind, type Kind, type KindHeader, type RecordSchemas, readRun } from "../runs/index.js";
+import { checkKind } from "./check/index.js";
 import { checkpointsKind } from "./checkpoints/index.js";
 import { mixKind } from "./mix/index.js";
 import { probesKind } from "./probes/index.js";
@@ -26,6 +27,7 @@ const experiments = [
   experiment(checkpointsKind),
   experiment(mixKind),
   experiment(probesKind),
+  experiment(checkKind),
 ];
 
 /** What the report of a run shows, whatever its kind, also of one that is under way. @throws as `writeReport`. */

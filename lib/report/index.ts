@@ -7,6 +7,7 @@ export {
   overThresholds,
   type Spread,
 } from "./edge-of-stability.js";
+export { askedStepFigure, type StepLine } from "./figures/asked-step.js";
 export { curvatureFigure, relativeCurvatureFigure } from "./figures/curvature.js";
 export { forwardPassesFigure } from "./figures/distributions.js";
 export { landscapeFigure } from "./figures/landscape.js";

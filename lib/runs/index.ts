@@ -8,7 +8,7 @@ export type {
   StoredConfiguration,
   StoredRun,
 } from "./kind.js";
-export { type TakenBatch, type TakeOptions, takeBatch } from "./protocol.js";
+export { type TakenBatch, type TakeOptions, takeBatch, takeGradient } from "./protocol.js";
 export {
   type CheckedRunOptions,
   findKind,

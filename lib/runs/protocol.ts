@@ -1,4 +1,4 @@
-import { type Batch, type Model, type ParameterSelection, select } from "../models/index.js";
+import { type Batch, type Direction, type Model, type ParameterSelection, select } from "../models/index.js";
 import type { Optimizer } from "../optimizers/index.js";
 import type { LineToMeasure } from "../sharpness/index.js";
 
@@ -53,6 +53,27 @@ export async function takeBatch(
   };
 }
 
+/**
+ * A gradient that is at hand goes into an optimizer's state, made as short as `clipping` where it is longer (null: any).
+ *
+ * @returns its norm, before it was clipped
+ * @throws as `optimizer.accumulate`.
+ */
+export async function takeGradient(
+  optimizer: Optimizer,
+  gradient: Direction,
+  clipping: number | null,
+): Promise<number> {
+  const norm = await gradient.norm();
+  // As torch.nn.utils.clip_grad_norm_ has it.
+  const factor = clipping === null ? 1 : clipping / (norm + 1e-6);
+  if (factor < 1) {
+    using short = await gradient.scale(factor);
+    await optimizer.accumulate(short);
+  } else await optimizer.accumulate(gradient);
+  return norm;
+}
+
 async function takeClipped(
   { model, optimizer }: { model: Model; optimizer: Optimizer },
   batch: Batch,
@@ -62,13 +83,7 @@ async function takeClipped(
   const gradient = await model.gradient(batch, pass);
   const { loss, gradient: vector } = gradient;
   try {
-    const norm = await vector.norm();
-    // As torch.nn.utils.clip_grad_norm_ has it.
-    const factor = clipping / (norm + 1e-6);
-    if (factor < 1) {
-      using short = await vector.scale(factor);
-      await optimizer.accumulate(short);
-    } else await optimizer.accumulate(vector);
+    const norm = await takeGradient(optimizer, vector, clipping);
     return {
       batch,
       loss,

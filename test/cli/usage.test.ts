@@ -12,6 +12,7 @@ const names = [
   "along",
   "hessian",
   "checkpoints",
+  "check",
   "watch-probes",
   "report",
   "inspect",

@@ -41,6 +41,8 @@ beforeAll(async () => {
   kinds.mix = ["mix", place("mix.json"), "--train"];
   await makeProbes(place("probed"), 12);
   kinds.probes = ["watch-probes", place("probed"), "--once"];
+  const rate = ["--learning-rate", "1e-6", "--accumulate", "4"];
+  kinds.check = ["check", place("models/step2"), "--data", text, "--batch-size", "2", ...rate];
   for (const [kind, args] of Object.entries(kinds)) {
     const started = performance.now();
     const { code, stderr } = await command([...args, "--out", place(`straight ${kind}`)]);
@@ -49,7 +51,7 @@ beforeAll(async () => {
   }
 }, 300_000);
 
-describe.each(["train", "checkpoints", "mix", "probes"])("a run of %s", (kind) => {
+describe.each(["train", "checkpoints", "mix", "probes", "check"])("a run of %s", (kind) => {
   const { uniform } = random(`kills of ${kind}`);
 
   it(`killed at ${times} random moments goes on as if nothing had been`, async () => {

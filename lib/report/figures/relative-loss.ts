@@ -85,15 +85,15 @@ export function relativeLossFigure({
   };
 }
 
-/** What is shown of rises: where one is far beyond all that falls and the budget, that would be a line at the bottom. */
-function ceiling(points: readonly Point[], budget: number): number {
+/** The top of what is shown of changes in percent: where one rise is far beyond all that falls and the budget, that would be a line at the bottom. */
+export function ceiling(points: readonly Point[], budget: number): number {
   const finite = points.map(({ y }) => y).filter(Number.isFinite);
   const [lowest, highest] = [Math.min(0, ...finite), Math.max(0, ...finite)];
   return Math.min(highest, Math.max(8 * budget, -1.5 * lowest));
 }
 
 /** A curve up to where it leaves the frame. */
-function below<P extends Point & { error: number }>(points: readonly P[], top: number): P[] {
+export function below<P extends Point & { error: number }>(points: readonly P[], top: number): P[] {
   const shown: P[] = [];
   for (const [i, point] of points.entries()) {
     const before = points[i - 1];
