@@ -211,6 +211,36 @@ describe("a learning rate that is checked", () => {
     expect(result.batchSizes).toHaveLength(1);
   });
 
+  it("measures programs one batch after the other, unless what they return adds up", async () => {
+    const fixtures = path.join(import.meta.dirname, "../models/programs/fixtures");
+    const file = (name: string) => path.join(fixtures, name);
+    const given = (name: string) => ({
+      model: { directory: file(`${name}.pt2`) },
+      data: { type: "tensors", files: [file(`${name}.safetensors`)] } as const,
+      ...{ optimizer: { type: "sgd" } as const, learningRate: 1e-6, batches: 2, batch: { size: 2 } },
+    });
+    const whole = await checkLearningRate(given("cnn-train"), { directory: place("a program") });
+    expect([whole.batches.converged, whole.batchSizes.length, whole.heldOut.converged > 0]).toEqual([
+      2,
+      1,
+      true,
+    ]);
+    const cut = await checkLearningRate(
+      { ...given("cnn-eval"), reduction: "mean-of-rows" },
+      { directory: place("a program of rows") },
+    );
+    expect(cut.batchSizes.map(({ rows }) => rows)).toEqual([2, 4]);
+  });
+
+  it("refuses steps of weights that would lose them, before anything is written", async () => {
+    const directory = place("bfloat16");
+    const given = { ...adamw, parameterDtype: "bfloat16", learningRate: 1 } as const;
+    await expect(checkLearningRate(given, { directory })).rejects.toThrow(
+      /for parameterDtype, as the trial makes steps/,
+    );
+    expect(existsSync(directory)).toBe(false);
+  });
+
   it("has a report with the loss along Δ, the trial and the batch sizes", async () => {
     const report = await writeReport(place("unit"));
     expect(Object.keys(report.figures)).toEqual(["step", "critical-sharpness", "loss"]);

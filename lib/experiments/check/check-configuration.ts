@@ -79,6 +79,11 @@ export function parseCheck(
   if (!parsed.success) throw badConfiguration(explain(parsed.error, input), file);
   const { data } = parsed;
   checkRate(data);
+  if (data.trial > 0 && data.parameterDtype === "bfloat16")
+    throw badConfiguration(
+      'Expected "float32" for parameterDtype, as the trial makes steps, or 0 for trial but received "bfloat16", in which most steps would be lost',
+      file,
+    );
   const absolute = (place: string) => path.resolve(base, place);
   try {
     const model = resolveModel(data.model, data.seed, absolute);

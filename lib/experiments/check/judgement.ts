@@ -1,6 +1,7 @@
 import { prose } from "../../report/index.js";
 import type { MeasurementRecord } from "../../sharpness/index.js";
 import { statistics } from "../../statistics.js";
+import { inSteps } from "../schedule.js";
 import type { CheckConfiguration } from "./check-configuration.js";
 import type { CheckBatchRecord, CheckRecords } from "./check-records.js";
 
@@ -216,8 +217,8 @@ function whyUndecided(learningRate: number, batches: CriticalRange, trial: Check
 
 function notesOf(
   { batches, heldOut, trial, batchSizes: sizes, changes, learningRate }: Facts,
-  { trial: steps, question }: CheckRecords,
-  { schedule }: CheckConfiguration,
+  { trial: tried, question }: CheckRecords,
+  { schedule, steps }: CheckConfiguration,
 ): string[] {
   const percent = (value: number) =>
     `${value < 0 ? "falls" : "rises"} by ${prose(Math.abs(100 * value), 2)} %`;
@@ -237,12 +238,12 @@ function notesOf(
   ] as const)
     if (count > 0)
       notes.push(`${count} of ${batches.converged + nonDescent + unbounded + unresolved} batches ${what}.`);
-  const [first] = steps;
+  const [first] = tried;
   if (trial && trial.criticalLearningRate !== null && first)
     notes.push(
-      `Trial: ${steps.length - 1} steps of warm-up to η, undone; ηc ${prose(first.measurement.criticalLearningRate)} at its first step, ${prose(
+      `Trial: ${tried.length - 1} steps of warm-up to η, undone; ηc ${prose(first.measurement.criticalLearningRate)} at its first step, ${prose(
         trial.criticalLearningRate,
-      )} in its second half; the loss ${prose(first.loss, 4)} at first, ${prose(steps.at(-1)?.loss, 4)} at last.`,
+      )} in its second half; the loss ${prose(first.loss, 4)} at first, ${prose(tried.at(-1)?.loss, 4)} at last.`,
     );
   const known = sizes.filter(({ criticalSharpness }) => criticalSharpness !== null);
   if (known.length > 1) {
@@ -253,8 +254,8 @@ function notesOf(
       `λc by batch size: ${list}; ${flattening(known as { rows: number; criticalSharpness: number }[])}.`,
     );
   }
-  const warmup = schedule && batches.lower !== null && learningRate > batches.lower ? schedule.warmup : 0;
-  if (warmup > 1 && batches.lower !== null)
+  const warmup = schedule && steps !== null ? inSteps(schedule.warmup, "schedule.warmup", steps) : 0;
+  if (warmup > 1 && batches.lower !== null && learningRate > batches.lower)
     notes.push(
       `The warm-up of ${warmup} steps comes to today's ηc at its step ${Math.ceil((warmup * batches.lower) / learningRate)}.`,
     );

@@ -12,43 +12,46 @@ export interface MeasuredBatches {
   join: ((first: number, count: number) => Batch) | null;
 }
 
-/** One batch that is as many as are measured, cut; of data that have fewer, as many as there are. */
+/**
+ * One batch that is as many as are measured, cut; of data that have fewer rows, as many as there are. What a program makes of more rows is
+ * not the mean of what it makes of each, unless that was declared: its batches are one after the other, and never one.
+ */
 export async function openBatches(
   opened: OpenedData,
   configuration: CheckConfiguration,
-  model: Model,
+  { config }: Model,
 ): Promise<MeasuredBatches> {
-  const { batch: shape, batches: wanted } = configuration;
+  const { batch: shape, batches: wanted, reduction } = configuration;
+  const adds = config.model_type !== "program" || reduction !== null;
+  const sized = (count: number) =>
+    TrainingData.over(opened, { ...configuration, batch: { ...shape, size: count * shape.size } }, config);
   for (let count = wanted; ; count = Math.floor(count / 2)) {
-    const resources: (Disposable | AsyncDisposable)[] = [];
-    const data = {
-      async [Symbol.asyncDispose]() {
-        for (const one of resources.reverse())
-          if (Symbol.asyncDispose in one) await one[Symbol.asyncDispose]();
-          else one[Symbol.dispose]();
-      },
-    };
     try {
-      const source = TrainingData.over(
-        opened,
-        { ...configuration, batch: { ...shape, size: count * shape.size } },
-        model.config,
-      );
-      resources.push(source);
-      const whole = await source.training(1);
-      const [rows = 1] = whole.shape;
-      if (count === 1) return { data, batches: [whole], rows, join: null };
-      const size = rows / count;
-      const cut = (first: number, many: number) => whole.rows(first * size, (first + many) * size);
-      const batches = Array.from({ length: count }, (_, i) => cut(i, 1));
-      resources.push(...batches);
-      // What a program makes of more rows is not the mean of what it makes of each, unless that was declared.
-      const adds = model.config.model_type !== "program" || configuration.reduction !== null;
-      return { data, batches, rows: size, join: adds ? cut : null };
+      const source = sized(count);
+      return adds ? await cutBatches(source, count) : await firstBatches(sized(1), count);
     } catch (error) {
-      await data[Symbol.asyncDispose]();
       const { code } = error as { code?: string };
       if (count === 1 || code !== "ERR_DATA") throw error;
     }
   }
 }
+
+async function cutBatches(data: TrainingData, count: number): Promise<MeasuredBatches> {
+  const whole = await data.training(1);
+  const rows = (whole.shape[0] as number) / count;
+  const cut = (first: number, many: number) => whole.rows(first * rows, (first + many) * rows);
+  const batches = Array.from({ length: count }, (_, i) => cut(i, 1));
+  return { data: both(data, batches), batches, rows, join: count > 1 ? cut : null };
+}
+
+async function firstBatches(data: TrainingData, count: number): Promise<MeasuredBatches> {
+  const batches = await data.first(count);
+  return { data: both(data, batches), batches, rows: batches[0]?.shape[0] as number, join: null };
+}
+
+const both = (data: TrainingData, batches: readonly Batch[]): AsyncDisposable => ({
+  async [Symbol.asyncDispose]() {
+    for (const batch of batches) batch.dispose();
+    await data[Symbol.asyncDispose]();
+  },
+});
