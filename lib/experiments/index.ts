@@ -1,6 +1,7 @@
 export { alongTextKeys, openBatches, openDirection, openText } from "./along/along-inputs.js";
 export type { AlongRecord, AlongWay } from "./along/along-report.js";
 export { type MeasuredWay, writeAlong } from "./along/write-along.js";
+export type { CheckAnswer } from "./check/answer.js";
 export {
   type CheckEvent,
   type CheckOptions,
@@ -13,7 +14,7 @@ export {
   checkSchema,
 } from "./check/check-configuration.js";
 export type { CheckRecord } from "./check/check-records.js";
-export type { CheckAnswer, CheckVerdict, CriticalRange } from "./check/judgement.js";
+export type { CheckJudgement, CheckVerdict, CriticalRange, TrialOutcome } from "./check/judgement.js";
 export { findCheckpoints, type ListedCheckpoint } from "./checkpoints/checkpoint-list.js";
 export { type Edge, edgeOf, edgeSentence } from "./checkpoints/edge.js";
 export type { BatchSource, FrozenOptions } from "./checkpoints/frozen-options.js";

@@ -25,7 +25,7 @@ describe("check", () => {
     expect(low.stderr).toMatch(/at most about \d+ training steps' time/);
     const high = await check("high", "--learning-rate", "1e4");
     expect(high.code).toBe(3);
-    expect(high.stdout).toMatch(/^η = .* is unstable: |^η = .* times above ηc/);
+    expect(high.stdout).toMatch(/^η = .* is too large for a warm-up that short: |^η = .* times above ηc/);
     const { batches } = JSON.parse((await check("low", "--learning-rate", "1e-6", "--json")).stdout);
     const edge = ["--learning-rate", String(batches.criticalLearningRate), "--trial", "0"];
     const undecided = await check("edge", ...edge);

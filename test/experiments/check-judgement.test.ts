@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { random } from "../../lib/data/random.js";
+import { answerOf } from "../../lib/experiments/check/answer.js";
 import { parseCheck } from "../../lib/experiments/check/check-configuration.js";
 import type {
   CheckBatchRecord,
   CheckRecords,
   CheckTrialRecord,
 } from "../../lib/experiments/check/check-records.js";
-import { judge } from "../../lib/experiments/check/judgement.js";
 import type { MeasurementRecord } from "../../lib/index.js";
 import { mlpRun } from "./helpers.js";
 
@@ -59,21 +59,21 @@ const lines = (...rates: number[]) => rates.map((rate) => line(rate));
 
 describe("what a check says", () => {
   it("is the side on which η lies of every batch and of the trial", () => {
-    expect(judge(records(lines(0.3, 0.35, 0.4)), configuration)).toMatchObject({
+    expect(answerOf(records(lines(0.3, 0.35, 0.4)), configuration)).toMatchObject({
       verdict: "below",
       sentence:
-        "η = 0.1 is 3.5 times below ηc = 0.348 (0.282 to 0.425): a step lowers the loss of its own batch.",
+        "η = 0.1 is 3.5 times below ηc = 0.348 (0.282 to 0.425): a step lowers the loss of its own batch, and of another.",
     });
-    expect(judge(records(lines(0.03, 0.035, 0.04)), configuration).verdict).toBe("above");
-    expect(judge(records(lines(0.09, 0.12, 0.11)), configuration).verdict).toBe("undecided");
+    expect(answerOf(records(lines(0.03, 0.035, 0.04)), configuration).verdict).toBe("above");
+    expect(answerOf(records(lines(0.09, 0.12, 0.11)), configuration).verdict).toBe("undecided");
   });
 
   it("is undecided where batches disagree, unless η is further away than they are from each other", () => {
-    const apart = judge(records(lines(0.15, 0.4)), configuration);
+    const apart = answerOf(records(lines(0.15, 0.4)), configuration);
     expect(apart.verdict).toBe("undecided");
     expect(apart.sentence).toContain("ηc differs by a factor of 2.7 between batches");
     expect(apart.sentence).toContain("--batch-size");
-    expect(judge(records(lines(1.5, 4)), configuration).verdict).toBe("below");
+    expect(answerOf(records(lines(1.5, 4)), configuration).verdict).toBe("below");
   });
 
   it("is undecided where most batches do not cross, and says what to do", () => {
@@ -82,7 +82,7 @@ describe("what a check says", () => {
       ["unresolved", "--dtype float32"],
       ["unbounded", "is Δ that of the training"],
     ] as const) {
-      const answer = judge(records([line(null, status), line(null, status), line(0.5)]), configuration);
+      const answer = answerOf(records([line(null, status), line(null, status), line(0.5)]), configuration);
       expect(answer.verdict).toBe("undecided");
       expect(answer.sentence).toContain(remedy);
     }
@@ -90,12 +90,12 @@ describe("what a check says", () => {
 
   it("is above where the trial's loss rose by more than batches differ by, or was not finite", () => {
     const rising = [1, 1, 1.1, 1.4, 1.5].map((loss, i) => stepOf(line(0.5), i + 1, loss));
-    expect(judge(records(lines(0.5, 0.5), rising), configuration)).toMatchObject({
+    expect(answerOf(records(lines(0.5, 0.5), rising), configuration)).toMatchObject({
       verdict: "above",
       trial: { outcome: "rose" },
     });
     const diverged = { diverged: { type: "diverged", step: 3, received: "a loss of NaN" } } as const;
-    expect(judge(records(lines(0.5), rising.slice(0, 2), diverged), configuration)).toMatchObject({
+    expect(answerOf(records(lines(0.5), rising.slice(0, 2), diverged), configuration)).toMatchObject({
       verdict: "above",
       trial: { outcome: "diverged" },
     });
@@ -103,18 +103,38 @@ describe("what a check says", () => {
 
   it("is undecided where the trial says otherwise than the weights as they are", () => {
     const trial = [1, 2, 3, 4, 5].map((step) => stepOf(line(0.02), step));
-    const answer = judge(records(lines(0.5, 0.5), trial), configuration);
+    const answer = answerOf(records(lines(0.5, 0.5), trial), configuration);
     expect(answer.verdict).toBe("undecided");
     expect(answer.sentence).toContain("it is below at these weights");
     expect(answer.sentence).toContain("above after the trial warm-up");
   });
 
+  it("is undecided where a step would lower its own batch's loss and raise another's", () => {
+    const batches = lines(0.5, 0.5, 0.5).map((measurement, index) => ({
+      ...batchOf(measurement, index),
+      heldOut: index === 0 ? null : line(0.05),
+    }));
+    const answer = answerOf({ ...records(lines(0.5)), batches }, configuration);
+    expect(answer.verdict).toBe("undecided");
+    expect(answer.sentence).toContain("part of a step fits its batch alone");
+    expect(answer.heldOut.criticalLearningRate).toBeCloseTo(0.05, 12);
+    const against = batches.map((batch) => ({
+      ...batch,
+      heldOut: batch.heldOut && line(null, "non-descent"),
+    }));
+    const none = answerOf({ ...records(lines(0.5)), batches: against }, configuration);
+    expect([none.verdict, none.sentence.includes("Δ does not descend on another batch")]).toEqual([
+      "undecided",
+      true,
+    ]);
+  });
+
   it("says from which batch size on λc no longer changes, and only where it was seen", () => {
     const joined = (...rates: number[]) => rates.map((rate, i) => batchOf(line(rate), 0, 2 ** (i + 1)));
-    const flat = judge(records(lines(0.5, 0.5), undefined, { joined: joined(0.4, 0.39) }), configuration);
+    const flat = answerOf(records(lines(0.5, 0.5), undefined, { joined: joined(0.4, 0.39) }), configuration);
     expect(flat.batchSizes.map(({ rows }) => rows)).toEqual([20, 40, 80]);
     expect(flat.notes.join(" ")).toContain("from 40 on a larger batch changes it by less than 10 %");
-    const steep = judge(records(lines(0.5, 0.5), undefined, { joined: joined(0.4, 0.3) }), configuration);
+    const steep = answerOf(records(lines(0.5, 0.5), undefined, { joined: joined(0.4, 0.3) }), configuration);
     expect(steep.notes.join(" ")).toContain("a larger batch still changes it");
   });
 
@@ -126,7 +146,8 @@ describe("what a check says", () => {
     for (let run = 0; run < runs; run++) {
       const batches = [0, 1, 2, 3].map((i) => ({ ...batchOf(line(0.5), i), loss: loss() }));
       const trial = [1, 2, 3, 4, 5].map((step) => stepOf(line(0.5), step, loss()));
-      if (judge({ ...records(lines(0.5), trial), batches }, configuration).trial?.outcome !== "fell") rose++;
+      if (answerOf({ ...records(lines(0.5), trial), batches }, configuration).trial?.outcome !== "fell")
+        rose++;
     }
     expect(rose / runs).toBeLessThan(0.002);
   });

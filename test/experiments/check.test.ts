@@ -138,7 +138,7 @@ describe("a learning rate that is checked", () => {
     expect([below.verdict, below.trial?.outcome]).toEqual(["below", "fell"]);
     const above = await at(critical * 10, "ten times above");
     expect(above.verdict).toBe("above");
-    expect(above.sentence).toContain("unstable");
+    expect(above.sentence).toContain("too large for a warm-up that short");
     const edge = await at(critical, "at it", { trial: 0 });
     expect(edge.verdict).toBe("undecided");
     expect(edge.sentence).toMatch(/^It cannot be told whether/);

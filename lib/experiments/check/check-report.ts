@@ -13,9 +13,10 @@ import {
 import { runFiles, type StoredRun } from "../../runs/index.js";
 import { describeData, describeModel, provenanceRows } from "../describe.js";
 import { statusRows, stepSeries } from "../measured-steps.js";
+import { answerOf, type CheckAnswer } from "./answer.js";
 import type { CheckConfiguration } from "./check-configuration.js";
 import { type CheckBatchRecord, type checkRecords, gather } from "./check-records.js";
-import { type CheckAnswer, type CriticalRange, judge } from "./judgement.js";
+import type { CriticalRange } from "./judgement.js";
 
 type Gathered = Awaited<ReturnType<typeof gather>>;
 
@@ -24,7 +25,7 @@ export async function checkReport(
   stored: StoredRun<CheckConfiguration, typeof checkRecords>,
 ): Promise<ReportContent> {
   const found = await gather(stored);
-  const answer = judge(found, found.configuration);
+  const answer = answerOf(found, found.configuration);
   return {
     title: "Is this learning rate safe?",
     lead: [answer.sentence, ...answer.notes].join(" "),

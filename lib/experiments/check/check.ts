@@ -10,11 +10,12 @@ import { describeOptimizer } from "../describe.js";
 import { loadWeights } from "../model-source.js";
 import { closeData, TrainingData } from "../training-data.js";
 import { trainingFacts } from "../training-facts.js";
+import { answerOf, type CheckAnswer } from "./answer.js";
 import { BatchLines, type CheckSubject, type Cost, expectedSteps } from "./batches.js";
 import { type CheckConfiguration, type CheckConfigurationInput, parseCheck } from "./check-configuration.js";
 import { type CheckRecord, type checkRecords, sortRecords } from "./check-records.js";
 import { checkKind } from "./index.js";
-import { type CheckAnswer, judge } from "./judgement.js";
+
 import { openBatches } from "./measured-batches.js";
 import { findState, Moments } from "./moments.js";
 import { tryWarmup } from "./trial.js";
@@ -71,7 +72,7 @@ export async function checkLearningRate(
   const records = await new Check(run, parsed).records();
   // The question is the first record, and batches come before the end.
   const sorted = sortRecords(records) as NonNullable<ReturnType<typeof sortRecords>>;
-  return { directory: run.directory, ...judge(sorted, parsed) };
+  return { directory: run.directory, ...answerOf(sorted, parsed) };
 }
 
 /** A check that is under way. */
