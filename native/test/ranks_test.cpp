@@ -65,6 +65,16 @@ Outcome run(const Case& c, std::shared_ptr<Group> group) {
     made.numbers.insert(made.numbers.end(), {static_cast<double>(changes.changed), static_cast<double>(changes.of)});
     optimizer->step(0.01);
   }
+  const auto weights = [&] {
+    std::vector<std::vector<uint8_t>> all;
+    for (size_t i = 0; i < count; i++) all.push_back(model->read_bytes(i, 0, int64_t{1} << 40));
+    return all;
+  };
+  const auto before = weights();
+  const auto saved = model->copy_weights();
+  optimizer->step(0.5);
+  model->restore_weights(*saved);
+  CHECK(weights() == before);
   const auto stored = optimizer->direction(false);
   const GradientResult gradient = model->gradient(*batch, options);
   made.numbers.insert(made.numbers.end(), {stored->norm(), stored->dot(*gradient.gradient), gradient.loss});
