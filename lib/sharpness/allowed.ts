@@ -1,7 +1,8 @@
 import { type AllowedStep, findAllowedLearningRate, type LossAt } from "../search/index.js";
 import { ownSignal } from "../torch/index.js";
 import type { OpenLine } from "./line.js";
-import type { Measure, MeasuredSharpness, ModelLine } from "./measure-line.js";
+import type { MeasuredSharpness, ModelLine } from "./measure-line.js";
+import type { Measure } from "./measure-options.js";
 import type { NoiseCircumstances, NoiseMemory } from "./noise.js";
 import { expectedLossNoise, scatterOfLosses } from "./noise.js";
 

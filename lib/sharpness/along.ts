@@ -11,7 +11,8 @@ import {
 } from "../models/index.js";
 import { callback, type OptionsOf, readOptions, signalSchema } from "../options/index.js";
 import { type AlongSteps, type AlongText, type Curve, meanCurve, stepsOf } from "./along-steps.js";
-import { type MeasuredSharpness, type MeasureOptions, measureOf, measureOptions } from "./measure-line.js";
+import type { MeasuredSharpness } from "./measure-line.js";
+import { type MeasureOptions, measureOf, measureOptions } from "./measure-options.js";
 import { NoiseMemory } from "./noise.js";
 import { estimate } from "./record.js";
 import { relativeCriticalSharpness } from "./relative.js";

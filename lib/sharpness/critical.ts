@@ -12,16 +12,15 @@ import {
   type SearchResult,
 } from "../search/index.js";
 import { ownSignal } from "../torch/index.js";
+import { type MeasuredSharpness, measureLine } from "./measure-line.js";
 import {
   type Measure,
-  type MeasuredSharpness,
   type MeasureOptions,
-  measureLine,
   measureOf,
   measureOptions,
   measureSchema,
   searchOptions,
-} from "./measure-line.js";
+} from "./measure-options.js";
 import { type MeasuredNoise, NoiseMemory } from "./noise.js";
 
 /** One line to measure: a model, the batch that judges, the direction. */

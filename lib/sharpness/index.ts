@@ -18,7 +18,7 @@ export {
   measureOf,
   measureOptions,
   measureSchema,
-} from "./measure-line.js";
+} from "./measure-options.js";
 export { lossPrecision, type MeasuredNoise, type NoiseCircumstances, NoiseMemory } from "./noise.js";
 export {
   type Estimate,

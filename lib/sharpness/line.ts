@@ -10,7 +10,7 @@ import {
 
 import type { LossAt } from "../search/index.js";
 import type { ComputeDtype } from "../torch/index.js";
-import type { Measure } from "./measure-line.js";
+import type { Measure } from "./measure-options.js";
 import { slopeNoise } from "./noise.js";
 
 /** What is known of a line before its first forward pass. */

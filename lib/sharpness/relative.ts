@@ -12,14 +12,8 @@ import {
 import { callback, type OptionsOf, readOptions, signalSchema } from "../options/index.js";
 import { type Evaluation, findCriticalLearningRate } from "../search/index.js";
 import { ownSignal } from "../torch/index.js";
-import {
-  type MeasuredSharpness,
-  type MeasureOptions,
-  measureLine,
-  measureOf,
-  measureOptions,
-  searchOptions,
-} from "./measure-line.js";
+import { type MeasuredSharpness, measureLine } from "./measure-line.js";
+import { type MeasureOptions, measureOf, measureOptions, searchOptions } from "./measure-options.js";
 import { NoiseMemory } from "./noise.js";
 
 /** One of each, by its name. */

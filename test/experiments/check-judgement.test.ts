@@ -105,8 +105,9 @@ describe("what a check says", () => {
     const trial = [1, 2, 3, 4, 5].map((step) => stepOf(line(0.02), step));
     const answer = answerOf(records(lines(0.5, 0.5), trial), configuration);
     expect(answer.verdict).toBe("undecided");
-    expect(answer.sentence).toContain("it is below at these weights");
-    expect(answer.sentence).toContain("above after the trial warm-up");
+    expect(answer.sentence).toMatch(
+      /ηc = 0\.5 .* at these weights, and ηc = 0\.02 .* in the second half of the trial warm-up/,
+    );
   });
 
   it("is undecided where a step would lower its own batch's loss and raise another's", () => {
@@ -123,7 +124,7 @@ describe("what a check says", () => {
       heldOut: batch.heldOut && line(null, "non-descent"),
     }));
     const none = answerOf({ ...records(lines(0.5)), batches: against }, configuration);
-    expect([none.verdict, none.sentence.includes("Δ does not descend on another batch")]).toEqual([
+    expect([none.verdict, none.sentence.includes("on another batch Δ does not descend")]).toEqual([
       "undecided",
       true,
     ]);

@@ -64,17 +64,14 @@ function whyUndecided({ learningRate, batches, heldOut, trial }: CheckJudgement)
   if (here === "undecided")
     return spread !== null && spread > widest
       ? `ηc differs by a factor of ${prose(spread, 2)} between batches, ${between(batches)}; take larger batches (--batch-size), or more of them (--batches)`
-      : `it lies within the interval, ${between(batches)}`;
+      : `it lies within ${between(batches)}`;
   const held = linesOf(heldOut) > 0 ? placeVerdict(learningRate, heldOut, Infinity) : here;
   if (held !== here)
     return heldOut.criticalLearningRate === null
-      ? `${between(batches)}, but Δ does not descend on another batch; take larger batches (--batch-size)`
-      : `it is ${here} that of the batch which Δ is made of, ${between(batches)}, and ${
-          held === "undecided" ? "not clear" : held
-        } of another, ${between(heldOut)}: part of a step fits its batch alone`;
-  const after = trial?.criticalLearningRate ? `, ${between(trial)}` : "";
-  const there = trial ? placeVerdict(learningRate, trial, Infinity) : here;
-  return `it is ${here} at these weights, ${between(batches)}, and ${there === "undecided" ? "now below and now above" : there} after the trial warm-up${after}`;
+      ? `${between(batches)} of the batch that Δ is made of, and on another batch Δ does not descend; take larger batches (--batch-size)`
+      : `${between(batches)} of the batch that Δ is made of, and ${between(heldOut)} of another: part of a step fits its batch alone`;
+  const after = trial?.criticalLearningRate ? between(trial) : "no ηc was found";
+  return `${between(batches)} at these weights, and ${after} in the second half of the trial warm-up`;
 }
 
 function notesOf(
