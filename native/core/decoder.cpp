@@ -136,6 +136,8 @@ class Decoder final : public FeatureNetwork {
 
   std::vector<ParameterSpec> parameters() const override { return p_.specs(); }
   std::vector<std::vector<size_t>> blocks() const override { return p_.blocks(); }
+  // The auxiliary loss of a mixture is of all layers.
+  bool is_resumable() const override { return !balance_of_pass(); }
   InitialValue initial_value(size_t parameter, const std::string& scheme) const override {
     return p_.initial_value(parameter, scheme);
   }

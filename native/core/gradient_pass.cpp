@@ -35,6 +35,7 @@ LossResult Model::differentiate(const Batch& batch, const PassOptions& options, 
 LossResult Model::own_differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink) {
   require_weights();
   check(batch);
+  kept_.clear();
   if (layout_->group) {
     const ShardedPass pass{*network_, *layout_, weights_, dtype_of(options), scratch_of(options), gathers_, exchanges_};
     return {differentiate_shards(pass, batch, options, sink), version()};

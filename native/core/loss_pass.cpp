@@ -1,6 +1,8 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
+
 #include "model.hpp"
 #include "ranks/ordered_sum.hpp"
 
@@ -9,6 +11,9 @@ namespace {
 
 /// Numbers of activations that a loss over several micro-batches holds so that they share what is made of weights.
 constexpr int64_t most_held = 1 << 25;
+
+/// Numbers of activations that are kept from one pass to the next.
+constexpr int64_t most_kept = 1 << 26;
 
 /// While it lives, nothing is noted that only a derivative needs. Weights are no inference tensors, so that InferenceMode alone would
 /// still note what is a view of them.
@@ -65,6 +70,7 @@ double Model::mean_loss(ParameterView& own, const Direction* direction, double l
     std::vector<at::Tensor> sums;
     through(own, direction, learning_rate, options, [&](ParameterView& view, const Cancellation& cancel) {
       if (together.empty()) return;
+      view.enter(first, together.size());
       sums = own_part(layout_->group.get(), [&] { return network_->losses(view, std::exchange(together, {}), cancel); });
     });
     sum.add(sums, last - first, options.cancel);
@@ -82,6 +88,19 @@ Call Model::call_of(const char* name, const Batch& batch, const PassOptions& opt
            {"arithmetic", static_cast<uint64_t>(dtype_of(options))},
            {"kind of device", static_cast<uint64_t>(device().type())},
            {"learning rate", bits_of(learning_rate)}}};
+}
+
+std::optional<size_t> Model::segment_to_begin(const Direction& direction, const Batch& batch) const {
+  if (layout_->group || !network_->is_resumable()) return std::nullopt;
+  const auto blocks = network_->blocks();
+  const auto moved = std::ranges::find_if(blocks, [&](const auto& block) {
+    return std::ranges::any_of(block, [&](size_t parameter) { return direction.has(parameter); });
+  });
+  // Behind the embedding there is a segment for each block but the last, which is the head.
+  const auto segment = moved - blocks.begin() - 1;
+  if (moved == blocks.end() || segment < 1) return std::nullopt;
+  if (network_->numbers_held(batch) > most_kept) return std::nullopt;
+  return static_cast<size_t>(segment);
 }
 
 void Model::require_whole(const char* what) const {
@@ -108,6 +127,12 @@ LossResult Model::own_loss(const Batch& batch, const Perturbation* perturbation,
   direction.require_current();
   if (perturbation->mode == PerturbationMode::view) {
     if (weight_dtype_ == at::kBFloat16) require_whole("a perturbed loss with bfloat16 weights");
+    if (const auto start = segment_to_begin(direction, batch)) {
+      kept_.begin({batch.on(device())->inputs(), version(), dtype_of(options), options.micro_batch}, *start);
+      ResumedView view(weights_, direction, perturbation->learning_rate, dtype_of(options), scratch_of(options), kept_, *start);
+      return {mean_loss(view, &direction, perturbation->learning_rate, batch, options), version()};
+    }
+    kept_.clear();
     PerturbedView view(weights_, direction, perturbation->learning_rate, dtype_of(options), scratch_of(options));
     return {mean_loss(view, &direction, perturbation->learning_rate, batch, options), version()};
   }

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "parameter_vector.hpp"
 #include "ranks/gathered_view.hpp"
 #include "ranks/gradient_exchange.hpp"
+#include "resumed_view.hpp"
 #include "scratch.hpp"
 
 namespace critical_sharpness {
@@ -136,6 +138,9 @@ class Model {
   ExpertChanges own_expert_changes(const Batch& batch, const Direction& direction, double learning_rate, const PassOptions& options);
   LossResult own_differentiate(const Batch& batch, const PassOptions& options, const GradientSink& sink);
   double mean_loss(ParameterView& own, const Direction* direction, double learning_rate, const Batch& batch, const PassOptions& options);
+  /// The first segment that a direction moves, where a pass along it may begin there: with the streams of those before it kept, which are
+  /// no more than may be. None: it begins at the beginning.
+  std::optional<size_t> segment_to_begin(const Direction& direction, const Batch& batch) const;
   void require_whole(const char* what) const;
   void require_weights() const;
 
@@ -147,6 +152,7 @@ class Model {
   Scratch scratch_;
   Scratch float32_scratch_;  // of passes in float32 of a model that computes in bfloat16
   InPlaceStorage in_place_;
+  KeptStreams kept_;
   GatherBuffers gathers_;
   ExchangeBuffers exchanges_;
 };

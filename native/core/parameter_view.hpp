@@ -94,6 +94,9 @@ class ParameterView {
   /// Every choice of a plain or perturbed pass is put there too, in its order. Null: nowhere.
   void put_choices(std::vector<at::Tensor>* into) { choices_ = into; }
 
+  /// Before a pass over some of a batch's parts: which is the first, and how many.
+  virtual void enter(size_t /*first*/, size_t /*parts*/) {}
+
   /// A part of a pass, as a function of the view that it reads and of its input alone. It may be computed more than once. What
   /// it reads, no other part reads.
   using Segment = std::function<at::Tensor(ParameterView&, const at::Tensor&)>;

@@ -36,7 +36,7 @@ describe("check", () => {
     const { stdout } = await check("low", "--learning-rate", "1e-6", "--json");
     expect(Object.keys(JSON.parse(stdout))).toEqual([
       ...["directory", "verdict", "learningRate", "learningRateSource", "batches", "heldOut", "trial"],
-      ...["batchSizes", "changes", "cost", "sentence", "notes", "report"],
+      ...["margin", "batchSizes", "changes", "cost", "sentence", "notes", "report"],
     ]);
     const lines = await check("lines", "--learning-rate", "1e-6", "--json-lines");
     const types = lines.stdout

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { random } from "../../lib/data/random.js";
-import { answerOf } from "../../lib/experiments/check/answer.js";
+import { answerOf, odds, reach } from "../../lib/experiments/check/answer.js";
 import { parseCheck } from "../../lib/experiments/check/check-configuration.js";
 import type {
   CheckBatchRecord,
@@ -151,5 +153,53 @@ describe("what a check says", () => {
         rose++;
     }
     expect(rose / runs).toBeLessThan(0.002);
+  });
+});
+
+describe("what was seen in sweeps", () => {
+  const { sweeps } = JSON.parse(
+    readFileSync(path.join(import.meta.dirname, "../../bench/results/check.json"), "utf8"),
+  ) as {
+    sweeps: {
+      heldOut: number | null;
+      diverged: number | null;
+      runs: { distance: number; failed: boolean; diverged: boolean; trial: { outcome: string } }[];
+    }[];
+  };
+
+  it("is what the sweeps have", () => {
+    const runs = sweeps.flatMap((sweep) => sweep.runs).filter(({ trial }) => trial.outcome === "fell");
+    for (const [i, { from, trainings, failed, diverged }] of odds.entries()) {
+      const to = odds[i - 1]?.from ?? Infinity;
+      const own = runs.filter(({ distance }) => distance >= from && distance < to);
+      const counts = [
+        own.length,
+        own.filter((run) => run.failed).length,
+        own.filter((run) => run.diverged).length,
+      ];
+      expect(counts).toEqual([trainings, failed, diverged]);
+    }
+    const found = sweeps.filter(({ heldOut, diverged }) => heldOut !== null && diverged !== null);
+    const within = found.filter(
+      ({ heldOut, diverged }) =>
+        Math.abs(Math.log((diverged as number) / (heldOut as number))) <= Math.log(reach.times) + 1e-9,
+    );
+    expect([within.length, found.length]).toEqual([reach.held, reach.of]);
+  });
+
+  it("is told by how far the smallest ηc lies above η, and not where the trial's loss rose", () => {
+    const told = (rate: number, trial?: CheckTrialRecord[]) =>
+      answerOf(records(lines(rate, rate), trial), configuration).notes.find((note) =>
+        note.includes("docs/check.md"),
+      );
+    expect(told(0.5)).toMatch(/^The smallest ηc is 5 times η: of 59 trainings as far below/);
+    expect(told(5)).toContain("of 151 trainings");
+    expect(told(0.05)).toBeUndefined();
+    expect(
+      told(
+        0.5,
+        [1, 2, 3, 4, 5].map((step) => stepOf(line(0.5), step, 1 + step)),
+      ),
+    ).toBeUndefined();
   });
 });

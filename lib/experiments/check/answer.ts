@@ -29,6 +29,21 @@ export function answerOf(records: CheckRecords, configuration: CheckConfiguratio
   };
 }
 
+/**
+ * What became of trainings in the sweeps of bench/check.mjs (bench/results/check.md), where no trial's loss rose, by how far the smallest ηc
+ * lay above their η: from how many times on, how many there were, lost half of what was to be gained, and diverged.
+ */
+export const odds = [
+  { from: 16, trainings: 151, failed: 0, diverged: 0 },
+  { from: 8, trainings: 63, failed: 1, diverged: 0 },
+  { from: 4, trainings: 59, failed: 6, diverged: 1 },
+  { from: 2, trainings: 68, failed: 10, diverged: 5 },
+  { from: 1, trainings: 98, failed: 32, diverged: 16 },
+] as const;
+
+/** In how many of those sweeps with a divergence it lay within so many times ηc of another batch. */
+export const reach = { times: 4, held: 48, of: 56 } as const;
+
 const between = ({ criticalLearningRate, lower, upper }: CriticalRange) =>
   `ηc = ${prose(criticalLearningRate)} (${prose(lower)} to ${prose(upper)})`;
 
@@ -75,7 +90,7 @@ function whyUndecided({ learningRate, batches, heldOut, trial }: CheckJudgement)
 }
 
 function notesOf(
-  { batches, heldOut, trial, batchSizes: sizes, changes, learningRate }: CheckJudgement,
+  { batches, heldOut, trial, batchSizes: sizes, changes, learningRate, margin }: CheckJudgement,
   { trial: tried, question }: CheckRecords,
   { schedule, steps }: CheckConfiguration,
 ): string[] {
@@ -89,6 +104,7 @@ function notesOf(
       } (medians).`,
     );
   if (heldOut.criticalLearningRate !== null) notes.push(`On another batch ${between(heldOut)}.`);
+  notes.push(...outlook(heldOut.criticalLearningRate, trial?.outcome === "fell" ? margin : null));
   const { nonDescent, unbounded, unresolved } = batches;
   const lines = linesOf(batches);
   for (const [count, what] of [
@@ -121,6 +137,23 @@ function notesOf(
   if (question.moments === "accumulated")
     notes.push("The moments are of gradients at frozen weights: the trial's are a training's.");
   return notes;
+}
+
+/** What the sweeps say of later steps. */
+function outlook(heldOut: number | null, margin: number | null): string[] {
+  const known = margin === null ? undefined : odds.find(({ from }) => margin >= from);
+  return [
+    ...(known
+      ? [
+          `The smallest ηc is ${prose(margin, 2)} times η: of ${known.trainings} trainings as far below in docs/check.md, ${known.failed} lost half of what was to be gained, and ${known.diverged} diverged.`,
+        ]
+      : []),
+    ...(heldOut === null
+      ? []
+      : [
+          `Of ${reach.of} sweeps there that diverged, ${reach.held} did within ${reach.times} times ηc of another batch: here from ${prose(heldOut / reach.times)} to ${prose(reach.times * heldOut)}.`,
+        ]),
+  ];
 }
 
 /** From which size on another doubling changes λc by less than a tenth. */

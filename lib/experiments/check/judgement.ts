@@ -36,6 +36,8 @@ export interface CheckJudgement {
   heldOut: CriticalRange;
   /** At the end of the trial warm-up; null without one. */
   trial: (CriticalRange & { outcome: TrialOutcome }) | null;
+  /** The smallest of those ηc, over η; null where none was found. */
+  margin: number | null;
   /** By batches that are one: λc at that batch size. */
   batchSizes: { rows: number; criticalSharpness: number | null; lines: number }[];
   /** The part by which a step of η changes its own batch's loss, and another batch's: the median. */
@@ -70,6 +72,7 @@ export function judge(records: CheckRecords, configuration: CheckConfiguration):
   const { gradients = NaN, forwardPasses = NaN, seconds = NaN } = end ?? {};
   return {
     ...{ verdict, learningRate, learningRateSource, batches: own, heldOut, trial: tried },
+    margin: marginOf([own, heldOut, ...(tried ? [tried] : [])], learningRate),
     batchSizes: batchSizes(records),
     changes: changesOf(batches, learningRate),
     cost: { gradients, forwardPasses, trainingSteps: gradients + forwardPasses / 3, seconds },
@@ -87,6 +90,11 @@ function outcomeOf({ batches, trial }: CheckRecords): TrialOutcome {
   const after = trial.slice(-2).map(({ loss }) => loss);
   const least = Math.max(rise.part * Math.abs(mean), rise.deviations * (deviation || 0));
   return Math.min(...after) > mean + least ? "rose" : "fell";
+}
+
+function marginOf(ranges: readonly CriticalRange[], learningRate: number): number | null {
+  const found = ranges.flatMap(({ criticalLearningRate: rate }) => (rate === null ? [] : [rate]));
+  return found.length === 0 ? null : Math.min(...found) / learningRate;
 }
 
 /** ηc of several lines. */

@@ -49,6 +49,8 @@ class Network {
   /// Of a network whose pass is an embedding, segments and a head: the parameters that each of these reads, in this order. The
   /// head may read the embedding's, too. Empty: the pass has other parts.
   virtual std::vector<std::vector<size_t>> blocks() const { return {}; }
+  /// Whether what a segment gives depends on its input alone, and reaches the loss through the next one alone.
+  virtual bool is_resumable() const { return false; }
   virtual InitialValue initial_value(size_t parameter, const std::string& scheme) const = 0;
   virtual void check(const Batch& batch) const = 0;
   virtual double normalizer(const Batch& batch) const { return batch.normalizer(); }
