@@ -47,8 +47,9 @@ describe("the page on learning rates", () => {
       ([row]) => row,
     );
     expect(rows.length).toBe(9);
+    // The page leaves the spikes out of the table.
     const measured = results("check").replace(
-      /^(\| (?:below|undecided|above) \| \d+ \| [^|]*) \| [^|]*/gm,
+      /^(\| (?:below|undecided|above) \| \d+ \|[^|]*\|)[^|]*\|/gm,
       "$1",
     );
     for (const row of rows) expect(measured).toContain(row);
