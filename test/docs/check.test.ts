@@ -53,7 +53,7 @@ describe("the page on learning rates", () => {
       "$1",
     );
     for (const row of rows) expect(measured).toContain(row);
-    for (const figure of ["0.933", "48 of 56", "54 of 56", "11 of 72", "26 of 29", "41 of 54"]) {
+    for (const figure of ["0.933", "0.354", "48 of 56", "54 of 56", "11 of 72", "26 of 29", "41 of 54"]) {
       expect(results("check")).toContain(figure);
       expect(text).toContain(figure.replace("54 of 56", "in 54"));
     }
