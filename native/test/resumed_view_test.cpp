@@ -53,7 +53,7 @@ struct Subject {
   /// Whether losses along the part that moves a block are those of passes that begin at the beginning.
   void check_block(const Batch& batch, size_t block, const PassOptions& options) const {
     const auto part = part_of(*direction, blocks[block]);
-    const std::vector<double> rates{1e-3, 0.1, 0.1};
+    const std::vector<double> rates{1e-3, 0.1};
     std::vector<double> resumed;
     for (const double rate : rates) resumed.push_back(loss(batch, part, rate, options));
     for (size_t i = 0; i < rates.size(); i++) CHECK(whole_loss(batch, part, rates[i], options) == resumed[i]);
@@ -66,13 +66,15 @@ struct Subject {
 
 TEST("resumed view: losses along the part of each block have the bits of passes from the beginning, whatever the decoder") {
   const auto batch = token_batch(5, 7, 301, 3, 5);
-  for (const auto& d : decoder_descriptions())
-    for (const auto& [weights, compute] : {std::pair(at::kFloat, at::kFloat), std::pair(at::kFloat, at::kBFloat16), std::pair(at::kBFloat16, at::kBFloat16)}) {
-      const Subject subject(deep(enlarged(d)), weights, compute);
-      for (const int64_t micro_batch : {0, 2})
-        for (size_t block = 0; block < subject.blocks.size(); block++)
-          if (!subject.blocks[block].empty()) subject.check_block(*batch, block, {micro_batch, {}});
-    }
+  const auto check = [&](const DecoderDescription& d, at::ScalarType weights, at::ScalarType compute) {
+    const Subject subject(deep(enlarged(d)), weights, compute);
+    for (const int64_t micro_batch : {0, 2})
+      for (size_t block = 0; block < subject.blocks.size(); block++)
+        if (!subject.blocks[block].empty()) subject.check_block(*batch, block, {micro_batch, {}});
+  };
+  for (const auto& d : decoder_descriptions()) check(d, at::kFloat, at::kFloat);
+  for (const at::ScalarType weights : {at::kFloat, at::kBFloat16})
+    for (const auto& d : {llama(), gemma(), neox()}) check(d, weights, at::kBFloat16);
 }
 
 TEST("resumed view: forwards, backwards, and at other batches, weights and micro-batches between") {
