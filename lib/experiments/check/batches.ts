@@ -216,7 +216,7 @@ export class BatchLines {
 }
 
 /** η between half the smaller and twice the larger of two, evenly in their logarithms, and the first of the two: ascending. */
-export function placesAlong(asked: number, critical: number, count: number): number[] {
+function placesAlong(asked: number, critical: number, count: number): number[] {
   const [low, high] = [Math.min(asked, critical) / 2, 2 * Math.max(asked, critical)];
   const spaced = Array.from(
     { length: count },

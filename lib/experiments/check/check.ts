@@ -3,21 +3,17 @@ import * as z from "zod";
 import { openData } from "../../data/index.js";
 import type { Batch } from "../../models/index.js";
 import { ruleOf } from "../../optimizers/index.js";
-import { badConfiguration, readOptions } from "../../options/index.js";
+import { readOptions } from "../../options/index.js";
 import { Run, type RunOptions, runFiles, runOptions, StateFolder, takeBatch } from "../../runs/index.js";
-import { parseCheckpointName } from "../checkpoints/checkpoint-list.js";
-import { describeOptimizer } from "../describe.js";
 import { loadWeights } from "../model-source.js";
 import { closeData, TrainingData } from "../training-data.js";
-import { trainingFacts } from "../training-facts.js";
 import { answerOf, type CheckAnswer } from "./answer.js";
 import { BatchLines, type CheckSubject, type Cost, expectedSteps } from "./batches.js";
 import { type CheckConfiguration, type CheckConfigurationInput, parseCheck } from "./check-configuration.js";
 import { type CheckRecord, type checkRecords, sortRecords } from "./check-records.js";
 import { checkKind } from "./index.js";
-
 import { openBatches } from "./measured-batches.js";
-import { findState, Moments } from "./moments.js";
+import { askedRate, findState, Moments, weightsOf } from "./moments.js";
 import { tryWarmup } from "./trial.js";
 
 export type CheckEvent =
@@ -26,7 +22,7 @@ export type CheckEvent =
   | { type: "accumulated"; done: number; total: number }
   | CheckRecord;
 
-export const checkOptions = z.strictObject(runOptions<CheckEvent>());
+const checkOptions = z.strictObject(runOptions<CheckEvent>());
 
 export interface CheckOptions extends RunOptions<CheckEvent> {}
 
@@ -132,7 +128,7 @@ class Check {
         await findState(weightsOf(configuration), configuration.optimizerState),
       );
       const cost = state?.cost ?? { gradients: 0, forwardPasses: 0 };
-      const { rate, source, optimizer } = await this.#rate(moments);
+      const { rate, source, optimizer } = await askedRate(moments, configuration, signal);
       const subject = { model, moments, configuration, learningRate: rate, cost, signal };
       const data = TrainingData.over(opened, configuration, model.config);
       await using _ = data;
@@ -179,37 +175,6 @@ class Check {
     }
   }
 
-  /** η that is asked about, and what makes Δ. */
-  async #rate(moments: Moments): Promise<{ rate: number; source: string; optimizer: string }> {
-    const configuration = this.#configuration;
-    const { signal } = this.#run;
-    const isForeign = moments.found !== undefined && moments.found.format !== "own";
-    using optimizer = isForeign ? await moments.optimizer(signal) : undefined;
-    const directory = weightsOf(configuration);
-    const described = describeOptimizer(optimizer?.choice ?? configuration.optimizer);
-    const { learningRate: given } = configuration;
-    if (given !== null) return { rate: given, source: "given", optimizer: described };
-    const stored = optimizer && {
-      learningRate: optimizer.learningRate,
-      source: path.basename(moments.found?.place as string),
-    };
-    const facts =
-      directory === undefined
-        ? undefined
-        : await trainingFacts(
-            { directory, ...parseCheckpointName(path.basename(directory)) },
-            { learningRate: null, schedule: null, steps: null },
-            stored,
-          );
-    const rate = facts?.learningRate ?? 0;
-    if (rate > 0) return { rate, source: facts?.learningRateSource as string, optimizer: described };
-    const received = facts?.learningRate === 0 ? "0, at the end of its schedule" : "none in the run's files";
-    throw badConfiguration(
-      `Expected a learning rate to ask about for learningRate but received ${received}: give one, --learning-rate 3e-4`,
-      undefined,
-    );
-  }
-
   /** Gradients at weights that do not move fill the moments. */
   async #accumulate(subject: CheckSubject, batchAt: (index: number) => Promise<Batch>): Promise<void> {
     const { model, moments, configuration, cost, signal } = subject;
@@ -251,11 +216,4 @@ class Check {
   #seconds(): number {
     return this.#before + (performance.now() - this.#began) / 1000;
   }
-}
-
-/** Where the weights lie, beside which there may be an optimizer's state; undefined of a model that is made. */
-function weightsOf({ model }: Pick<CheckConfiguration, "model">): string | undefined {
-  if (!("directory" in model)) return undefined;
-  const { directory, adapter } = model as { directory: string; adapter?: unknown };
-  return typeof adapter === "string" ? adapter : directory;
 }
