@@ -54,8 +54,8 @@ const stoppableShape = {
   /**
    * The ranks that share the model, of `joinGroup`. Each keeps a part of its matrices; losses, gradients, directions and steps have the
    * bits of one process. A model without layers that are known (an MLP, a program) is whole on every rank, which takes its share of the
-   * micro-batches. `device: "cuda"` is then the CUDA device of each rank's number on its host. Refused: `perturbation: "in-place"`, Muon,
-   * adapters as directions.
+   * micro-batches. `device: "cuda"` is then the CUDA device of each rank's number on its host. Refused: `perturbation: "in-place"` and
+   * Muon.
    */
   group: groupSchema.optional(),
   /** Stops the call: it rejects with an AbortError and leaves nothing half done. */

@@ -2,6 +2,9 @@
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <algorithm>
 #include <deque>
@@ -116,7 +119,12 @@ class CachingAllocator final : public c10::Allocator {
 }  // namespace
 
 void install_caching_allocator() { c10::SetCPUAllocator(&CachingAllocator::the(), 1); }
-void release_cached_memory() { CachingAllocator::the().release(); }
+void release_cached_memory() {
+  CachingAllocator::the().release();
+#ifdef __GLIBC__
+  malloc_trim(0);  // blocks that came and went between others stay with the process, whose heap shrinks from its end only
+#endif
+}
 CachedMemory cached_memory() { return CachingAllocator::the().memory(); }
 
 }  // namespace critical_sharpness

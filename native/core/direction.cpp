@@ -68,11 +68,12 @@ std::shared_ptr<const Direction> assembled_direction(std::shared_ptr<const Layou
   for (size_t i = 0; i < parts.size(); i++) {
     const auto run = layout->run(i);
     if (!run || kernels::is_zero(parts[i])) continue;
-    auto* whole = std::get_if<kernels::StoredDelta>(&parts[i]);
-    if (!whole)
-      reject_range("Expected numbers of its own for every parameter of a direction over " + std::to_string(layout->group->size()) +
-                   " ranks but received factors for \"" + layout->parameters[i].name + "\"");
-    whole->numbers = copied_run(whole->numbers, *run);
+    if (const auto* factors = kernels::low_rank(parts[i])) {
+      parts[i] = kernels::low_rank_delta(kernels::like(parts[i]), *factors, run->start);
+      continue;
+    }
+    at::Tensor& numbers = std::get<kernels::StoredDelta>(parts[i]).numbers;
+    numbers = copied_run(numbers, *run);
   }
   for (const auto& part : parts) {
     if (kernels::low_rank(part)) return std::make_shared<Assembled>(std::move(layout), std::move(parts));

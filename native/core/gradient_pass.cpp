@@ -37,7 +37,7 @@ LossResult Model::own_differentiate(const Batch& batch, const PassOptions& optio
   check(batch);
   kept_.clear();
   if (layout_->group) {
-    const ShardedPass pass{*network_, *layout_, weights_, dtype_of(options), scratch_of(options), gathers_, exchanges_};
+    const ShardedPass pass{*network_, *layout_, weights_, dtype_of(options), scratch_of(options)};
     return {differentiate_shards(pass, batch, options, sink), version()};
   }
   auto leaves = differentiable_leaves(weights_, *layout_);

@@ -35,7 +35,7 @@ Scratch& Model::scratch_of(const PassOptions& options) {
 template <class Body>
 void Model::through(ParameterView& own, const Direction* direction, double learning_rate, const PassOptions& options, const Body& body) {
   if (!layout_->shards) return body(own, options.cancel);
-  GatherPass pass(*layout_, uses_of(*layout_, dtype_of(options)), weights_, direction, learning_rate, gathers_);
+  GatherPass pass(*layout_, uses_of(*layout_, dtype_of(options)), weights_, direction, learning_rate);
   GatheredView gathered(weight_dtype_, *layout_, own, pass);
   // One rank alone must not leave a pass that the others are in: they ask each other between passes.
   body(gathered, Cancellation());
@@ -126,7 +126,6 @@ LossResult Model::own_loss(const Batch& batch, const Perturbation* perturbation,
   require_same_layout(*layout_, *direction.layout(), "the direction");
   direction.require_current();
   if (perturbation->mode == PerturbationMode::view) {
-    if (weight_dtype_ == at::kBFloat16) require_whole("a perturbed loss with bfloat16 weights");
     if (const auto start = segment_to_begin(direction, batch)) {
       kept_.begin({batch.on(device())->inputs(), version(), dtype_of(options), options.micro_batch}, *start);
       ResumedView view(weights_, direction, perturbation->learning_rate, dtype_of(options), scratch_of(options), kept_, *start);
@@ -157,7 +156,6 @@ ExpertChanges Model::own_expert_changes(const Batch& batch, const Direction& dir
   check(batch);
   require_same_layout(*layout_, *direction.layout(), "the direction");
   direction.require_current();
-  if (weight_dtype_ == at::kBFloat16) require_whole("a perturbed loss with bfloat16 weights");
   const WithoutAutograd no_autograd;
   PlainView plain(weights_, dtype_of(options), scratch_of(options));
   PerturbedView moved(weights_, direction, learning_rate, dtype_of(options), scratch_of(options));

@@ -153,8 +153,6 @@ class Model {
   Scratch float32_scratch_;  // of passes in float32 of a model that computes in bfloat16
   InPlaceStorage in_place_;
   KeptStreams kept_;
-  GatherBuffers gathers_;
-  ExchangeBuffers exchanges_;
 };
 
 /// `tensor` as a vector of `layout`, from files; entries that are not given are zeros.

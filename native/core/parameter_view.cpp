@@ -36,6 +36,18 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
   return bias.defined() ? at::add(y, bias) : y;
 }
 
+void add_low_rank_step(Linear& map, const kernels::LowRank& factors, double learning_rate, WeightStorage storage) {
+  const bool out_in = storage == WeightStorage::out_in;
+  map.down = (out_in ? factors.right : factors.left.t()).contiguous();
+  map.up = (out_in ? factors.left.t() : factors.right).mul(-learning_rate * factors.scale);
+  if (map.bias.defined() && !map.wide) map.up = at::cat({map.up, map.bias.unsqueeze(0)});
+}
+
+void add_low_rank_rows(const at::Tensor& rows, const at::Tensor& ids, const kernels::LowRank& factors, double learning_rate) {
+  const at::Tensor left = at::embedding(factors.left, ids.reshape({-1}));
+  rows.view({-1, rows.size(-1)}).addmm_(left, factors.right, 1, -learning_rate * factors.scale);
+}
+
 Linear ParameterView::open_linear(size_t weight, std::optional<size_t> bias, Storage storage) {
   Linear map{oriented(value(weight, compute_dtype_), storage), {}, wide_, {}, {}, {}};
   if (bias) map.bias = value(*bias, wide_ ? at::kFloat : compute_dtype_);
@@ -128,12 +140,8 @@ at::Tensor PerturbedView::value(size_t index, at::ScalarType dtype) {
 at::Tensor PerturbedView::embedding(const at::Tensor& ids, size_t index) {
   at::Tensor rows = gather(weight(index), ids);
   const kernels::Delta delta = direction_.delta(index);
-  if (const kernels::LowRank* factors = kernels::low_rank(delta)) {
-    const at::Tensor left = at::embedding(factors->left, ids.reshape({-1}));
-    rows.view({-1, rows.size(-1)}).addmm_(left, factors->right, 1, -learning_rate_ * factors->scale);
-  } else if (!kernels::is_zero(delta)) {
-    kernels::perturb_rows(rows, ids.contiguous(), delta, learning_rate_);
-  }
+  if (const kernels::LowRank* factors = kernels::low_rank(delta)) add_low_rank_rows(rows, ids, *factors, learning_rate_);
+  else if (!kernels::is_zero(delta)) kernels::perturb_rows(rows, ids.contiguous(), delta, learning_rate_);
   return rows;
 }
 
@@ -142,19 +150,16 @@ Linear PerturbedView::open_linear(size_t index, std::optional<size_t> bias, Stor
   const at::Tensor& theta = weight(index);
   const kernels::LowRank* factors = kernels::low_rank(delta);
   // Where products are rounded to bfloat16 at once, θ − ηΔ is made instead: a step added to them would be lost.
-  const bool applied = factors && (wide() || theta.scalar_type() == compute_dtype());
+  const bool applied = factors && theta.scalar_type() == compute_dtype();
   if (!applied && (!wide() || kernels::is_zero(delta))) return ParameterView::open_linear(index, bias, storage);
   Linear map{oriented(theta, storage), {}, wide(), {}, {}, {}};
-  if (applied) {
-    map.down = (storage == Storage::out_in ? factors->right : factors->left.t()).contiguous();
-    map.up = (storage == Storage::out_in ? factors->left.t() : factors->right).mul(-learning_rate_ * factors->scale);
-  } else {
-    map.step = oriented(made(index, at::kBFloat16, What::step,
-                             [&](const at::Tensor& out) { kernels::negative_step(out, delta, learning_rate_); }),
-                        storage);
-  }
   if (bias) map.bias = value(*bias, wide() ? at::kFloat : compute_dtype());
-  if (bias && applied && !wide()) map.up = at::cat({map.up, map.bias.unsqueeze(0)});
+  if (applied) {
+    add_low_rank_step(map, *factors, learning_rate_, storage);
+  } else {
+    const auto make = [&](const at::Tensor& out) { kernels::negative_step(out, delta, learning_rate_); };
+    map.step = oriented(made(index, at::kBFloat16, What::step, make), storage);
+  }
   return map;
 }
 

@@ -35,6 +35,11 @@ struct Linear {
   at::Tensor operator()(const at::Tensor& x) const;
 };
 
+/// Adds −ηΔ of a low-rank Δ to a linear layer: of the weight as it is stored.
+void add_low_rank_step(Linear& map, const kernels::LowRank& factors, double learning_rate, WeightStorage storage);
+/// The same of rows [… , width] that an embedding picked.
+void add_low_rank_rows(const at::Tensor& rows, const at::Tensor& ids, const kernels::LowRank& factors, double learning_rate);
+
 /// How a forward pass reads parameters: the one place where θ may become θ − ηΔ. Layers name parameters by their
 /// index in the layout. Activations are rows: [tokens or examples, features].
 class ParameterView {

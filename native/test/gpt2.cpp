@@ -4,6 +4,18 @@
 
 namespace critical_sharpness::test {
 
+Gpt2Description enlarged_gpt2(bool tied) {
+  Gpt2Description d;
+  d.vocabulary_size = 301;
+  d.context_length = 200;
+  d.width = 96;
+  d.layers = 3;
+  d.heads = 4;
+  d.inner_width = 200;
+  d.tied = tied;
+  return d;
+}
+
 DecoderDescription decoder_of(const Gpt2Description& g) {
   DecoderDescription d;
   d.vocabulary_size = g.vocabulary_size;

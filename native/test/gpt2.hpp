@@ -12,6 +12,8 @@ struct Gpt2Description {
   bool tied = true;
 };
 DecoderDescription decoder_of(const Gpt2Description& description);
+/// One with 301 tokens and matrices of more than one chunk of the kernels.
+Gpt2Description enlarged_gpt2(bool tied);
 inline std::unique_ptr<Network> make_gpt2(const Gpt2Description& d) { return make_decoder(decoder_of(d)); }
 
 }  // namespace critical_sharpness::test

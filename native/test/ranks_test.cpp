@@ -99,18 +99,6 @@ Case decoder_case(const DecoderDescription& d, int64_t rows, int64_t micro_batch
   return {[d] { return make_decoder(enlarged(d)); }, [rows] { return token_batch(rows, 7, 301, 3, 5); }, at::kFloat, at::kFloat, micro_batch};
 }
 
-Gpt2Description gpt2(bool tied) {
-  Gpt2Description d;
-  d.vocabulary_size = 301;
-  d.context_length = 200;
-  d.width = 96;
-  d.layers = 3;
-  d.heads = 4;
-  d.inner_width = 200;
-  d.tied = tied;
-  return d;
-}
-
 }  // namespace
 
 TEST("ranks: losses, gradients, states and steps have the bits of one process, whatever the decoder") {
@@ -119,7 +107,7 @@ TEST("ranks: losses, gradients, states and steps have the bits of one process, w
 
 TEST("ranks: the same where embedding and head are several times as large as a layer") {
   for (const bool tied : {true, false}) {
-    Gpt2Description d = gpt2(tied);
+    Gpt2Description d = enlarged_gpt2(tied);
     d.vocabulary_size = 3000;
     check_ranks({[d] { return make_gpt2(d); }, [] { return token_batch(5, 7, 3000, 3, 5); }, at::kFloat, at::kFloat, 1}, {2, 3});
   }
@@ -209,7 +197,7 @@ TEST("ranks: products of both matrices and a Krylov basis have the bits of one p
   const auto hessian = curvature::Operator::hessian, gauss_newton = curvature::Operator::gauss_newton;
   Case frozen = decoder_case(llama(), 3, 1);
   for (const auto& spec : frozen.network()->parameters()) frozen.trainable.push_back(spec.name.find("layers.1") != std::string::npos);
-  const Case tied{[] { return make_gpt2(gpt2(true)); }, [] { return token_batch(5, 30, 301, 4, 6); }, at::kFloat, at::kFloat, 2};
+  const Case tied{[] { return make_gpt2(enlarged_gpt2(true)); }, [] { return token_batch(5, 30, 301, 4, 6); }, at::kFloat, at::kFloat, 2};
   const Case perceptron{[] { return make_mlp({{30, 700, 5}, Activation::gelu, Loss::cross_entropy}); },
                         [] { return example_batch(7, 30, 5, Loss::cross_entropy, 3); }, at::kDouble, at::kDouble, 2, {}, Initialization::pytorch};
   for (const auto& [c, kind] : {std::pair{decoder_case(llama(), 5, 1), hessian}, {decoder_case(gemma(), 3, 1), gauss_newton}, {frozen, hessian},
@@ -301,7 +289,7 @@ TEST("ranks: what is wrong with one's own part takes the others out of the call,
 TEST("ranks: the same with learned positions, tied and not, in every arithmetic, for uneven micro-batches") {
   for (const bool tied : {true, false})
     for (const auto& [weights, compute] : {std::pair{at::kFloat, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kDouble, at::kDouble}}) {
-      Case c{[tied] { return make_gpt2(gpt2(tied)); }, [] { return token_batch(5, 30, 301, 4, 6); }, weights, compute, 2};
+      Case c{[tied] { return make_gpt2(enlarged_gpt2(tied)); }, [] { return token_batch(5, 30, 301, 4, 6); }, weights, compute, 2};
       check_ranks(c);
       c.micro_batch = 0;
       check_ranks(c, {2});

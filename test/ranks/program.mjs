@@ -1,7 +1,16 @@
 // What a rank runs, and one process alone: all that a training and its measurements give, on standard output as JSON.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { AdamW, Batch, createModel, criticalSharpness, joinGroup, loadModel, SharpnessMeter } from "critical-sharpness";
+import {
+  AdamW,
+  Batch,
+  createModel,
+  criticalSharpness,
+  Direction,
+  joinGroup,
+  loadModel,
+  SharpnessMeter,
+} from "critical-sharpness";
 
 const { config, rows, length, microBatch, dtype, device, folder } = JSON.parse(process.argv[2]);
 const group = await joinGroup({ joinTimeout: 60, timeout: 60 });
@@ -40,4 +49,28 @@ const restored = new AdamW(again, { learningRate: 1e-2, weightDecay: 0.1 });
 await restored.load(`${folder}/state.safetensors`);
 const direction = await restored.direction();
 found.restored = await direction.norm();
+// Factors, as an adapter gives them, beside weights as they are and in bfloat16.
+const numbers = (count, k) => Float32Array.from({ length: count }, (_, i) => Math.sin(k * (i + 1)) / 16);
+const factors = (model) =>
+  Direction.from(
+    model,
+    Object.fromEntries(
+      model.parameters
+        .filter(({ shape }) => shape.length === 2)
+        .map(({ name, shape: [rows, columns] }, k) => [
+          name,
+          { left: numbers(rows * 2, k + 1), right: numbers(2 * columns, k + 2), rank: 2 },
+        ]),
+    ),
+  );
+const narrow = await loadModel(`${folder}/model`, { dtype: "bfloat16", parameterDtype: "bfloat16", device, group });
+const { gradient: steepest } = await narrow.gradient(batch, { microBatch });
+for (const [of, direction] of [
+  [again, factors(again)],
+  [narrow, factors(narrow)],
+  [narrow, steepest],
+]) {
+  const result = await criticalSharpness({ model: of, batch, direction, microBatch });
+  found.lambda.push(result.status, result.criticalSharpness, await direction.norm(), await direction.dot(direction));
+}
 if (group.isFirst) console.log(JSON.stringify(found));

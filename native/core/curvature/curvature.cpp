@@ -77,7 +77,7 @@ CurvatureResult Curvature::own_product(const ParameterVector& vector, const Canc
   // One rank alone must not leave a product that the others are in: they ask each other between rounds.
   const Cancellation within = layout.group ? Cancellation() : cancel;
   OrderedSum slope(layout.group.get(), layout.options());
-  VectorSum sum(layout, exchanges_);
+  VectorSum sum(layout);
   const auto ranks = static_cast<size_t>(slope.size());
   for (size_t first = 0; first < rows.size(); first += ranks) {
     if (!layout.group) cancel.check();

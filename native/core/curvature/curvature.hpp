@@ -51,7 +51,6 @@ class Curvature {
   std::vector<at::Tensor> weights_;  // over ranks, whole ones
   std::unique_ptr<curvature::Linearization> kept_;
   uint64_t kept_version_ = 0;        // of whole weights and linearization
-  ExchangeBuffers exchanges_;
   std::atomic<int64_t> bytes_{0};
 };
 

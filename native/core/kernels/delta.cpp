@@ -48,9 +48,10 @@ Delta in_parts(const Delta& delta, const Cancellation& cancel) {
   return whole ? whole->make(cancel) : delta;
 }
 
-Delta low_rank_delta(const at::Tensor& weight, LowRank factors) {
-  const auto make = [factors](const Cancellation&) -> Delta {
-    return StoredDelta{at::mm(factors.left, factors.right).mul_(factors.scale)};
+Delta low_rank_delta(const at::Tensor& weight, LowRank factors, std::optional<int64_t> first) {
+  const auto make = [factors, first, length = weight.numel()](const Cancellation&) -> Delta {
+    const at::Tensor numbers = at::mm(factors.left, factors.right).mul_(factors.scale);
+    return StoredDelta{first ? numbers.view({-1}).narrow(0, *first, length).clone() : numbers};
   };
   return WholeDelta{weight, make, std::move(factors)};
 }

@@ -54,8 +54,8 @@ inline const LowRank* low_rank(const Delta& delta) {
   const auto* whole = std::get_if<WholeDelta>(&delta);
   return whole && whole->low_rank ? &*whole->low_rank : nullptr;
 }
-/// A low-rank Δ of a parameter.
-Delta low_rank_delta(const at::Tensor& weight, LowRank factors);
+/// A low-rank Δ of a parameter. `weight`: like it, or like the numbers from `first` on, where these are all that is kept of it.
+Delta low_rank_delta(const at::Tensor& weight, LowRank factors, std::optional<int64_t> first = std::nullopt);
 /// The same Δ as what can be read in parts: a whole one made, any other as it is.
 Delta in_parts(const Delta& delta, const Cancellation& cancel = {});
 /// A tensor on its device, of its length and, but for bfloat16 weights, of its dtype.

@@ -10,19 +10,17 @@
 namespace critical_sharpness {
 
 GatherPass::GatherPass(const Layout& layout, std::vector<Use> uses, const std::vector<at::Tensor>& weights,
-                       const Direction* direction, double learning_rate, GatherBuffers& buffers)
-    : layout_(layout),
-      uses_(std::move(uses)),
-      weights_(weights),
-      direction_(direction),
-      learning_rate_(learning_rate),
-      buffers_(buffers) {
+                       const Direction* direction, double learning_rate)
+    : layout_(layout), uses_(std::move(uses)), weights_(weights), direction_(direction), learning_rate_(learning_rate) {
   std::vector<int64_t> bytes;
-  for (const auto& [block, dtype] : uses_)
-    bytes.push_back(layout.shards->blocks()[block].shard * layout.group->size() * static_cast<int64_t>(c10::elementSize(dtype)));
+  for (const Use& use : uses_) {
+    const auto& [parameters, _, shard] = layout.shards->blocks()[use.block];
+    has_steps_.push_back(std::ranges::any_of(parameters, [&](size_t i) { return has_step(use, i); }));
+    bytes.push_back((has_steps_.back() ? 2 : 1) * shard * layout.group->size() * static_cast<int64_t>(c10::elementSize(use.dtype)));
+  }
   rooms_ = rooms_of(bytes);
   for (size_t use = 0; use < bytes.size(); use++) {
-    at::Tensor& room = buffers_.rooms[rooms_[use]];
+    at::Tensor& room = room_[rooms_[use]];
     if (!room.defined() || room.numel() < bytes[use]) room = at::empty({bytes[use]}, layout.options().dtype(at::kByte));
   }
   start();
@@ -49,27 +47,40 @@ std::vector<size_t> GatherPass::rooms_of(const std::vector<int64_t>& bytes) {
 }
 
 at::Tensor GatherPass::room(size_t use) const {
-  const auto& [block, dtype] = uses_[use];
-  const int64_t numbers = layout_.shards->blocks()[block].shard * layout_.group->size();
-  return buffers_.rooms[rooms_[use]].narrow(0, 0, numbers * static_cast<int64_t>(c10::elementSize(dtype))).view(dtype);
+  const int64_t numbers = layout_.shards->blocks()[uses_[use].block].shard * layout_.group->size(), parts = has_steps_[use] ? 2 : 1;
+  const auto bytes = static_cast<int64_t>(c10::elementSize(uses_[use].dtype));
+  return room_[rooms_[use]].narrow(0, 0, parts * numbers * bytes).view(uses_[use].dtype).view({parts, numbers});
 }
 
-void GatherPass::write(const at::Tensor& out, size_t parameter) const {
-  const kernels::Delta delta = direction_ ? direction_->delta(parameter) : kernels::Delta();
-  const at::Tensor& weight = weights_[parameter];
-  if (kernels::is_zero(delta) && weight.scalar_type() == out.scalar_type()) out.copy_(weight);
-  else kernels::perturb(out, weight, delta, learning_rate_);
+bool GatherPass::has_factors(const Use& use, size_t parameter) const {
+  return kernels::low_rank(delta(parameter)) && (use.by_rows || weights_[parameter].scalar_type() == use.dtype);
+}
+
+bool GatherPass::has_step(const Use& use, size_t parameter) const {
+  return use.dtype == at::kBFloat16 && weights_[parameter].scalar_type() == at::kBFloat16 && direction_ && direction_->has(parameter) &&
+         !has_factors(use, parameter);
+}
+
+void GatherPass::write(const Use& use, const at::Tensor& theta, const at::Tensor& steps) const {
+  for (const size_t i : layout_.shards->blocks()[use.block].parameters) {
+    const int64_t length = layout_.local_numel(i), place = layout_.shards->place_in_shard(i);
+    if (length == 0) continue;
+    const at::Tensor& weight = weights_[i];
+    const at::Tensor out = theta.narrow(0, place, length);
+    const bool apart = has_step(use, i);
+    const kernels::Delta within = apart || has_factors(use, i) ? kernels::Delta() : delta(i);
+    if (kernels::is_zero(within) && weight.scalar_type() == use.dtype) out.copy_(weight);
+    else kernels::perturb(out, weight, within, learning_rate_);
+    if (apart) kernels::negative_step(steps.narrow(0, place, length), delta(i), learning_rate_);
+  }
 }
 
 void GatherPass::start() {
   if (started_ == uses_.size()) return;
-  const ShardedBlock& block = layout_.shards->blocks()[uses_[started_].block];
-  const at::Tensor all = room(started_), mine = all.narrow(0, block.shard * layout_.group->rank(), block.shard);
-  for (const size_t i : block.parameters) {
-    const int64_t length = layout_.local_numel(i);
-    if (length > 0) write(mine.narrow(0, layout_.shards->place_in_shard(i), length), i);
-  }
-  under_way_ = layout_.group->start_all_gather(all, mine);
+  const int64_t shard = layout_.shards->blocks()[uses_[started_].block].shard;
+  const at::Tensor all = room(started_), mine = all.narrow(1, shard * layout_.group->rank(), shard);
+  write(uses_[started_], mine[0], mine[-1]);
+  for (int64_t part = 0; part < all.size(0); part++) under_way_.add(layout_.group->start_all_gather(all[part], mine[part]));
   started_++;
 }
 
@@ -88,10 +99,24 @@ at::Tensor GatherPass::whole(size_t parameter) {
   const size_t block = *layout_.shards->block_of(parameter);
   if (opened_ == 0 || uses_[opened_ - 1].block != block) open();
   TORCH_INTERNAL_ASSERT(uses_[opened_ - 1].block == block, "a pass reads its blocks in their order");
-  const auto& [parameters, offsets, _] = layout_.shards->blocks()[block];
+  return of_open_block(room(opened_ - 1)[0], parameter);
+}
+
+at::Tensor GatherPass::of_open_block(const at::Tensor& numbers, size_t parameter) const {
+  const auto& [parameters, offsets, _] = layout_.shards->blocks()[uses_[opened_ - 1].block];
   const auto place = static_cast<size_t>(std::find(parameters.begin(), parameters.end(), parameter) - parameters.begin());
   const ParameterSpec& spec = layout_.parameters[parameter];
-  return room(opened_ - 1).narrow(0, offsets[place], spec.numel()).view(spec.shape);
+  return numbers.narrow(0, offsets[place], spec.numel()).view(spec.shape);
+}
+
+at::Tensor GatherPass::step(size_t parameter) const {
+  if (!has_step(uses_[opened_ - 1], parameter)) return {};
+  return of_open_block(room(opened_ - 1)[1], parameter);
+}
+
+std::optional<kernels::LowRank> GatherPass::factors(size_t parameter) const {
+  if (!has_factors(uses_[opened_ - 1], parameter)) return std::nullopt;
+  return *kernels::low_rank(delta(parameter));
 }
 
 at::Tensor GatheredView::value(size_t index, at::ScalarType dtype) {
@@ -101,14 +126,24 @@ at::Tensor GatheredView::value(size_t index, at::ScalarType dtype) {
 
 at::Tensor GatheredView::embedding(const at::Tensor& ids, size_t weight) {
   if (layout_.is_whole(weight)) return own_.embedding(ids, weight);
-  const at::Tensor rows = at::embedding(pass_.whole(weight), ids);
-  return rows.scalar_type() == at::kBFloat16 ? rows.to(at::kFloat) : rows;
+  at::Tensor rows = at::embedding(pass_.whole(weight), ids);
+  if (rows.scalar_type() == at::kBFloat16) rows = rows.to(at::kFloat);
+  if (const auto factors = pass_.factors(weight)) add_low_rank_rows(rows, ids, *factors, pass_.learning_rate());
+  return rows;
+}
+
+Linear GatheredView::open_linear(size_t index, std::optional<size_t> bias, Storage storage) {
+  Linear map = ParameterView::open_linear(index, bias, storage);
+  if (layout_.is_whole(index)) return map;
+  if (const at::Tensor step = pass_.step(index); step.defined()) map.step = oriented(step, storage);
+  if (const auto factors = pass_.factors(index)) add_low_rank_step(map, *factors, pass_.learning_rate(), storage);
+  return map;
 }
 
 std::vector<GatherPass::Use> uses_of(const Layout& layout, at::ScalarType compute_dtype) {
   std::vector<GatherPass::Use> uses;
   // Rows of an embedding are in the weights' own precision, or wider.
-  for (const size_t block : layout.shards->order()) uses.push_back({block, uses.empty() ? layout.dtype : compute_dtype});
+  for (const size_t block : layout.shards->order()) uses.push_back({block, uses.empty() ? layout.dtype : compute_dtype, uses.empty()});
   return uses;
 }
 

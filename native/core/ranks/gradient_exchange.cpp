@@ -50,7 +50,7 @@ void GradientExchange::start(size_t block, at::ScalarType dtype, const std::vect
   for (int64_t first = 0, length; first < of.shard; first += length) {
     length = std::min(at_once(of), of.shard - first);
     land();
-    const at::Tensor send = buffer(buffers_.out, dtype, length), receive = buffer(buffers_.in, dtype, length);
+    const at::Tensor send = buffer(out_, dtype, length), receive = buffer(in_, dtype, length);
     for (int rank = 0; rank < layout_.group->size(); rank++) write(send.select(0, rank), of, rank * of.shard + first, flat);
     flight_ = Flight{layout_.group->start_exchange(receive, send), block, first, begins, receive, {}};
     if (first == 0) flight_->pending.add(start_given(gradients, of.parameters.size(), flight_->given));

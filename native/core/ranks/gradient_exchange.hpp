@@ -9,18 +9,13 @@
 
 namespace critical_sharpness {
 
-/// Room for a block's gradients on their way, kept between passes.
-struct ExchangeBuffers {
-  at::Tensor out, in;
-};
-
 /// Gradients on their way to the ranks that keep their parameters, which add them up in the order of micro-batches: the bits of one
 /// process. At most one block is under way, while the next one is computed; large ones
 /// travel in slices.
 class GradientExchange {
  public:
-  GradientExchange(const Layout& layout, ExchangeBuffers& buffers) : layout_(layout), buffers_(buffers), has_(layout.size()) {}
-  /// Waits for what is under way, which reads and writes the buffers.
+  explicit GradientExchange(const Layout& layout) : layout_(layout), has_(layout.size()) {}
+  /// Waits for what is under way, which reads and writes the rooms.
   ~GradientExchange();
   GradientExchange(const GradientExchange&) = delete;
   GradientExchange& operator=(const GradientExchange&) = delete;
@@ -61,7 +56,7 @@ class GradientExchange {
   void add(const at::Tensor& sum, const at::Tensor& parts, bool begins) const;
 
   const Layout& layout_;
-  ExchangeBuffers& buffers_;
+  at::Tensor out_, in_;  // room for a slice on its way
   int present_ = 0;
   std::optional<Flight> flight_;
   std::map<size_t, at::Tensor> of_block_, of_parameter_;

@@ -18,7 +18,7 @@ class ShardedGradient {
         batch_(batch),
         options_(options),
         sink_(sink),
-        exchange_(pass.layout, pass.exchanges),
+        exchange_(pass.layout),
         losses_(&group_, pass.layout.options()),
         scale_(1 / pass.network.normalizer(batch)),
         dense_(pass.layout.size()) {
@@ -31,7 +31,7 @@ class ShardedGradient {
     const auto rows = micro_batches(p_.network, here, options_);
     const auto size = static_cast<size_t>(group_.size());
     const size_t rounds = (rows.size() + size - 1) / size;
-    GatherPass pass(layout_, uses(rounds), p_.weights, nullptr, 0, p_.gathers);
+    GatherPass pass(layout_, uses(rounds), p_.weights, nullptr, 0);
     for (size_t round = 0; round < rounds; round++) {
       const size_t first = round * size, present = std::min(size, rows.size() - first);
       const auto mine = first + static_cast<size_t>(group_.rank());

@@ -13,8 +13,6 @@ struct ShardedPass {
   const std::vector<at::Tensor>& weights;  // what this rank keeps of them
   at::ScalarType dtype;                    // that is computed in
   Scratch& scratch;
-  GatherBuffers& gathers;
-  ExchangeBuffers& exchanges;
 };
 
 /// As Model::differentiate, over the ranks of a group: each takes its micro-batches, a layer's weights are gathered where they are

@@ -18,7 +18,8 @@ constexpr int64_t chunk = kernels::chunk_length;
 size_t chunks_in(int64_t numbers) { return static_cast<size_t>((numbers + chunk - 1) / chunk); }
 
 /// Σ aᵢbᵢ of each chunk.
-at::Tensor chunk_dots(const kernels::Delta& a, const kernels::Delta& b, int64_t length, const Cancellation& cancel) {
+at::Tensor chunk_dots(const kernels::Delta& whole_a, const kernels::Delta& whole_b, int64_t length, const Cancellation& cancel) {
+  const kernels::Delta a = kernels::in_parts(whole_a, cancel), b = kernels::in_parts(whole_b, cancel);
   std::vector<kernels::Delta> of_a, of_b;
   for (int64_t start = 0; start < length; start += chunk) {
     const int64_t here = std::min(chunk, length - start);

@@ -5,7 +5,7 @@
 
 namespace critical_sharpness {
 
-VectorSum::VectorSum(const Layout& layout, ExchangeBuffers& buffers) : layout_(layout), sums_(layout.size()), exchange_(layout, buffers) {
+VectorSum::VectorSum(const Layout& layout) : layout_(layout), sums_(layout.size()), exchange_(layout) {
   if (!layout.group) return;
   const auto is_trainable = [&](size_t i) { return layout.is_trainable(i); };
   const auto& blocks = layout.shards->blocks();

@@ -10,7 +10,7 @@ namespace critical_sharpness {
 /// A vector of parameters in parts of micro-batches, which are added up in their order, whichever rank has which.
 class VectorSum {
  public:
-  VectorSum(const Layout& layout, ExchangeBuffers& buffers);
+  explicit VectorSum(const Layout& layout);
 
   /// Takes this rank's among the parts of the next `count` micro-batches, one each at most: a whole tensor for each parameter. Undefined:
   /// zeros.
