@@ -11,6 +11,7 @@
 #include "errors.hpp"
 #include "host_stream.hpp"
 #include "ranks/nccl_link.hpp"
+#include "ranks/shared_rooms.hpp"
 
 namespace critical_sharpness::test {
 namespace {
@@ -44,6 +45,10 @@ class Post {
     letter->received = true;
     changed_.notify_all();
   }
+  void check() {
+    const std::lock_guard lock(mutex_);
+    require_open();
+  }
   void close(const std::string& why) {
     const std::lock_guard lock(mutex_);
     if (why_.empty()) why_ = why;
@@ -71,6 +76,9 @@ class ThreadLink : public Link {
       else pending.add([post = post_, bytes = bytes, address = std::tuple(rank, rank_, tag)] { post->receive(address, bytes); });
     }
     return pending;
+  }
+  std::shared_ptr<SharedRooms> share(Group& group) override {
+    return SharedRooms::open(group, [post = post_](int, bool, std::chrono::milliseconds) { post->check(); });
   }
   void close(const std::string& why) override { post_->close(why); }
   void leave() override { post_->close("Expected every rank but received one that left"); }

@@ -19,14 +19,19 @@ GatherPass::GatherPass(const Layout& layout, std::vector<Use> uses, const std::v
     bytes.push_back((has_steps_.back() ? 2 : 1) * shard * layout.group->size() * static_cast<int64_t>(c10::elementSize(use.dtype)));
   }
   rooms_ = rooms_of(bytes);
-  for (size_t use = 0; use < bytes.size(); use++) {
-    at::Tensor& room = room_[rooms_[use]];
-    if (!room.defined() || room.numel() < bytes[use]) room = at::empty({bytes[use]}, layout.options().dtype(at::kByte));
+  std::vector<int64_t> largest(3, 0);
+  for (size_t use = 0; use < bytes.size(); use++) largest[rooms_[use]] = std::max(largest[rooms_[use]], bytes[use]);
+  if ((shared_ = layout.group->shared_rooms(layout.device))) {
+    room_ = layout.group->part([&] { return shared_->rooms(largest); });
+    first_ = shared_->take(uses_.size());
+  } else {
+    for (const int64_t size : largest) room_.push_back(at::empty({size}, layout.options().dtype(at::kByte)));
   }
-  start();
+  start_if_free();
 }
 
 GatherPass::~GatherPass() {
+  if (shared_) shared_->note_read(first_ + uses_.size());
   try {
     under_way_.wait();
   } catch (...) {
@@ -75,20 +80,36 @@ void GatherPass::write(const Use& use, const at::Tensor& theta, const at::Tensor
   }
 }
 
+uint64_t GatherPass::uses_before_next_room() const { return first_ + (started_ > 0 ? started_ - 1 : 0); }
+
 void GatherPass::start() {
-  if (started_ == uses_.size()) return;
   const int64_t shard = layout_.shards->blocks()[uses_[started_].block].shard;
   const at::Tensor all = room(started_), mine = all.narrow(1, shard * layout_.group->rank(), shard);
   write(uses_[started_], mine[0], mine[-1]);
-  for (int64_t part = 0; part < all.size(0); part++) under_way_.add(layout_.group->start_all_gather(all[part], mine[part]));
   started_++;
+  if (shared_) shared_->note_written(first_ + started_);
+  else
+    for (int64_t part = 0; part < all.size(0); part++) under_way_.add(layout_.group->start_all_gather(all[part], mine[part]));
+}
+
+void GatherPass::start_if_free() {
+  if (started_ < uses_.size() && (!shared_ || shared_->is_read(uses_before_next_room()))) start();
 }
 
 void GatherPass::open() {
   TORCH_INTERNAL_ASSERT(opened_ < uses_.size());
+  if (shared_) {
+    shared_->note_read(first_ + opened_);
+    if (started_ == opened_) {
+      under_way_.add([this] { shared_->wait_until_read(uses_before_next_room()); });
+      layout_.group->wait(under_way_);
+      start();
+    }
+    under_way_.add([this] { shared_->wait_until_written(first_ + opened_ + 1); });
+  }
   layout_.group->wait(under_way_);
   opened_++;
-  start();
+  start_if_free();
 }
 
 void GatherPass::open_until(size_t uses) {

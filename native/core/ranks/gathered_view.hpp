@@ -7,6 +7,7 @@
 #include "parameter_view.hpp"
 #include "ranks/group.hpp"
 #include "ranks/shards.hpp"
+#include "ranks/shared_rooms.hpp"
 
 namespace critical_sharpness {
 
@@ -41,7 +42,12 @@ class GatherPass {
   size_t uses() const { return uses_.size(); }
 
  private:
+  /// Makes this rank's part of the next block that is not under way yet.
   void start();
+  /// The same, unless another rank still reads what was in its room.
+  void start_if_free();
+  /// Uses of shared rooms which all ranks must have read before that: all but the one before it, which has another room.
+  uint64_t uses_before_next_room() const;
   kernels::Delta delta(size_t parameter) const { return direction_ ? direction_->delta(parameter) : kernels::Delta(); }
   /// What of θ − ηΔ stays outside θ's numbers in a use: as in PerturbedView.
   bool has_factors(const Use& use, size_t parameter) const;
@@ -61,7 +67,9 @@ class GatherPass {
   const std::vector<at::Tensor>& weights_;
   const Direction* direction_;
   double learning_rate_;
-  at::Tensor room_[3];  // two that take turns, and one for blocks that are much larger
+  std::shared_ptr<SharedRooms> shared_;  // null: of this rank alone, and the others' parts are copied
+  uint64_t first_ = 0;                   // of the uses of shared rooms
+  std::vector<at::Tensor> room_;         // two that take turns, and one for blocks that are much larger
   size_t opened_ = 0, started_ = 0;
   Pending under_way_;
 };

@@ -6,6 +6,7 @@
 
 #include "ranks/lifeline.hpp"
 #include "ranks/nccl_link.hpp"
+#include "ranks/shared_rooms.hpp"
 
 namespace critical_sharpness {
 namespace {
@@ -20,6 +21,13 @@ class GlooLink final : public Link {
     for (const auto& one : transfers) pending.add(start(one, static_cast<int>(tag & 0x7fffffff)));
     return pending;
   }
+  std::shared_ptr<SharedRooms> share(Group& group) override {
+    return SharedRooms::open(group, [membership = membership_](int rank, bool gone, std::chrono::milliseconds waited) {
+      const auto timeout = membership->where().timeout;
+      if (gone || membership->has_ended()) membership->reject_lost(rank, closed_connection);
+      if (waited > timeout) membership->reject_lost(rank, "nothing for " + seconds(timeout));
+    });
+  }
   void close(const std::string& why) override { membership_->end(why); }
   void leave() override { membership_->leave(); }
 
@@ -32,7 +40,7 @@ class GlooLink final : public Link {
       membership_->require_going_on();
       work = transfer.direction == Transfer::Direction::send ? backend_->send(list, rank, tag) : backend_->recv(list, rank, tag);
     } catch (const std::exception&) {
-      return [membership = membership_, rank] { membership->reject_lost(rank, "a closed connection"); };
+      return [membership = membership_, rank] { membership->reject_lost(rank, closed_connection); };
     }
     return [membership = membership_, work, bytes = transfer.bytes, rank] { membership->wait(work, rank); };
   }

@@ -64,13 +64,13 @@ void Group::leave() {
   for_each_link([](Link& link) { link.leave(); });
 }
 
-Link& Group::data_of(const at::Tensor& tensor) {
+Link& Group::data_of(at::Device device) {
   std::unique_lock lock(mutex_);
-  std::shared_ptr<Link>& link = data_[tensor.device()];
+  std::shared_ptr<Link>& link = data_[device];
   if (!link) {
     // Without the lock: it waits for the other ranks, and another thread may close the group meanwhile.
     lock.unlock();
-    auto opened = open_(*this, tensor.device());
+    auto opened = open_(*this, device);
     lock.lock();
     link = std::move(opened);
   }
@@ -143,16 +143,21 @@ bool Group::any(bool mine) {
   return found;
 }
 
-Pending Group::start_all_gather(const at::Tensor& out, const at::Tensor& in) { return gather(data_of(in), out, in); }
+Pending Group::start_all_gather(const at::Tensor& out, const at::Tensor& in) { return gather(data_of(in.device()), out, in); }
 
 Pending Group::start_host_gather(const at::Tensor& out, const at::Tensor& in) { return gather(*control_, out, in); }
 
 Pending Group::start_exchange(const at::Tensor& out, const at::Tensor& in) {
-  Link& link = data_of(in);
+  Link& link = data_of(in.device());
   const at::Tensor to = as_bytes(out), from = as_bytes(in);
   const int64_t part = from.numel() / size_;
   to.narrow(0, part * rank_, part).copy_(from.narrow(0, part * rank_, part));
   return link.start(transfers(rank_, size_, to, part, [&](int target) { return from.narrow(0, part * target, part); }), tag_++);
+}
+
+const std::shared_ptr<SharedRooms>& Group::shared_rooms(at::Device device) {
+  const auto found = shared_.find(device);
+  return found != shared_.end() ? found->second : shared_[device] = data_of(device).share(*this);
 }
 
 void Group::wait(Pending& transfers) {

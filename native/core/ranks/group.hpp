@@ -79,6 +79,8 @@ class Group {
   /// Part r of `in` goes to rank r, and part r of `out` comes from there; both [size, …]. Summed in the order of ranks, that is a
   /// reduce-scatter whose bits are known.
   Pending start_exchange(const at::Tensor& out, const at::Tensor& in);
+  /// Memory on a device that all ranks share, where they do: null, or the same whenever all ask for it.
+  const std::shared_ptr<SharedRooms>& shared_rooms(at::Device device);
   /// Until these are done.
   void wait(Pending& transfers);
   /// Seconds that this rank has waited for weights and gradients of others, in all. May be read from any thread.
@@ -104,7 +106,7 @@ class Group {
 
   void agree(const Call& call, bool stop);
   void part_ways();
-  Link& data_of(const at::Tensor& tensor);
+  Link& data_of(at::Device device);
   Pending gather(Link& link, const at::Tensor& out, const at::Tensor& in);
   template <class Body>
   void for_each_link(const Body& body);
@@ -114,6 +116,7 @@ class Group {
   OpenLink open_;
   std::mutex mutex_;  // of the next
   std::unordered_map<at::Device, std::shared_ptr<Link>> data_;
+  std::unordered_map<at::Device, std::shared_ptr<SharedRooms>> shared_;
   bool must_part_ = false;
   uint32_t tag_ = 0;
   uint64_t calls_ = 0;

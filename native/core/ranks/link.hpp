@@ -2,11 +2,15 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace critical_sharpness {
+
+class Group;
+class SharedRooms;
 
 /// Transfers under way, which keep the memory that they read and write. One that is dropped is not waited for.
 class Pending {
@@ -40,6 +44,8 @@ class Link {
   /// A send meets the receive of the same pair with the same tag, and tags are used in one order on every rank. The result throws
   /// ERR_RANK_LOST where another rank is gone, as this may.
   virtual Pending start(const std::vector<Transfer>& transfers, uint32_t tag) = 0;
+  /// Memory that all ranks of the group read and write, asked for by all at the same place. Null: they share none.
+  virtual std::shared_ptr<SharedRooms> share(Group&) { return nullptr; }
   /// Whether what was sent, and waited for here, arrives though this rank leaves.
   virtual bool arrives_without_sender() const { return true; }
   /// Ends what is under way, here and at the other ranks, which read why. May be called from any thread, as may the next.

@@ -20,9 +20,6 @@ constexpr auto to_hear_of_failure = 3 * beat / 2;
 /// Of one that is gone without a word another hears first, and then says so.
 constexpr auto to_hear_of_loss = 3 * to_hear_of_failure;
 
-/// What a rank that is gone is known by.
-constexpr const char* closed_connection = "a closed connection";
-
 std::string key(const char* what, int rank) { return std::string(what) + "/" + std::to_string(rank); }
 
 /// As its wait_for, by the system's clock: to wait by the steady one takes a newer C library than libtorch needs.

@@ -64,6 +64,9 @@ class Membership {
   std::thread watch_;
 };
 
+/// What a rank that is gone is known by.
+inline constexpr const char* closed_connection = "a closed connection";
+
 [[noreturn]] void reject_group(const std::string& message);
 
 /// For messages.
