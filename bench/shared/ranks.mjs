@@ -19,7 +19,12 @@ export async function over(program, count, threads, given, options = {}) {
   const out = mkdtempSync(path.join(given.folder, "out-"));
   const places = alone ? Array.from({ length: count }, (_, i) => path.join(out, `${i}`)) : [out];
   for (const place of places) mkdirSync(place, { recursive: true });
-  const argv = (place) => [process.execPath, program, JSON.stringify({ ...given, out: place })];
+  const argv = (place) => [
+    process.execPath,
+    "--expose-gc",
+    program,
+    JSON.stringify({ ...given, out: place }),
+  ];
   const launch = [process.execPath, command, "launch", "--ranks", String(count), "--"];
   const ended = places.map(async (place) => {
     const [file, ...args] = [...(alone ? [] : launch), ...argv(place)];

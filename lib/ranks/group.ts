@@ -70,7 +70,39 @@ const alone = (): NativeGroup => ({
   },
   meet: async () => 0,
   any: async (mine) => mine,
+  tryGather: async () => ({ milliseconds: 0, right: true, shared: true }),
 });
+
+/** How weights on a device come from the other ranks. */
+export interface Transfers {
+  device: string;
+  /** What each rank receives in a second, in bytes; null: there is a problem. */
+  rate: number | null;
+  /** On one host, in memory that all ranks share: nothing need be sent but gradients. */
+  shared: boolean;
+  problem: string | null;
+}
+
+const gatheredBytes = 64 << 20;
+
+/** @internal Tries a device's transfers between all ranks, which call this at the same place. */
+export async function tryTransfers({ handle }: Group, device: string): Promise<Transfers> {
+  try {
+    await handle.tryGather(device, gatheredBytes); // the first opens connections
+    const tries = [];
+    for (let i = 0; i < 5; i++) tries.push(await handle.tryGather(device, gatheredBytes));
+    const wrong = tries.some(({ right }) => !right);
+    const [, , median] = tries.toSorted((a, b) => a.milliseconds - b.milliseconds);
+    return {
+      device,
+      rate: wrong || !median ? null : (gatheredBytes * (handle.size - 1) * 1000) / median.milliseconds,
+      shared: tries.every(({ shared }) => shared),
+      problem: wrong ? "other bytes came than were sent" : null,
+    };
+  } catch (error) {
+    return { device, rate: null, shared: false, problem: (error as Error).message };
+  }
+}
 
 /** @internal What a model is made with: undefined for one process. */
 export function nativeGroup(group: Group | undefined): NativeGroup | undefined {

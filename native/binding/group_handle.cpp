@@ -1,4 +1,10 @@
+#include <ATen/ops/all.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/eq.h>
+#include <ATen/ops/full.h>
+
 #include "arguments.hpp"
+#include "devices.hpp"
 #include "handles.hpp"
 #include "job.hpp"
 #include "ranks/gloo_group.hpp"
@@ -54,6 +60,40 @@ Napi::Value any(const Napi::CallbackInfo& info) {
   return submit(info.Env(), [=] { return group->call({"any", {}}, {}, [&] { return group->any(mine); }); }, to_boolean);
 }
 
+struct Transfer {
+  double milliseconds;
+  bool right, shared;
+};
+
+/// Of a gather of `length` bytes from every rank, on a device.
+Napi::Value try_gather(const Napi::CallbackInfo& info) {
+  const auto group = GroupHandle::core(info);
+  const at::Device device = find_device(read_string(info[0], "device"), group->local_rank());
+  const int64_t length = read_integer(info[1], "length", 1, int64_t{1} << 31);
+  return submit(
+      info.Env(),
+      [=] {
+        return group->call({"gather", {{"length", static_cast<uint64_t>(length)}}}, {}, [&]() -> Transfer {
+          const auto bytes = at::TensorOptions(at::kByte).device(device);
+          const at::Tensor mine = at::full({length}, group->rank(), bytes), all = at::empty({group->size(), length}, bytes);
+          const auto start = std::chrono::steady_clock::now();
+          Pending gather = group->start_all_gather(all, mine);
+          group->wait(gather);
+          const double milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+          bool right = true;
+          for (int rank = 0; rank < group->size(); rank++) right &= at::all(at::eq(all[rank], rank)).item<bool>();
+          return {milliseconds, right, group->shared_rooms(device) != nullptr};
+        });
+      },
+      [](Napi::Env env, const Transfer& found) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("milliseconds", found.milliseconds);
+        result.Set("right", found.right);
+        result.Set("shared", found.shared);
+        return result;
+      });
+}
+
 }  // namespace
 
 void GroupHandle::define(Napi::Env env) {
@@ -63,6 +103,7 @@ void GroupHandle::define(Napi::Env env) {
     getter(prototype, "waited", [](const Napi::CallbackInfo& info) -> Napi::Value { return Napi::Number::New(info.Env(), core(info)->waited()); });
     async_method(prototype, "meet", meet);
     async_method(prototype, "any", any);
+    async_method(prototype, "tryGather", try_gather);
   });
 }
 

@@ -114,20 +114,31 @@ describe("what goes wrong on one rank", () => {
     expect(stderr.split("\n").filter((line) => /^(rank 1: )?\d+\.\d+$/.test(line))).toHaveLength(2);
   });
 
-  test("one that is killed is named at once", { timeout: 60_000 }, async () => {
-    const { stderr } = await launch(
-      2,
-      script(`await model.loss(batch);
-        if (group.rank === 1) process.kill(process.pid, "SIGKILL");
-        const start = performance.now();
-        await model.loss(batch).catch(told);
-        console.error("after", Math.round(performance.now() - start));`),
-    );
-    expect(stderr).toMatch(
-      /ERR_RANK_LOST Expected rank 1 \(.+, process \d+\) to go on but received a closed connection/,
-    );
-    expect(Number(/after (\d+)/.exec(stderr)?.[1])).toBeLessThan(10_000);
-  });
+  for (const [when, body] of [
+    ["before a pass", `if (group.rank === 1) process.kill(process.pid, "SIGKILL");`],
+    [
+      "in the middle of one",
+      `if (group.rank === 1) setTimeout(() => process.kill(process.pid, "SIGKILL"), 30);`,
+    ],
+  ])
+    test(`one that is killed ${when} is named at once`, { timeout: 60_000 }, async () => {
+      const { stderr } = await launch(
+        2,
+        script(`await model.loss(batch);
+          ${body}
+          const start = performance.now();
+          try {
+            for (;;) await model.loss(batch, { microBatch: 1 });
+          } catch (error) {
+            told(error);
+          }
+          console.error("after", Math.round(performance.now() - start));`),
+      );
+      expect(stderr).toMatch(
+        /ERR_RANK_LOST Expected rank 1 \(.+, process \d+\) to go on but received a closed connection/,
+      );
+      expect(Number(/after (\d+)/.exec(stderr)?.[1])).toBeLessThan(10_000);
+    });
 
   test("a wish to stop on one ends the call on all", { timeout: 60_000 }, async () => {
     const { code, stderr } = await launch(
@@ -206,8 +217,14 @@ describe("what goes wrong on one rank", () => {
   });
 });
 
-test("doctor --ranks says how long ranks take to agree", { timeout: 60_000 }, async () => {
+test("doctor --ranks says how long ranks take to agree, and how weights come from one to another", {
+  timeout: 60_000,
+}, async () => {
   const { code, stdout } = await run([command, "doctor", "--ranks", "2", "--json"]);
   expect(code).toBe(0);
-  expect(JSON.parse(stdout).ranks).toMatchObject({ size: 2, agree: expect.any(Number) });
+  expect(JSON.parse(stdout).ranks).toEqual({
+    size: 2,
+    agree: expect.any(Number),
+    transfers: [{ device: "cpu", rate: expect.any(Number), shared: true, problem: null }],
+  });
 });

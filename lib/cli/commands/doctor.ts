@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import type { Group } from "../../ranks/index.js";
-import { type Diagnosis, diagnose, type NativeCuda } from "../../torch/index.js";
+import { type Group, type Transfers, tryTransfers } from "../../ranks/index.js";
+import { type Diagnosis, diagnose, type NativeCuda, native } from "../../torch/index.js";
 import { type CommonOptions, jsonOption, ranksOption, withRanks } from "../options.js";
 import { exitCodes, print, type SetStatus, short, table } from "../progress.js";
 
@@ -12,20 +12,46 @@ export function doctorCommand(setStatus: SetStatus): Command {
     .addHelpText("after", "\nExample:\n  critical-sharpness doctor --json")
     .action(({ json, ranks }: CommonOptions & { ranks?: number }) =>
       withRanks(ranks, setStatus, async (group) => {
-        const together = group.size > 1 ? { size: group.size, agree: await agreement(group) } : undefined;
+        const together = group.size > 1 ? await tryRanks(group) : undefined;
         if (!group.isFirst) return;
         const diagnosis = await diagnose();
         print({ ...diagnosis, ...(together && { ranks: together }) }, json, () => [
           ...describe(diagnosis),
-          ...table(
-            together ? [["ranks", `${together.size}, which agree within ${short(together.agree)} ms`]] : [],
-          ),
+          ...table(together ? describeRanks(together) : []),
         ]);
         if (diagnosis.problem === null) return;
         process.stderr.write(`error: ${diagnosis.problem.message}\n`);
         setStatus(exitCodes.failed);
       }),
     );
+}
+
+interface Ranks {
+  size: number;
+  agree: number;
+  transfers: Transfers[];
+}
+
+async function tryRanks(group: Group): Promise<Ranks> {
+  const found: Ranks = { size: group.size, agree: await agreement(group), transfers: [] };
+  found.transfers.push(await tryTransfers(group, "cpu"));
+  // Last: ranks that find no NCCL, or no device of their own, are at their end.
+  const { devices } = (await native().info()).cuda;
+  if (await group.any(devices.length > 0)) found.transfers.push(await tryTransfers(group, "cuda"));
+  return found;
+}
+
+function describeRanks({ size, agree, transfers }: Ranks): [string, string][] {
+  const rows: [string, string][] = [["ranks", `${size}, which agree within ${short(agree)} ms`]];
+  for (const { device, rate, shared, problem } of transfers) {
+    const by = device === "cpu" ? "Gloo" : "NCCL";
+    const received = `each receives ${short((rate ?? 0) / 1e9)} GB/s by ${by}`;
+    rows.push([
+      `between them, ${device}`,
+      problem ?? (shared ? `weights in memory that they share; ${received}` : received),
+    ]);
+  }
+  return rows;
 }
 
 /** How long it takes all ranks to agree on a call, in milliseconds: the median of some. */

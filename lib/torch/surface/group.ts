@@ -33,4 +33,9 @@ export interface NativeGroup extends NativeDisposable {
   meet(): Promise<number>;
   /** Whether one of the ranks says so. */
   any(mine: boolean): Promise<boolean>;
+  /** A gather of so many bytes from every rank, on a device. `shared`: weights there are read where another rank has written them. */
+  tryGather(
+    device: string,
+    length: number,
+  ): Promise<{ milliseconds: number; right: boolean; shared: boolean }>;
 }
