@@ -6,7 +6,14 @@ import { type Batch, loadBatch, type Model } from "../models/index.js";
 import { addFlags } from "../options/index.js";
 import { type Group, isRank, joinGroup, launchRanks } from "../ranks/index.js";
 import { jsonLines, type Sink, tensorBoard } from "../runs/index.js";
-import { interruption, noProgress, type Progress, type SetStatus, showProgress } from "./progress.js";
+import {
+  exitCodes,
+  interruption,
+  noProgress,
+  type Progress,
+  type SetStatus,
+  showProgress,
+} from "./progress.js";
 
 export const jsonOption = () =>
   new Option("--json", "print the result as JSON, and nothing else, on standard output");
@@ -74,7 +81,8 @@ export async function withRanks(
   body: (group: Group) => Promise<void>,
 ): Promise<void> {
   if (ranks !== undefined && ranks > 1 && !isRank()) {
-    setStatus(await launchRanks(ranks, [process.execPath, ...process.execArgv, ...process.argv.slice(1)]));
+    const command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)] as const;
+    setStatus(await launchRanks(ranks, command, [exitCodes.done, exitCodes.notBelow]));
     return;
   }
   using group = await joinGroup();

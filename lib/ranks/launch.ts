@@ -20,12 +20,15 @@ interface Ended {
  * streams; what others print comes to standard error, a line at a time, with their rank before it. When one fails, or this process is
  * told to end, the others are ended.
  *
- * @returns the exit code of the rank that failed first; 0: none did. A signal counts 128 and its number, as in a shell.
+ * @param answers exit codes that are no failure: rank 0's is the answer
+ * @returns the exit code of the rank that failed first, else rank 0's. A signal counts 128 and its number, as in a shell.
  */
 export async function launchRanks(
   size: number,
   [file, ...given]: readonly [string, ...string[]],
+  answers: readonly number[] = [0],
 ): Promise<number> {
+  const fails = ({ code }: Ended) => !answers.includes(code);
   const { socket, port, release } = await openSocket();
   const threads = String(Math.max(1, Math.floor(os.availableParallelism() / size)));
   const children = Array.from({ length: size }, (_, rank) =>
@@ -55,11 +58,11 @@ export async function launchRanks(
   try {
     const ends = children.map((child, rank) => endOf(child, rank));
     const first = await Promise.race([
-      ...ends.map(async (end) => ((await end).code === 0 ? new Promise<never>(() => {}) : end)),
+      ...ends.map(async (end) => (fails(await end) ? end : new Promise<never>(() => {}))),
       // The last one to end may be the one that fails.
-      Promise.all(ends).then((all) => all.find(({ code }) => code !== 0) ?? { rank: -1, code: 0 }),
+      Promise.all(ends).then((all) => all.find(fails) ?? (all[0] as Ended)),
     ]);
-    if (first.code !== 0) {
+    if (fails(first)) {
       if (!signals.seen)
         process.stderr.write(
           `error: rank ${first.rank} ended with code ${first.code}; the others are ended\n`,

@@ -103,14 +103,14 @@ class ComputeThread {
   void loop() {
     std::unique_lock lock(mutex_);
     if (prepare_) prepare_();
+    const auto is_wanted = [&] { return stopped_ || !garbage_.empty() || !queue_.empty(); };
     while (true) {
-      has_work_ = stopped_ || !garbage_.empty() || !queue_.empty();
+      has_work_ = is_wanted();
       if (!has_work_) {
         lock.unlock();
         look_out();
         lock.lock();
       }
-      const auto is_wanted = [&] { return stopped_ || !garbage_.empty() || !queue_.empty(); };
       // By the system's clock: to wait by the steady one takes a newer C library than libtorch needs.
       if (!wake_.wait_until(lock, std::chrono::system_clock::now() + keeps_memory, is_wanted)) {
         lock.unlock();

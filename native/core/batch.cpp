@@ -163,7 +163,9 @@ int64_t Batch::byte_length() const {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : named_) bytes += static_cast<int64_t>(tensor.nbytes());
   if (kind_ == Kind::named) return bytes;
-  return static_cast<int64_t>(inputs_.nbytes() + targets_.nbytes()) + (objective_ ? objective_->byte_length() : 0);
+  if (objective_)
+    for (const auto& tensor : objective_->numbers()) bytes += static_cast<int64_t>(tensor.nbytes());
+  return bytes + static_cast<int64_t>(inputs_.nbytes() + targets_.nbytes());
 }
 
 uint64_t Batch::digest() const {
@@ -186,6 +188,8 @@ uint64_t Batch::digest() const {
   take_tensor(inputs_);
   take_tensor(targets_);
   for (const auto& [name, tensor] : named_) take_tensor(tensor);
+  if (objective_)
+    for (const auto& tensor : objective_->numbers()) take_tensor(tensor);
   digest_ = hash;
   return hash;
 }

@@ -57,7 +57,7 @@ class Batch {
   /// belong together are parted.
   std::shared_ptr<const Batch> part(int64_t start, int64_t length) const;
   int64_t byte_length() const;
-  /// Of its tensors' bytes, by which the ranks of a group tell whether they have the same. On the compute thread only.
+  /// Of its tensors' bytes, and its objective's, by which the ranks of a group tell whether they have the same. On the compute thread only.
   uint64_t digest() const;
 
  private:

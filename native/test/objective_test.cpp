@@ -168,3 +168,15 @@ TEST("objectives: positive weights have a Gauss–Newton matrix, that of the wei
   const ParameterVector parts = linear_combination({product(batch->part(0, 1)), product(batch->part(1, 1))}, {0.75, 0.25});
   CHECK(distance(*whole, parts) < 1e-13);
 }
+
+TEST("objectives: a batch's digest tells them apart, and not by what was found out of it before") {
+  const auto batch = token_batch(4, 5, 17, 3);
+  const auto weights = [](uint64_t seed) { return random_tensor({4, 5}, at::kDouble, seed).abs().add_(0.1); };
+  const at::Tensor reference = doubles({4}, 3, 1);
+  const std::vector<uint64_t> digests{batch->digest(), batch->weighted(weights(1))->digest(), batch->weighted(weights(2))->digest(),
+                                      batch->preferences(reference, {})->digest(), batch->preferences(reference, {.beta = 0.2})->digest(),
+                                      batch->preferences(doubles({4}, 4, 1), {})->digest()};
+  for (size_t a = 0; a < digests.size(); a++)
+    for (size_t b = 0; b < a; b++) CHECK(digests[a] != digests[b]);
+  CHECK(batch->weighted(weights(1))->digest() == digests[1]);
+}

@@ -9,7 +9,17 @@ import {
 } from "../../experiments/index.js";
 import { usualOptimizer } from "../../optimizers/index.js";
 import { addFlags } from "../../options/index.js";
-import { attended, modelArgument, type RunFlags, runOptions, sinksOf } from "../options.js";
+import type { Group } from "../../ranks/index.js";
+import {
+  type Attended,
+  attended,
+  modelArgument,
+  type RunFlags,
+  ranksOption,
+  runOptions,
+  sinksOf,
+  withRanks,
+} from "../options.js";
 import { exitCodes, type Progress, print, type SetStatus, short, strings, UsageError } from "../progress.js";
 
 interface CheckFlags extends RunFlags {
@@ -17,6 +27,7 @@ interface CheckFlags extends RunFlags {
   adapter?: string;
   data?: unknown;
   optimizer?: string;
+  ranks?: number;
 }
 
 export function checkCommand(setStatus: SetStatus): Command {
@@ -26,7 +37,8 @@ export function checkCommand(setStatus: SetStatus): Command {
     )
     .argument("<model>", modelArgument)
     .option("--adapter <folder>", "a PEFT adapter of the model, which alone is trained")
-    .option("--out <dir>", "directory of what is measured; one that is there goes on", "check");
+    .option("--out <dir>", "directory of what is measured; one that is there goes on", "check")
+    .addOption(ranksOption());
   const configured = addFlags(command, checkSchema);
   return runOptions(command)
     .addHelpText(
@@ -42,7 +54,7 @@ export function checkCommand(setStatus: SetStatus): Command {
         batch: { size: usualSize },
         optimizer: isUsual ? usualOptimizer : {},
       }) as CheckConfigurationInput;
-      await runCheck(configuration, flags, setStatus);
+      await withRanks(flags.ranks, setStatus, (group) => runCheck(configuration, flags, group, setStatus));
     });
 }
 
@@ -52,17 +64,20 @@ const usualSize = 8;
 async function runCheck(
   configuration: CheckConfigurationInput,
   flags: CheckFlags,
+  group: Group,
   setStatus: SetStatus,
 ): Promise<void> {
   const directory = flags.out;
-  const result = await attended("measured", undefined, ({ signal, display }) => {
+  const measure = ({ signal, display }: Attended) => {
     const show = new CheckDisplay(display);
     return checkLearningRate(configuration, {
-      ...{ directory, signal, fresh: flags.fresh, sinks: sinksOf(flags) },
+      ...{ directory, signal, fresh: flags.fresh, sinks: sinksOf(flags), group },
       onProgress: (event) => show.event(event),
     });
-  });
+  };
+  const result = await attended("measured", undefined, measure, { silent: !group.isFirst });
   if (result.verdict !== "below") setStatus(exitCodes.notBelow);
+  if (!group.isFirst) return;
   const report = await writeReport(directory);
   if (!flags.jsonLines)
     print({ ...result, report }, flags.json, () => [...describe(result), ...strings(report)]);

@@ -4,7 +4,16 @@ import { openData } from "../../data/index.js";
 import type { Batch } from "../../models/index.js";
 import { ruleOf } from "../../optimizers/index.js";
 import { readOptions } from "../../options/index.js";
-import { Run, type RunOptions, runFiles, runOptions, StateFolder, takeBatch } from "../../runs/index.js";
+import {
+  type RankOptions,
+  Run,
+  type RunOptions,
+  rankOptions,
+  runFiles,
+  runOptions,
+  StateFolder,
+  takeBatch,
+} from "../../runs/index.js";
 import { loadWeights } from "../model-source.js";
 import { closeData, TrainingData } from "../training-data.js";
 import { answerOf, type CheckAnswer } from "./answer.js";
@@ -22,9 +31,9 @@ export type CheckEvent =
   | { type: "accumulated"; done: number; total: number }
   | CheckRecord;
 
-const checkOptions = z.strictObject(runOptions<CheckEvent>());
+const checkOptions = z.strictObject({ ...runOptions<CheckEvent>(), ...rankOptions });
 
-export interface CheckOptions extends RunOptions<CheckEvent> {}
+export interface CheckOptions extends RunOptions<CheckEvent>, RankOptions {}
 
 export interface CheckResult extends CheckAnswer {
   directory: string;
@@ -84,7 +93,7 @@ class Check {
   constructor(run: CheckRun, configuration: CheckConfiguration) {
     this.#run = run;
     this.#configuration = configuration;
-    this.#state = new StateFolder(run.directory, runFiles.state, ({ version }) => version === 1);
+    this.#state = new StateFolder(run.directory, runFiles.state, ({ version }) => version === 1, run.group);
   }
 
   /** All records, those that are missing measured. */
@@ -112,6 +121,7 @@ class Check {
   }
 
   async #record(record: CheckRecord): Promise<void> {
+    await this.#run.throwIfStopped();
     await this.#run.record(record);
     this.#records.push(record);
   }
@@ -119,7 +129,7 @@ class Check {
   async #measure(state: CheckState | undefined): Promise<void> {
     const configuration = this.#configuration;
     const { signal } = this.#run;
-    using model = await loadWeights(configuration, undefined);
+    using model = await loadWeights(configuration, undefined, this.#run.group);
     const opened = await openData(configuration.data, configuration.seed);
     try {
       const moments = new Moments(
@@ -192,6 +202,7 @@ class Check {
     for (let done = 1; done <= total; done++) {
       using _ = await takeBatch({ model, optimizer }, await batchAt(done), how);
       cost.gradients++;
+      await this.#run.throwIfStopped();
       await this.#run.tell({ type: "accumulated", done, total });
     }
     moments.file = file;

@@ -2,6 +2,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <vector>
 
 namespace critical_sharpness {
 
@@ -32,7 +33,8 @@ class Objective {
   /// Of rows [start, start + length) of the batch; its normalizer is theirs.
   virtual std::shared_ptr<const Objective> part(int64_t start, int64_t length) const = 0;
   virtual std::shared_ptr<const Objective> on(at::Device device) const = 0;
-  virtual int64_t byte_length() const = 0;
+  /// All that two of a kind are told apart by.
+  virtual std::vector<at::Tensor> numbers() const = 0;
 };
 
 /// f = Σ wᵢtᵢ, divided by Σ|wᵢ|: weighted fine-tuning, masks, policy gradients (w: advantages, Williams 1992).

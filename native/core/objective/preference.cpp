@@ -2,6 +2,7 @@
 #include <ATen/ops/log_sigmoid.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 
 #include <string>
 
@@ -41,7 +42,9 @@ class Preference final : public Objective {
   std::shared_ptr<const Objective> on(at::Device device) const override {
     return std::make_shared<Preference>(reference_.to(device), length_, options_);
   }
-  int64_t byte_length() const override { return static_cast<int64_t>(reference_.nbytes()); }
+  std::vector<at::Tensor> numbers() const override {
+    return {reference_, at::tensor({static_cast<double>(length_), options_.beta, options_.label_smoothing}, at::kDouble)};
+  }
 
  private:
   /// Of numbers a row, chosen less rejected, [pairs].

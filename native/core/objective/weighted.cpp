@@ -25,7 +25,7 @@ class Weighted final : public Objective {
   std::shared_ptr<const Objective> on(at::Device device) const override {
     return std::make_shared<Weighted>(weights_.to(device));
   }
-  int64_t byte_length() const override { return static_cast<int64_t>(weights_.nbytes()); }
+  std::vector<at::Tensor> numbers() const override { return {weights_}; }
 
  private:
   at::Tensor weights_;
