@@ -94,7 +94,6 @@ std::shared_ptr<const Batch> Batch::weighted(const at::Tensor& weights) const {
   const at::IntArrayRef shape = kind_ == Kind::tokens ? targets_.sizes() : inputs_.sizes().slice(0, 1);
   if (weights.sizes() != shape) reject_range("Expected a weight for each label or example for weights but received another number");
   auto batch = std::shared_ptr<Batch>(new Batch(*this));
-  batch->elsewhere_.reset();
   batch->objective_ = weighted_objective(kind_ == Kind::tokens ? weights.masked_fill(targets_.eq(ignored), 0) : weights);
   return batch;
 }
@@ -103,29 +102,27 @@ std::shared_ptr<const Batch> Batch::preferences(const at::Tensor& reference, Pre
   if (kind_ != Kind::tokens || reference.dim() != 1 || reference.size(0) != rows())
     reject_range("Expected a log-probability for each row of tokens for referenceLogProbabilities but received another number");
   auto batch = std::shared_ptr<Batch>(new Batch(*this));
-  batch->elsewhere_.reset();
   batch->objective_ = preference_objective(reference, inputs_.size(1), options);
   return batch;
 }
 
 const Batch* Batch::on(at::Device device) const {
   if (this->device() == device) return this;
-  if (!elsewhere_ || elsewhere_->device() != device) {
+  if (!found_.elsewhere || found_.elsewhere->device() != device) {
     const c10::InferenceMode off(false);  // gradients use it too
-    elsewhere_.reset();
+    found_.elsewhere.reset();
     auto copy = std::shared_ptr<Batch>(new Batch(*this));
     copy->named_ = changed([&](const at::Tensor& tensor) { return tensor.to(device); });
     if (inputs_.defined()) copy->inputs_ = inputs_.to(device);
     if (targets_.defined()) copy->targets_ = targets_.to(device);
     if (objective_) copy->objective_ = objective_->on(device);
-    elsewhere_ = std::move(copy);
+    found_.elsewhere = std::move(copy);
   }
-  return elsewhere_.get();
+  return found_.elsewhere.get();
 }
 
 Batch Batch::slice(int64_t start, int64_t length) const {
   Batch part = *this;
-  part.digest_.reset();
   if (kind_ == Kind::named) {
     if (length == rows()) return part;
     part.named_ = changed([&](const at::Tensor& tensor) { return tensor.narrow(0, start, length); });
@@ -144,8 +141,6 @@ std::shared_ptr<const Batch> Batch::part(int64_t start, int64_t length) const {
     reject_range("Expected whole pairs of rows, chosen and rejected, for a part of a batch of preferences but received rows " +
                  std::to_string(start) + " to " + std::to_string(start + length));
   auto batch = std::shared_ptr<Batch>(new Batch(*this));
-  batch->elsewhere_.reset();
-  batch->digest_.reset();
   if (kind_ == Kind::named) {
     if (length == rows()) return batch;
     batch->named_ = changed([&](const at::Tensor& tensor) { return tensor.narrow(0, start, length); });
@@ -169,7 +164,7 @@ int64_t Batch::byte_length() const {
 }
 
 uint64_t Batch::digest() const {
-  if (digest_) return *digest_;
+  if (found_.digest) return *found_.digest;
   // FNV-1a (Fowler, Noll & Vo) over words, and over the bytes that are left.
   uint64_t hash = 0xcbf29ce484222325u;
   const auto take = [&](uint64_t word) { hash = (hash ^ word) * 0x100000001b3u; };
@@ -190,7 +185,7 @@ uint64_t Batch::digest() const {
   for (const auto& [name, tensor] : named_) take_tensor(tensor);
   if (objective_)
     for (const auto& tensor : objective_->numbers()) take_tensor(tensor);
-  digest_ = hash;
+  found_.digest = hash;
   return hash;
 }
 

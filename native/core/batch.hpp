@@ -72,8 +72,15 @@ class Batch {
   Named named_;
   std::shared_ptr<const Objective> objective_;
   int64_t count_ = 0, largest_input_ = -1, largest_target_ = -1;
-  mutable std::shared_ptr<const Batch> elsewhere_;
-  mutable std::optional<uint64_t> digest_;
+  /// What is found out of this batch once: a copy, which becomes another, begins without.
+  struct Found {
+    std::shared_ptr<const Batch> elsewhere;
+    std::optional<uint64_t> digest;
+    Found() = default;
+    Found(const Found&) {}
+    Found& operator=(const Found&) = delete;
+  };
+  mutable Found found_;
 };
 
 }  // namespace critical_sharpness

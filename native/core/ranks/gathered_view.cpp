@@ -22,7 +22,7 @@ GatherPass::GatherPass(const Layout& layout, std::vector<Use> uses, const std::v
   std::vector<int64_t> largest(3, 0);
   for (size_t use = 0; use < bytes.size(); use++) largest[rooms_[use]] = std::max(largest[rooms_[use]], bytes[use]);
   if ((shared_ = layout.group->shared_rooms(layout.device))) {
-    room_ = layout.group->part([&] { return shared_->rooms(largest); });
+    room_ = shared_->rooms(largest);
     first_ = shared_->take(uses_.size());
   } else {
     for (const int64_t size : largest) room_.push_back(at::empty({size}, layout.options().dtype(at::kByte)));

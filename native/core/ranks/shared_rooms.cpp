@@ -91,13 +91,13 @@ struct alignas(64) SharedRooms::Progress {
   std::atomic<uint64_t> written, read;
 };
 
-/// At the memory's beginning, as zeros at first.
-struct SharedRooms::Head {
+/// At the memory's beginning, as zeros at first; behind it is the progress of each rank.
+struct alignas(64) SharedRooms::Head {
   std::atomic<uint64_t> mark;
   std::atomic<uint32_t> changes;
-  Progress ranks[1];  // as many as there are
 
   static int64_t size_for(int ranks) { return aligned(static_cast<int64_t>(sizeof(Head) + sizeof(Progress) * static_cast<size_t>(ranks))); }
+  Progress& of(int rank) { return reinterpret_cast<Progress*>(this + 1)[rank]; }
 };
 
 SharedRooms::SharedRooms(int rank, std::shared_ptr<File> file, std::vector<Process> processes, Doubt doubt)
@@ -105,31 +105,25 @@ SharedRooms::SharedRooms(int rank, std::shared_ptr<File> file, std::vector<Proce
 SharedRooms::~SharedRooms() = default;
 
 std::shared_ptr<SharedRooms> SharedRooms::open(Group& group, Doubt doubt) {
-  const int64_t head_size = Head::size_for(group.size());
   std::shared_ptr<File> file;
   std::shared_ptr<Head> head;
-  const auto map_head = [&] {
-    const auto place = file->map(0, head_size);
-    head = {place, reinterpret_cast<Head*>(place.get())};
-  };
-  double mark = 0;
-  if (group.rank() == 0) try {
-      file = std::make_shared<File>();
-      map_head();
-      mark = std::uniform_int_distribution<int>(1, INT_MAX)(*std::make_unique<std::random_device>());
-      head->mark = static_cast<uint64_t>(mark);
-    } catch (const std::system_error&) {
-      mark = 0;
-    }
-  const auto all = group.all_gather({static_cast<double>(getpid()), static_cast<double>(file ? file->descriptor() : -1), mark});
-  mark = all[0][2];
-  if (group.rank() > 0 && mark > 0) try {
-      file = std::make_shared<File>(static_cast<int>(all[0][0]), static_cast<int>(all[0][1]));
-      map_head();
+  // What keeps one rank from it, the others hear of at the end.
+  const auto open_head = [&](const auto&... of) {
+    try {
+      file = std::make_shared<File>(of...);
+      const auto place = file->map(0, Head::size_for(group.size()));
+      head = {place, reinterpret_cast<Head*>(place.get())};
     } catch (const std::system_error&) {
       head = nullptr;
     }
-  bool is_open = mark > 0 && head && head->mark == static_cast<uint64_t>(mark);
+  };
+  if (group.rank() == 0) open_head();
+  if (head) head->mark = 1 + std::random_device()() % INT_MAX;
+  const auto all = group.all_gather({static_cast<double>(getpid()), static_cast<double>(file ? file->descriptor() : -1),
+                                     head ? static_cast<double>(head->mark) : 0});
+  const double mark = all[0][2];
+  if (group.rank() > 0 && mark > 0) open_head(static_cast<int>(all[0][0]), static_cast<int>(all[0][1]));
+  bool is_open = head && static_cast<double>(head->mark) == mark;
   std::vector<Process> processes;
   for (const auto& of : all) {
     processes.emplace_back(static_cast<int>(of[0]));
@@ -160,14 +154,14 @@ std::vector<at::Tensor> SharedRooms::rooms(const std::vector<int64_t>& bytes) {
 }
 
 void SharedRooms::note(Count count, uint64_t use) {
-  (head_->ranks[rank_].*count).store(use);
+  (head_->of(rank_).*count).store(use);
   head_->changes++;
   syscall(SYS_futex, &head_->changes, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
 std::optional<int> SharedRooms::behind(Count count, uint64_t use) const {
-  for (size_t rank = 0; rank < processes_.size(); rank++)
-    if ((head_->ranks[rank].*count).load() < use) return static_cast<int>(rank);
+  for (int rank = 0; rank < static_cast<int>(processes_.size()); rank++)
+    if ((head_->of(rank).*count).load() < use) return rank;
   return std::nullopt;
 }
 
