@@ -1,6 +1,7 @@
 import * as z from "zod";
+import { CriticalSharpnessError } from "../errors.js";
 import { type OptionsOf, readOptions } from "../options/index.js";
-import { type NativeGroup, native, Owner } from "../torch/index.js";
+import { isRunning, type NativeGroup, native, Owner } from "../torch/index.js";
 import { interfaceOf, launcherVariable, placeOf, processName } from "./environment.js";
 
 const joinShape = {
@@ -141,9 +142,20 @@ export async function joinGroup(options: JoinOptions = {}): Promise<Group> {
 /** Milliseconds that a rank without a launcher has to end its step, before it is told once more. */
 const patience = 60_000;
 
-/** A rank whose launcher was killed must not stay behind. */
+/**
+ * A rank whose launcher was killed must not stay behind.
+ *
+ * @throws CriticalSharpnessError `ERR_GROUP` if it was before.
+ */
 function endWithLauncher(): void {
   const launcher = process.env[launcherVariable];
+  if (launcher === undefined) return;
+  if (!isRunning(Number(launcher)))
+    throw new CriticalSharpnessError(
+      "ERR_GROUP",
+      `Expected the launcher of this rank, process ${launcher}, but received none: it has ended, so start all ranks again`,
+    );
+  // Between the two there may be a shell.
   if (launcher !== String(process.ppid)) return;
   const watch = setInterval(() => {
     if (String(process.ppid) === launcher) return;

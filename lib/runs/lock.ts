@@ -3,6 +3,7 @@ import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { CriticalSharpnessError } from "../errors.js";
+import { isRunning } from "../torch/index.js";
 
 /** Who holds a directory, as its lock says. */
 interface Holder {
@@ -110,12 +111,7 @@ async function readHolder(file: string): Promise<Holder | undefined> {
 async function isAlive({ pid, host, started }: Holder): Promise<boolean> {
   if (host !== os.hostname()) return true;
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // A process of another user's is there, though it cannot be signalled.
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
-  }
+  if (!isRunning(pid)) return false;
   const now = await startOf(pid);
   return now === undefined || started === "" || now === started;
 }

@@ -91,11 +91,3 @@ function packageVersion(): string {
   const file = path.join(packageRoot, "package.json");
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).version : "unknown";
 }
-
-function _atLeast(version: string, floor: string): boolean {
-  const [a, b] = [version, floor].map((text) => text.split(".").map(Number) as [number, number]) as [
-    [number, number],
-    [number, number],
-  ];
-  return a[0] > b[0] || (a[0] === b[0] && a[1] >= b[1]);
-}

@@ -54,3 +54,13 @@ export function report(): { header?: { glibcVersionRuntime?: string }; sharedObj
     reporter.excludeNetwork = before ?? false;
   }
 }
+
+/** Whether this machine has a process of that number, be it another user's. */
+export function isRunning(id: number): boolean {
+  try {
+    process.kill(id, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

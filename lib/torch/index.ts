@@ -1,5 +1,6 @@
 export { type Diagnosis, diagnose } from "./diagnose.js";
 export { Owner, ownSignal, type SignalOptions, signalOf, stoppable, withSignal } from "./handles.js";
+export { isRunning } from "./host.js";
 export { native, packageVersion, setThreads, versions } from "./load.js";
 export type { Activation, NativeDecoderDescription, NativeModelDescription } from "./model-description.js";
 export type {

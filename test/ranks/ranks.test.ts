@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { launcherVariable } from "../../lib/ranks/environment.js";
 import { temporaryFolder } from "../data/helpers.js";
 import { oraclePython } from "../oracle.js";
 
@@ -192,6 +193,18 @@ describe("what goes wrong on one rank", () => {
     ]);
     expect(code).toBe(9);
     expect(existsSync(place)).toBe(false);
+  });
+
+  test("one whose launcher has ended before it joins does not wait for others", {
+    timeout: 60_000,
+  }, async () => {
+    const { pid } = spawnSync(process.execPath, ["-e", ""]);
+    const place = { RANK: "1", WORLD_SIZE: "2", MASTER_ADDR: "127.0.0.1", MASTER_PORT: "9" };
+    const { code, stderr } = await run(script(""), { ...place, [launcherVariable]: String(pid) });
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      `Expected the launcher of this rank, process ${pid}, but received none: it has ended`,
+    );
   });
 
   test("the last one that ends counts as any other", { timeout: 60_000 }, async () => {

@@ -108,15 +108,14 @@ class Check {
 
   /** Opens the log behind what the state says, or behind the end. */
   async #open(state: CheckState | undefined): Promise<boolean> {
-    let isOver = false;
-    for await (const record of this.#run.recorded()) if (record.type === "end") isOver = true;
+    const recorded: CheckRecord[] = [];
+    for await (const record of this.#run.recorded()) recorded.push(record);
+    const isOver = recorded.some(({ type }) => type === "end");
     const relied = isOver ? Infinity : (state?.records ?? 0);
-    const take = (record: CheckRecord) => {
-      if (this.#records.length >= relied) return false;
-      this.#records.push(record);
-      return true;
-    };
-    await this.#run.openLog({ take, relied: isOver ? 0 : relied });
+    // Every rank goes on from them; the first one alone has the log.
+    this.#records.push(...recorded.slice(0, relied));
+    let taken = 0;
+    await this.#run.openLog({ take: () => taken++ < relied, relied: isOver ? 0 : relied });
     return isOver;
   }
 

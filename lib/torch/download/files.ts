@@ -13,6 +13,7 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { openPromise } from "yauzl";
 import { CriticalSharpnessError } from "../../errors.js";
+import { isRunning } from "../host.js";
 import { libtorchError, libtorchVersion, type Platform } from "../libtorch.js";
 import { lastLine, pythonCommand } from "../python.js";
 
@@ -90,15 +91,6 @@ function ownerOf(file: string): number | undefined {
     return Number(readFileSync(file, "utf8")) || undefined;
   } catch {
     return undefined; // released meanwhile
-  }
-}
-
-function isRunning(id: number): boolean {
-  try {
-    process.kill(id, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import {
   type Download,
@@ -129,22 +129,5 @@ async function unpack(archive: string, folder: string): Promise<void> {
       `Expected to unpack ${path.basename(archive)} into "${folder}" but received: ${(error as Error).message}. It needs 800 MB of space`,
       error,
     );
-  }
-}
-
-function _ownerOf(file: string): number | undefined {
-  try {
-    return Number(readFileSync(file, "utf8")) || undefined;
-  } catch {
-    return undefined; // released meanwhile
-  }
-}
-
-function _isRunning(id: number): boolean {
-  try {
-    process.kill(id, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
