@@ -53,35 +53,32 @@ beforeAll(async () => {
   );
   kinds.train = ["train", place("train.json")];
   await makeCheckpoints(place("models"), 2, { width });
-  const measures = [
-    "--batch-size",
-    "4",
-    "--micro-batch",
-    "1",
-    "--accumulate",
-    "2",
+  const moments = ["--batch-size", "4", "--micro-batch", "1", "--accumulate", "2"];
+  kinds.checkpoints = [
+    "checkpoints",
+    place("models/step*"),
+    "--data",
+    text,
+    ...moments,
     "--measure",
     "3",
     "--hessian",
   ];
-  kinds.checkpoints = ["checkpoints", place("models/step*"), "--data", text, ...measures];
   mkdirSync(place("mix"));
   const { configuration } = await makeMix(place("mix"), { width });
   writeFileSync(place("mix.json"), JSON.stringify({ ...configuration, batch: { size: 2, microBatch: 1 } }));
   kinds.mix = ["mix", place("mix.json"), "--train"];
-  const asked = [
+  kinds.check = [
+    "check",
+    place("models/step1"),
+    "--data",
+    text,
+    ...moments,
     "--learning-rate",
     "1e-4",
-    "--batch-size",
-    "4",
-    "--micro-batch",
-    "1",
-    "--accumulate",
-    "2",
     "--trial",
     "3",
   ];
-  kinds.check = ["check", place("models/step1"), "--data", text, ...asked];
   for (const kind of Object.keys(kinds)) {
     const started = performance.now();
     const out = place(`${kind} alone`);

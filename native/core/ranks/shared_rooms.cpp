@@ -56,9 +56,9 @@ class SharedRooms::File {
   std::shared_ptr<char> map(int64_t offset, int64_t length) const {
     const auto size = static_cast<size_t>(length);
     if (lseek(descriptor_, 0, SEEK_END) < offset + length && ftruncate(descriptor_, offset + length) != 0)
-      reject_system("Expected more memory that the ranks share");
+      reject_system("Expected more memory that the ranks share but received");
     void* const place = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, offset);
-    if (place == MAP_FAILED) reject_system("Expected room for memory that the ranks share");
+    if (place == MAP_FAILED) reject_system("Expected room for memory that the ranks share but received");
     return {static_cast<char*>(place), [size](char* mapped) { munmap(mapped, size); }};
   }
 
