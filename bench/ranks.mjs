@@ -1,6 +1,6 @@
 // What several processes take that share a model, beside one: `node bench/ranks.mjs`. Memory and processor time of every rank with one
 // thread each; the wall time of two ranks beside two threads; how long the ranks take to agree. A process that has the machine for
-// itself computes faster than one of several: processor times are compared with as many processes that share nothing. Times are medians
+// itself computes faster than one of several: processor times are compared with as many processes that share nothing. All are medians
 // of pairs of runs that take turns.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -108,8 +108,11 @@ const sum = (ranks, value) => ranks.reduce((total, one) => total + value(one), 0
 async function main() {
   const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-ranks-"));
   const out = [];
-  const row = (what, bar, measured, met, detail) =>
-    out.push({ what, bar, measured: figure(measured), met, detail });
+  const medianRow = (what, bar, values, detail) => {
+    const measured = median(values);
+    const of = `${detail}; median of ${values.map(figure).join(", ")}`;
+    out.push({ what, bar: `≤ ${figure(bar)}`, measured: figure(measured), met: measured <= bar, detail: of });
+  };
   try {
     const model = await createModel(shape);
     await model.save(folder);
@@ -122,45 +125,39 @@ async function main() {
         [2, 0.65, 0.55],
         [4, 0.4, 0.3],
       ]) {
+        const given = { folder, dtype, memory: dtype === "float32" };
         const pairs = [];
         for (let turn = 0; turn < turns; turn++) {
-          const given = { folder, dtype, memory: turn === 0 && dtype === "float32" };
           const each = await over(self, ranks, 1, given, { alone: true });
           pairs.push({ each, all: await over(self, ranks, 1, given) });
         }
-        const [{ each, all }] = pairs;
         const name = `${ranks} ranks ÷ 1, ${dtype}`;
         const detail = `Llama of 69 M, ${rows} × ${length} tokens`;
-        const ratio = (value) => most(all, value) / most(each, value);
-        if (dtype === "float32") {
-          row(
+        const memory = (value) => pairs.map(({ all, each }) => most(all, value) / most(each, value));
+        if (given.memory) {
+          medianRow(
             `peak of a rank beside libtorch, gradients and losses, ${name}`,
-            `≤ ${peakBar}`,
-            ratio((r) => r.peak),
-            ratio((r) => r.peak) <= peakBar,
+            peakBar,
+            memory((r) => r.peak),
             detail,
           );
-          row(
+          const used = median(memory((r) => r.used));
+          medianRow(
             `memory of a loaded model, ${name}`,
-            `≤ ${loadedBar}`,
-            ratio((r) => r.loaded),
-            ratio((r) => r.loaded) <= loadedBar,
-            `${detail}; after a loss, with its rooms for gathers and logits, ${figure(ratio((r) => r.used))}`,
+            loadedBar,
+            memory((r) => r.loaded),
+            `${detail}; after a loss, with its rooms for gathers and logits, ${figure(used)}`,
           );
-          const vector = ratio((r) => r.basisVector);
-          row(
+          medianRow(
             `bytes of a vector of a Krylov basis, ${name}`,
-            `≤ ${figure(1.05 / ranks)}`,
-            vector,
-            vector <= 1.05 / ranks,
+            1.05 / ranks,
+            memory((r) => r.basisVector),
             "resident memory of six more vectors",
           );
-          const read = most(all, (r) => r.read) / size;
-          row(
+          medianRow(
             `share of the file that a rank reads, ${ranks} ranks`,
-            `≤ ${figure(1.05 / ranks)}`,
-            read,
-            read <= 1.05 / ranks,
+            1.05 / ranks,
+            pairs.map(({ all }) => most(all, (r) => r.read) / size),
             detail,
           );
         }
@@ -174,26 +171,17 @@ async function main() {
               sum(pair.all, (r) => r[pass].processor) /
               (sum(pair.each, (r) => r[pass].processor) / pair.each.length),
           );
-          row(
-            `processor time of all ranks, a ${pass} loss, ${name}`,
-            `≤ ${bar}`,
-            median(ratios),
-            median(ratios) <= bar,
-            `${detail}; median of ${ratios.map(figure).join(", ")}`,
-          );
+          medianRow(`processor time of all ranks, a ${pass} loss, ${name}`, bar, ratios, detail);
         }
         if (ranks === 2) {
           const waits = pairs.map((pair) => most(pair.all, (r) => r.waited));
-          row(
-            `wait for weights ÷ a perturbed loss, 2 ranks, ${dtype}`,
-            "≤ 0.05",
-            median(waits),
-            median(waits) <= 0.05,
-            `${detail}: 512 tokens a gather; median of ${waits.map(figure).join(", ")}`,
-          );
+          const which = `${detail}: 512 tokens a gather`;
+          medianRow(`wait for weights ÷ a perturbed loss, 2 ranks, ${dtype}`, 0.05, waits, which);
         }
-        if (ranks === 2 && dtype === "float32")
-          row("two ranks agree, median ms", "≤ 0.5", all[0].agree, all[0].agree <= 0.5, detail);
+        if (ranks === 2 && dtype === "float32") {
+          const agrees = pairs.map((pair) => pair.all[0].agree);
+          medianRow("two ranks agree, median ms", 0.5, agrees, detail);
+        }
       }
     }
     const pairs = [];
@@ -202,12 +190,11 @@ async function main() {
       const both = await over(self, 2, 1, { folder, dtype: "float32" });
       pairs.push(most(both, (r) => r.perturbed.wall) / alone.perturbed.wall);
     }
-    row(
+    medianRow(
       "wall time of 2 ranks of 1 thread ÷ 1 of 2, a perturbed loss",
-      "≤ 1.15",
-      median(pairs),
-      median(pairs) <= 1.15,
-      `median of ${pairs.map(figure).join(", ")}`,
+      1.15,
+      pairs,
+      "one process of each",
     );
     writeResults("ranks", "Several processes beside one", out);
   } finally {

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include <thread>
@@ -57,15 +58,17 @@ TEST("gloo: gathers and exchanges of every size, in order") {
       std::vector<at::Tensor> outs;
       std::vector<Pending> pending;
       const at::Tensor in = random_tensor({count}, at::kFloat, static_cast<uint64_t>(rank));
-      const at::Tensor parts = random_tensor({3, count}, at::kFloat, static_cast<uint64_t>(100 + rank));
+      const auto sent = [&](int from, int to) { return random_tensor({count}, at::kFloat, static_cast<uint64_t>(100 + 10 * from + to)); };
+      const at::Tensor parts = at::cat({sent(rank, rank == 0 ? 1 : 0), sent(rank, rank == 2 ? 1 : 2)}).view({2, count});
       outs.push_back(at::empty({3, count}, at::kFloat));
       pending.push_back(group->start_all_gather(outs[0], in));
       outs.push_back(at::empty({3, count}, at::kFloat));
+      outs[1][rank] = sent(rank, rank);
       pending.push_back(group->start_exchange(outs[1], parts));
       for (auto& p : pending) p.wait();
       for (int r = 0; r < 3; r++) {
         CHECK(same_bits(outs[0].select(0, r), random_tensor({count}, at::kFloat, static_cast<uint64_t>(r))));
-        CHECK(same_bits(outs[1].select(0, r), random_tensor({3, count}, at::kFloat, static_cast<uint64_t>(100 + r)).select(0, rank)));
+        CHECK(same_bits(outs[1].select(0, r), sent(r, rank)));
       }
       CHECK(group->all_gather({1.5 * rank, -0.0})[2] == std::vector<double>({3, -0.0}));
     }

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 
@@ -50,17 +51,21 @@ void GradientExchange::start(size_t block, at::ScalarType dtype, const std::vect
   for (int64_t first = 0, length; first < of.shard; first += length) {
     length = std::min(at_once(of), of.shard - first);
     land();
-    const at::Tensor send = buffer(out_, dtype, length), receive = buffer(in_, dtype, length);
-    for (int rank = 0; rank < layout_.group->size(); rank++) write(send.select(0, rank), of, rank * of.shard + first, flat);
-    flight_ = Flight{layout_.group->start_exchange(receive, send), block, first, begins, receive, {}};
+    Group& group = *layout_.group;
+    const at::Tensor send = buffer(out_, dtype, {group.size() - 1, length}), receive = buffer(in_, dtype, {group.size(), length});
+    for (int rank = 0; rank < group.size(); rank++) {
+      const at::Tensor place = rank == group.rank() ? receive[rank] : send[group.place_among_others(rank)];
+      write(place, of, rank * of.shard + first, flat);
+    }
+    flight_ = Flight{group.start_exchange(receive, send), block, first, begins, receive, {}};
     if (first == 0) flight_->pending.add(start_given(gradients, of.parameters.size(), flight_->given));
   }
 }
 
-at::Tensor GradientExchange::buffer(at::Tensor& room, at::ScalarType dtype, int64_t length) const {
-  const int64_t numbers = layout_.group->size() * length, bytes = numbers * static_cast<int64_t>(c10::elementSize(dtype));
+at::Tensor GradientExchange::buffer(at::Tensor& room, at::ScalarType dtype, at::IntArrayRef shape) const {
+  const int64_t bytes = c10::multiply_integers(shape) * static_cast<int64_t>(c10::elementSize(dtype));
   if (!room.defined() || room.numel() < bytes) room = at::empty({bytes}, layout_.options().dtype(at::kByte));
-  return room.narrow(0, 0, bytes).view(dtype).view({layout_.group->size(), length});
+  return room.narrow(0, 0, bytes).view(dtype).view(shape);
 }
 
 void GradientExchange::write(const at::Tensor& out, const ShardedBlock& block, int64_t first, const std::vector<at::Tensor>& gradients) const {

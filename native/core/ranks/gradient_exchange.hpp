@@ -44,8 +44,7 @@ class GradientExchange {
   };
   /// Numbers of a shard that are under way at once: a layer's. An embedding or a head may be many times as large.
   int64_t at_once(const ShardedBlock& block) const;
-  /// Room for so many numbers of every shard: [ranks, length].
-  at::Tensor buffer(at::Tensor& room, at::ScalarType dtype, int64_t length) const;
+  at::Tensor buffer(at::Tensor& room, at::ScalarType dtype, at::IntArrayRef shape) const;
   /// Numbers of the block's gradients from `first` on.
   void write(const at::Tensor& out, const ShardedBlock& block, int64_t first, const std::vector<at::Tensor>& gradients) const;
   /// Until what is under way is added.

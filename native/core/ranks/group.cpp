@@ -150,9 +150,8 @@ Pending Group::start_host_gather(const at::Tensor& out, const at::Tensor& in) { 
 Pending Group::start_exchange(const at::Tensor& out, const at::Tensor& in) {
   Link& link = data_of(in.device());
   const at::Tensor to = as_bytes(out), from = as_bytes(in);
-  const int64_t part = from.numel() / size_;
-  to.narrow(0, part * rank_, part).copy_(from.narrow(0, part * rank_, part));
-  return link.start(transfers(rank_, size_, to, part, [&](int target) { return from.narrow(0, part * target, part); }), tag_++);
+  const int64_t part = to.numel() / size_;
+  return link.start(transfers(rank_, size_, to, part, [&](int target) { return from.narrow(0, part * place_among_others(target), part); }), tag_++);
 }
 
 const std::shared_ptr<SharedRooms>& Group::shared_rooms(at::Device device) {

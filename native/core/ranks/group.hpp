@@ -76,9 +76,10 @@ class Group {
   Pending start_all_gather(const at::Tensor& out, const at::Tensor& in);
   /// The same of what the host knows, whatever the device of weights.
   Pending start_host_gather(const at::Tensor& out, const at::Tensor& in);
-  /// Part r of `in` goes to rank r, and part r of `out` comes from there; both [size, …]. Summed in the order of ranks, that is a
-  /// reduce-scatter whose bits are known.
+  /// Fills the parts of `out`, [size, …], that come from other ranks; its own stands there already. Of `in`, [size − 1, …], part
+  /// place_among_others(r) goes to rank r. Summed in the order of ranks, that is a reduce-scatter whose bits are known.
   Pending start_exchange(const at::Tensor& out, const at::Tensor& in);
+  int place_among_others(int rank) const { return rank < rank_ ? rank : rank - 1; }
   /// Memory on a device that all ranks share, where they do: null, or the same whenever all ask for it.
   const std::shared_ptr<SharedRooms>& shared_rooms(at::Device device);
   /// Until these are done.
