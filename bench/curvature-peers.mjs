@@ -8,25 +8,14 @@ import { fileURLToPath } from "node:url";
 import { hessianEigenvalues } from "../dist/curvature/index.js";
 import { Curvature, criticalSharpness, Direction, loadBatch, loadModel } from "../dist/index.js";
 import { native } from "../dist/torch/load.js";
-import { startPeer } from "./peers/python.mjs";
 import { writeBatch } from "./shared/batch-file.mjs";
 import { exactMemory, peakOf } from "./shared/peak.mjs";
+import { ladders, loosest, startTools, tools } from "./shared/python-tools.mjs";
 import { bytes, duration, figure, otherSizes, spread, writeResults } from "./shared/results.mjs";
-import { inTurns, median, ratio, seconds } from "./shared/timing.mjs";
+import { inTurns, median, ratio } from "./shared/timing.mjs";
 import { training } from "./shared/trained.mjs";
 
 const steps = 96;
-/** Settings of each tool, the loosest first: the first one whose eigenvalue is within 1 % is what is timed. */
-const ladders = {
-  ours: [0.3, 0.1, 0.03, 0.01].map((tolerance) => ({ tolerance })),
-  curvlinops: [0.3, 0.1, 0.03, 0.01].map((tolerance) => ({ tolerance })),
-  "hessian-eigenthings": [3, 4, 6, 8, 12, 16, 24, 32, 64].map((iterations) => ({
-    tolerance: 1e-6,
-    iterations,
-  })),
-  pyhessian: [0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4].map((tolerance) => ({ tolerance })),
-};
-const tools = Object.keys(ladders).filter((tool) => tool !== "ours");
 
 /** A network after some training, and the batch of the next step, in files. */
 async function prepare(kind, size, folder) {
@@ -53,25 +42,14 @@ async function open(folder) {
 async function compare(kind, size, folder) {
   await prepare(kind, size, folder);
   const { threads } = await native().info();
-  const start = (environment) =>
-    Object.fromEntries(
-      tools.map((tool) => [
-        tool,
-        startPeer(
-          "curvature.py",
-          [tool, folder, path.join(folder, "batch.safetensors"), `${threads}`],
-          environment,
-        ),
-      ]),
-    );
   const { model, batch } = await open(folder);
   const label = `${kind} of ${figure(model.parameterCount / 1e6)} M`;
-  const peers = start({});
+  const peers = startTools(folder, threads);
   try {
     const products = await productRow(label, model, batch, peers);
     const { rows, settings } = await eigenvalueRows(label, model, batch, peers);
     for (const peer of Object.values(peers)) peer.stop();
-    const memory = await memoryRow(label, folder, start(exactMemory), settings);
+    const memory = await memoryRow(label, folder, startTools(folder, threads, exactMemory), settings);
     const of = { size, parameters: model.parameterCount };
     return [products, ...rows, memory].map((row) => ({ ...row, ...of }));
   } finally {
@@ -108,8 +86,6 @@ function against(what, times, detail = "") {
   };
 }
 
-const within = (value, reference) => Math.abs(value / reference - 1) <= 0.01;
-
 async function eigenvalueRows(label, model, batch, peers) {
   const exact = await hessianEigenvalues({ model, batch, tolerance: 1e-3, maximumIterations: 1000 });
   const reference = exact.eigenvalues[0];
@@ -122,33 +98,20 @@ async function eigenvalueRows(label, model, batch, peers) {
       tools.map((tool) => [tool, (setting) => peers[tool].ask({ command: "largest", ...setting })]),
     ),
   };
-  const settings = {};
-  const products = {};
   const once = {};
-  for (const [tool, ladder] of Object.entries(ladders))
-    for (const setting of ladder) {
-      let answer;
-      once[tool] = await seconds(async () => {
-        answer = await ask[tool](setting);
-      });
-      products[tool] = answer.products;
-      if (!within(answer.eigenvalue, reference)) continue;
-      settings[tool] = setting;
-      break;
-    }
-  const missed = Object.keys(ladders).filter((tool) => !settings[tool]);
-  if (missed.length > 0) throw new Error(`Expected λmax within 1 % of ${reference} from ${missed}`);
+  for (const tool of Object.keys(ladders)) once[tool] = await loosest(tool, ask[tool], reference);
+  const settings = Object.fromEntries(Object.entries(once).map(([tool, { setting }]) => [tool, setting]));
   // Who takes more than twice the fastest tool's time does not take part in the turns: once was enough to see that.
-  const limit = 2 * Math.min(...tools.map((tool) => once[tool]));
+  const limit = 2 * Math.min(...tools.map((tool) => once[tool].seconds));
   const calls = Object.fromEntries(
     Object.entries(settings)
-      .filter(([tool]) => tool === "ours" || once[tool] <= limit)
+      .filter(([tool]) => tool === "ours" || once[tool].seconds <= limit)
       .map(([tool, setting]) => [tool, () => ask[tool](setting)]),
   );
   calls.critical = await criticalCall(model, batch);
   const times = await inTurns(calls, { rounds: 3, warmup: 0 });
-  for (const tool of tools) times[tool] ??= Array(3).fill(once[tool]);
-  const took = Object.entries(products).map(([tool, count]) => `${tool} ${count}`);
+  for (const tool of tools) times[tool] ??= Array(3).fill(once[tool].seconds);
+  const took = Object.entries(once).map(([tool, { products }]) => `${tool} ${products}`);
   const fastest = Math.min(...tools.map((tool) => median(times[tool])));
   const slowest = Math.max(...tools.map((tool) => median(times[tool])));
   const critical = median(times.critical);

@@ -1,22 +1,17 @@
-// Training step and measurement against eager PyTorch: the same model, batches and threads, in turns.
+// Training step against eager PyTorch: the same model, batches and threads, in turns.
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeSafetensors } from "../dist/files/safetensors-writer.js";
 import { AdamW, Batch, createModel, loadModel } from "../dist/index.js";
 import { native } from "../dist/torch/load.js";
 import { startPeer } from "./peers/python.mjs";
-import { measurementsBeside, ourStep } from "./shared/beside-peer.mjs";
+import { ourStep, writeSeries } from "./shared/beside-peer.mjs";
 import { gpt, textBatches } from "./shared/models.mjs";
 import { figure, spread, writeResults } from "./shared/results.mjs";
-import { inTurns, mean, median, quantile, ratio } from "./shared/timing.mjs";
+import { inTurns, median, ratio } from "./shared/timing.mjs";
 
 const settings = { learningRate: 3e-4, betas: [0.9, 0.95], weightDecay: 0.1, initialLearningRate: 1e-2 };
-/** Steps before the first measurement: in the first dozens ηc jumps tenfold from step to step, whoever looks for it. */
-const trained = 96;
-/** Measurements that do not count: they start from nothing. */
-const cold = 8;
 
 export async function peerRows() {
   const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-bench-"));
@@ -37,11 +32,7 @@ async function compare(size, folder, threads) {
   await first.save(directory);
   first.dispose();
   const rounds = size === "10 M" ? 12 : 24;
-  const batches = await makeBatches(
-    config,
-    path.join(directory, "batches.safetensors"),
-    trained + cold + rounds,
-  );
+  const batches = await makeBatches(config, path.join(directory, "batches.safetensors"), rounds);
   const start = (kind) =>
     startPeer("training.py", [
       directory,
@@ -50,12 +41,9 @@ async function compare(size, folder, threads) {
       kind,
       JSON.stringify(settings),
     ]);
-  const peers = { default: start("default"), fused: start("fused"), measuring: start("fused") };
+  const peers = { default: start("default"), fused: start("fused") };
   try {
-    return [
-      ...(await steps(size, directory, batches, peers, rounds)),
-      ...(await measurements(size, directory, batches, peers.measuring, rounds)),
-    ];
+    return await steps(size, directory, batches, peers, rounds);
   } finally {
     for (const peer of Object.values(peers)) peer.stop();
     for (const batch of batches) batch.dispose();
@@ -64,16 +52,7 @@ async function compare(size, folder, threads) {
 
 async function makeBatches(config, file, count) {
   const made = await textBatches(config, 8, count);
-  const source = (name, key) => ({
-    name,
-    dtype: "int64",
-    shape: [count, 8, config.n_positions],
-    read: async (offset, length) => {
-      const all = BigInt64Array.from(made.flatMap((m) => Array.from(m[key], BigInt)));
-      return all.buffer.slice(offset, offset + length);
-    },
-  });
-  await writeSafetensors(file, [source("input_ids", "inputIds"), source("labels", "labels")]);
+  await writeSeries(file, [8, config.n_positions], made);
   return made.map((data) => Batch.tokens(data));
 }
 
@@ -102,27 +81,6 @@ async function steps(size, directory, batches, peers, rounds) {
       detail: `${figure(median(times.ours) * 1000)} ms against ${figure(median(times[kind]) * 1000)} ms, 2048 tokens, ${rounds} pairs`,
     };
   });
-}
-
-async function measurements(size, directory, batches, peer, rounds) {
-  const model = await loadModel(directory);
-  const optimizer = new AdamW(model, settingsOf());
-  const { initialLearningRate } = settings;
-  const how = { model, optimizer, batches, trained, cold, initialLearningRate };
-  const { ours, theirs, passes, theirPasses, apart } = await measurementsBeside(peer, how);
-  optimizer.dispose();
-  model.dispose();
-  const ratios = ours.map((t, i) => t / theirs[i]);
-  const whole = mean(ours) / mean(theirs);
-  return [
-    {
-      what: `a whole warm measurement / PyTorch transcription of the paper's procedure, GPT-2 of ${size}`,
-      bar: "≤ 0.5",
-      measured: `${figure(whole)} in all (${figure(quantile(ratios, 0.25))}–${figure(quantile(ratios, 0.75))} each)`,
-      met: whole <= 0.5,
-      detail: `Δ and search at ε = 1/16, ${rounds} training steps with AdamW on real text after ${trained + cold}: ${figure(mean(ours) * 1000)} ms and ${figure(mean(passes))} passes against ${figure(mean(theirs) * 1000)} ms and ${figure(mean(theirPasses))}; ηc apart by a factor of ${figure(median(apart))} in the median`,
-    },
-  ];
 }
 
 function settingsOf() {

@@ -15,16 +15,18 @@ export const sizes = Object.keys(layers);
 /**
  * Training by AdamW on text, 1,024 tokens a step (`GPT`), or by SGD on 512 examples, always the same (`MLP`).
  *
- * @returns { config, model, optimizer, optimizerOf(model), data(step): data of a batch, batchOf(data) }
+ * @returns { config, model, optimizer, optimizerOf(model), settings: AdamW's, data(step): data of a batch, batchOf(data) }
  */
 export async function training(kind, size, steps) {
   if (kind === "GPT") {
     const config = gpt(size);
     const texts = await textBatches(config, sequences, steps);
     const model = await createModel(config, { seed: 1 });
-    const optimizerOf = (m) => new AdamW(m, { learningRate: 1e-3, betas: [0.9, 0.95], weightDecay: 0.1 });
+    const settings = { learningRate: 1e-3, betas: [0.9, 0.95], weightDecay: 0.1 };
+    const optimizerOf = (m) => new AdamW(m, settings);
     const optimizer = optimizerOf(model);
-    return { config, model, optimizer, optimizerOf, data: (step) => texts[step], batchOf: Batch.tokens };
+    const batchOf = Batch.tokens;
+    return { config, model, optimizer, optimizerOf, settings, data: (step) => texts[step], batchOf };
   }
   const sizes = layers[size];
   const config = { model_type: "mlp", layer_sizes: sizes, activation: "gelu", loss: "cross_entropy" };
