@@ -189,6 +189,13 @@ describe("forward passes", () => {
     expect(heights[2]).toBeCloseTo(heights[0] as number, 1);
     expect(texts(svg)).toEqual(expect.arrayContaining(["median 3", "mean 4"]));
   });
+
+  it("has no number beyond its frame", () => {
+    const forwardPasses = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? 2 : 24));
+    const numbers = texts(draw(forwardPassesFigure({ forwardPasses })));
+    expect(numbers).toEqual(expect.arrayContaining(["2", "24"]));
+    for (const beyond of ["1", "25"]) expect(numbers).not.toContain(beyond);
+  });
 });
 
 describe("every figure", () => {

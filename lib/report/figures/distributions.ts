@@ -108,7 +108,8 @@ export function forwardPassesFigure({ forwardPasses }: ForwardPassesData): Figur
       // A bar alone does not fill the frame.
       const room = Math.max(0.7, 3 - (high - low) / 2);
       const domain: [number, number] = [low - room, high + room];
-      return drawChart({ ...chart, x: { ...x, domain, label: "forward passes" } }, size);
+      const ticks = x.ticks.filter((tick) => tick >= domain[0] && tick <= domain[1]);
+      return drawChart({ ...chart, x: { ...x, domain, ticks, label: "forward passes" } }, size);
     },
   };
 }
