@@ -121,7 +121,7 @@ for (const [family, { rates, configuration }] of Object.entries(families)) {
     const threshold = bestThreshold(ready);
     const of = (at) => {
       const { foretold, lead, falseAlarms } = alarms(ready, at);
-      return `${figure(100 * foretold)} %, ${figure(lead)}, ${figure(falseAlarms)}`;
+      return `${figure(100 * foretold)} %, ${figure(lead)}, ${figure(falseAlarms)} %`;
     };
     return [
       what,
@@ -137,7 +137,7 @@ for (const [family, { rates, configuration }] of Object.entries(families)) {
     columns: [
       "number",
       `area under the curve, a jump within 1, 5, ${horizon} steps`,
-      "alarm above 1: jumps foretold, median steps ahead, false alarms in 100 steps",
+      "alarm above 1: jumps foretold, median steps ahead, quiet steps with an alarm",
       "alarm above the threshold that tells best, chosen afterwards",
     ],
     rows,
@@ -150,7 +150,7 @@ if (chosen.length === 0)
     "What foretells a jump of the loss",
     tables,
     [
-      `Every number at every step of the same runs: of each seed, of ${seeds.length}, learning rates are raised until the run diverges (its loss is not finite, or at the end above the first). A jump: a loss above the median of the ten before by more than five of their standard deviations and by more than 5 % of the first loss, or one that is not finite, with none in the ${horizon} steps before. Steps in which one is going on count for nothing. The area under the curve is the chance that a number before a jump is above one at a quiet step: 0.5 says nothing. A false alarm: a row of alarms that begins with no jump within ${horizon} steps.`,
+      `Every number at every step of the same runs: of each seed, of ${seeds.length}, learning rates are raised until the run diverges (its loss is not finite, or at the end above the first). A jump: a loss above the median of the ten before by more than five of their standard deviations and by more than 5 % of the first loss, or one that is not finite, with none in the ${horizon} steps before. Steps in which one is going on count for nothing. The area under the curve is the chance that a number before a jump is above one at a quiet step: 0.5 says nothing. A quiet step: one with no jump within ${horizon} steps.`,
       "AdamW's threshold of λmax(P⁻¹H) is its own, SGD's is 2/η. λc is compared with 2/η.",
     ],
     { figures },

@@ -24,12 +24,14 @@ export async function ourStep(model, optimizer, batch) {
 }
 
 /** A warm measurement of λc as part of a step: Δ and the search. */
-export const withMeter = (meter) => async (line) => {
-  const direction = await line.optimizer.direction();
-  const { forwardPasses, criticalLearningRate } = await meter.measure({ ...line, direction });
-  direction.dispose();
-  return { passes: forwardPasses, eta: criticalLearningRate };
-};
+export const withMeter =
+  (meter) =>
+  async ({ optimizer, ...line }) => {
+    const direction = await optimizer.direction();
+    const { forwardPasses, criticalLearningRate } = await meter.measure({ ...line, direction });
+    direction.dispose();
+    return { passes: forwardPasses, eta: criticalLearningRate };
+  };
 
 /**
  * Measurements in training steps, here and by the peer, in turns.
