@@ -1,8 +1,6 @@
 // Hessian-vector products and the largest Hessian eigenvalue against the Python tools: the same weights, batch and threads,
 // in turns. Arguments: sizes, to measure only these anew.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { hessianEigenvalues } from "../dist/curvature/index.js";
@@ -11,7 +9,7 @@ import { native } from "../dist/torch/load.js";
 import { writeBatch } from "./shared/batch-file.mjs";
 import { exactMemory, peakOf } from "./shared/peak.mjs";
 import { ladders, loosest, startTools, tools } from "./shared/python-tools.mjs";
-import { bytes, duration, figure, otherSizes, spread, writeResults } from "./shared/results.mjs";
+import { bytes, duration, figure, measureSizes, spread } from "./shared/results.mjs";
 import { inTurns, median, ratio } from "./shared/timing.mjs";
 import { training } from "./shared/trained.mjs";
 
@@ -190,19 +188,8 @@ async function peak(folder, setting) {
 
 async function main(chosen) {
   const sizes = chosen.length > 0 ? chosen : ["0.1 M", "1 M", "10 M"];
-  const rows = otherSizes("curvature-peers", "rows", sizes);
-  for (const size of sizes)
-    for (const kind of ["MLP", "GPT"]) {
-      console.error(`${kind} ${size}`);
-      const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-bench-"));
-      try {
-        rows.push(...(await compare(kind, size, folder)));
-      } finally {
-        rmSync(folder, { recursive: true, force: true });
-      }
-      rows.sort((a, b) => a.parameters - b.parameters);
-      await writeResults("curvature-peers", "Second derivatives against the Python tools", rows);
-    }
+  const title = "Second derivatives against the Python tools";
+  await measureSizes("curvature-peers", title, { sizes, kinds: ["MLP", "GPT"] }, compare);
 }
 
 if (process.argv[2] === "--peak")

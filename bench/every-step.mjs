@@ -1,8 +1,6 @@
 // What it costs to know the curvature at every step of a training, and by what: λc here, the paper's procedure in PyTorch, eager and
 // compiled, a power iteration that goes on from step to step, and λmax by the Python tools. The same training, batches and threads, in
 // turns. `node bench/every-step.mjs [size …]`
-import { mkdtempSync, rmSync } from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { hessianEigenvalues } from "../dist/curvature/index.js";
 import { SharpnessMeter } from "../dist/index.js";
@@ -11,7 +9,7 @@ import { startPeer } from "./peers/python.mjs";
 import { writeBatch } from "./shared/batch-file.mjs";
 import { measurementsBeside, withMeter, writeSeries } from "./shared/beside-peer.mjs";
 import { loosest, startTools, tools } from "./shared/python-tools.mjs";
-import { duration, figure, otherSizes, writeResults } from "./shared/results.mjs";
+import { duration, figure, measureSizes } from "./shared/results.mjs";
 import { mean } from "./shared/timing.mjs";
 import { Tracked } from "./shared/tracked.mjs";
 import { training } from "./shared/trained.mjs";
@@ -73,7 +71,9 @@ async function compare(kind, size, folder) {
     const last = batchOf(data(steps));
     const largest = await byTools(folder, model, last, data(steps));
     last.dispose();
-    return rowsOf(`${kind} of ${figure(model.parameterCount / 1e6)} M`, size, found, largest);
+    const { parameterCount: parameters } = model;
+    const rows = rowsOf(`${kind} of ${figure(parameters / 1e6)} M`, size, found, largest);
+    return rows.map((row) => ({ ...row, size, parameters }));
   } finally {
     peer?.stop();
     for (const thing of [power, optimizer, model, ...batches]) thing.dispose();
@@ -89,7 +89,7 @@ function rowsOf(label, size, found, largest) {
   const row = (what, measured, detail, bar) => {
     const met = bar ? (bar.most ? measured <= bar.most : measured >= bar.least) : null;
     const text = bar ? (bar.most ? `≤ ${bar.most}` : `≥ ${bar.least}`) : "–";
-    rows.push({ what: `${what}, ${label}`, bar: text, measured: figure(measured), met, detail, size });
+    rows.push({ what: `${what}, ${label}`, bar: text, measured: figure(measured), met, detail });
   };
   const isLarge = size === "10 M";
   const isBeside = found[0].peer !== undefined;
@@ -102,7 +102,11 @@ function rowsOf(label, size, found, largest) {
       `Δ and search at ε = 1/16: ${times(method)}; the step ${duration(step)}; ${found.length} steps after ${trained + cold}`,
       isLarge && isBeside ? bars[method] : undefined,
     );
-  row("power iteration of four products here ÷ a training step", seconds("power") / step, times("power"));
+  row(
+    "power iteration of four products here ÷ a training step",
+    seconds("power") / step,
+    duration(seconds("power")),
+  );
   if (isBeside) {
     const theirs = (name) => (name === "eager" ? (round) => round.peer : (round) => round.peer[name]);
     const time = (name) => of((round) => theirs(name)(round).seconds);
@@ -141,15 +145,9 @@ function rowsOf(label, size, found, largest) {
 
 const given = process.argv.slice(2);
 const sizes = given.length > 0 ? given : ["1 M", "10 M"];
-const rows = otherSizes("every-step", "rows", sizes);
-for (const size of sizes)
-  for (const kind of ["GPT", "MLP"]) {
-    console.error(`${kind} ${size}`);
-    const folder = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-bench-"));
-    try {
-      rows.push(...(await compare(kind, size, folder)));
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-    await writeResults("every-step", "Curvature at every step of a training", rows);
-  }
+await measureSizes(
+  "every-step",
+  "Curvature at every step of a training",
+  { sizes, kinds: ["GPT", "MLP"] },
+  compare,
+);

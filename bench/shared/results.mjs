@@ -1,5 +1,5 @@
 // Figures as a table: on standard output, and in bench/results/ as JSON and Markdown.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,6 +32,27 @@ export async function writeResults(name, title, rows, extra = {}) {
     ]),
   };
   await writeTables(name, title, [table], [], { rows, ...extra });
+}
+
+/**
+ * Measures networks of some sizes, each in a folder of its own, and writes after each; what is there of other sizes stays.
+ *
+ * @param measure gives rows of (kind, size, folder), each with its `size` and number of `parameters`
+ */
+export async function measureSizes(name, title, { sizes, kinds }, measure) {
+  const rows = otherSizes(name, "rows", sizes);
+  for (const size of sizes)
+    for (const kind of kinds) {
+      console.error(`${kind} ${size}`);
+      const place = mkdtempSync(path.join(os.tmpdir(), "critical-sharpness-bench-"));
+      try {
+        rows.push(...(await measure(kind, size, place)));
+      } finally {
+        rmSync(place, { recursive: true, force: true });
+      }
+      rows.sort((a, b) => a.parameters - b.parameters);
+      await writeResults(name, title, rows);
+    }
 }
 
 /** What `<name>.json` has under a key of networks of other sizes: each size is measured in a run of its own. */
